@@ -1,0 +1,1 @@
+"""One contract, one file each; imported when built."""

@@ -1,0 +1,300 @@
+"""The contract between the tools and whatever answers them.
+
+Above: tools, which speak in ``Request`` and ``Event`` and never name an engine.
+Below: ``engines/backends``, one file each, and ``engines/stack``, wrappers that keep the
+same contract. A whole answer is ``collect()`` over the stream, so a wrapper overrides one method.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
+
+from engines.errors import EngineInterruptedError, UnsupportedFeatureError
+
+JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls"]
+Effort = Literal["off", "low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function the model wants called; ``arguments`` is JSON text, as on OpenAI's wire."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """Who asks, for fairness and metrics; nothing here changes the answer."""
+
+    tool: str = ""
+    tier: str = ""
+    project: str = "default"
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model. Equal requests at temperature 0 may share one answer."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+    model: str = ""
+    """The engine's name for the model; empty means the engine's default."""
+    adapter: str | None = None
+    """LoRA adapter; one the engine lacks falls back to the base model, and ``Done`` says so."""
+    temperature: float = 0.0
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    schema: JsonObject | None = None
+    """JSON Schema the text must satisfy; ``{}`` means any JSON object."""
+    choices: tuple[str, ...] = ()
+    """The text must be exactly one of these."""
+    logprobs: int | None = None
+    """How many alternatives per token; 0 means the chosen token alone, ``None`` means none."""
+    tools: tuple[JsonObject, ...] = ()
+    tool_choice: JsonValue = None
+    effort: Effort | None = None
+    """How long a reasoning model may think; what it thinks is never part of the text."""
+    deadline: float = math.inf
+    """On the clock of ``anyio.current_time()``, seconds."""
+    tags: Tags = Tags()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call; ``id`` and ``name`` come with the first piece of an ``index``."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Prompt tokens the engine already had in its prompt cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The last event of every stream, and what really answered."""
+
+    finish_reason: FinishReason
+    usage: Usage
+    engine: str
+    model: str
+    adapter: str | None = None
+    cached: bool = False
+    """The whole answer came from the response cache; no engine was asked."""
+    notes: tuple[str, ...] = ()
+    """What the caller should know: a missing adapter, a failed-over engine."""
+
+
+Event = TextDelta | ToolCallDelta | Done
+EventStream = AbstractAsyncContextManager[AsyncIterator[Event]]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    text: str
+    done: Done
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a model on an engine can do. Tools decide by these, never by an engine's name."""
+
+    json_schema: bool = False
+    choice: bool = False
+    logprobs: bool = False
+    tokenize: bool = False
+    embed: bool = False
+    lora: bool = False
+    tools: bool = False
+    max_context: int = 4096
+    """Tokens, prompt and answer together."""
+    parallel: int = 1
+    """Requests the engine works on at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Which engine and model a request would reach now, and what they can do."""
+
+    engine: str
+    model: str
+    capabilities: Capabilities
+    embedding_model: str = ""
+    parameters: float = 0.0
+    """Size in billions of weights, 0 when unknown; decides how far a generated label is trusted."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model or adapter an engine offers."""
+
+    name: str
+    engine: str
+    base: str = ""
+    """For an adapter, the model it adapts."""
+    loaded: bool = False
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    vectors: tuple[tuple[float, ...], ...]
+    """One unit-length vector per text, in order."""
+    tokens: int
+    model: str
+
+
+class Engine(ABC):
+    """Something that answers. Opened with ``async with``; every method may raise ``AgentError``."""
+
+    name: str
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+    @abstractmethod
+    async def profile(self, model: str = "") -> Profile:
+        """What a request for ``model`` (empty: the default) would reach. Cheap after the first call.
+
+        Raises:
+            EngineUnavailableError: nothing answers.
+            UnknownModelError: the engine has no such model.
+        """
+
+    @abstractmethod
+    def stream(self, request: Request) -> EventStream:
+        """Open the answer to ``request``: text and tool-call pieces, then exactly one ``Done``.
+
+        Leaving the context before ``Done`` stops the generation at the engine. The request's
+        deadline covers connecting, waiting and every event.
+
+        Raises:
+            AgentError: on entering or while iterating; foreign errors are translated.
+        """
+
+    @abstractmethod
+    async def models(self) -> Sequence[Model]:
+        """Everything a request may name as ``model`` or ``adapter``."""
+
+    @abstractmethod
+    async def check(self) -> None:
+        """Return if the engine answers now, without starting or loading anything.
+
+        Raises:
+            EngineUnavailableError: it does not.
+        """
+
+    async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
+        """Sentence embeddings of ``texts``, in order.
+
+        Raises:
+            UnsupportedFeatureError: ``capabilities.embed`` is false.
+        """
+        raise UnsupportedFeatureError(
+            f"{self.name} has no embedding model",
+            hint="ask for profile().capabilities.embed first",
+        )
+
+    async def count_tokens(self, text: str, *, model: str = "") -> int:
+        """Exact number of tokens of ``text``, without special tokens.
+
+        Raises:
+            UnsupportedFeatureError: ``capabilities.tokenize`` is false.
+        """
+        raise UnsupportedFeatureError(
+            f"{self.name} has no tokenizer endpoint",
+            hint="estimate with engines.tokens instead",
+        )
+
+
+@dataclass(slots=True)
+class _Call:
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list[str])
+
+
+async def collect(events: AsyncIterator[Event]) -> Completion:
+    """Fold a stream into the whole answer.
+
+    Raises:
+        EngineInterruptedError: the stream ended without ``Done``.
+    """
+    text: list[str] = []
+    logprobs: list[TokenLogprob] = []
+    calls: dict[int, _Call] = {}
+    async for event in events:
+        match event:
+            case TextDelta():
+                text.append(event.text)
+                logprobs.extend(event.logprobs)
+            case ToolCallDelta():
+                call = calls.setdefault(event.index, _Call())
+                call.id = call.id or event.id
+                call.name = call.name or event.name
+                call.arguments.append(event.arguments)
+            case Done():
+                return Completion(
+                    "".join(text),
+                    event,
+                    tuple(ToolCall(c.id, c.name, "".join(c.arguments)) for _, c in sorted(calls.items())),
+                    tuple(logprobs),
+                )
+    raise EngineInterruptedError("the engine's answer stopped before its end", hint="ask again")
+
+
+async def complete(engine: Engine, request: Request) -> Completion:
+    """The whole answer to ``request``."""
+    async with engine.stream(request) as events:
+        return await collect(events)

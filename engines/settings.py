@@ -1,0 +1,62 @@
+"""What a user may set about engines: plain models, nested in ``mcp_server.settings.Settings``.
+
+They stand apart from the backends so that reading settings imports no client library.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from engines.base import Effort
+
+EngineName = Literal["auto", "ollama", "vllm", "llamacpp", "scripted"]
+
+
+class Section(BaseModel):
+    """A table of the settings file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TierSettings(Section):
+    max_tokens: PositiveInt = Field(description="answer tokens at most")
+    context: PositiveInt = Field(description="prompt and answer tokens at most")
+    target_ms: PositiveInt = Field(description="time a call should take, milliseconds")
+    engine: EngineName | None = Field(None, description="engine of this tier, else the common one")
+    model: str = Field("", description="model of this tier, else the engine's default")
+    effort: Effort | None = Field(None, description="how long a reasoning model may think")
+
+
+class OllamaSettings(Section):
+    url: str = "http://127.0.0.1:11434"
+    model: str = Field("gpt-oss:20b", description="model when the tier names none")
+    embedding: str = Field("all-minilm", description="embedding model; empty for none")
+    keep_alive: str = Field("30m", description="how long Ollama keeps the model loaded after a call")
+
+
+class VllmSettings(Section):
+    url: str = "http://127.0.0.1:8000/v1"
+    model: str = Field("", description="model when the tier names none; empty: the first one served")
+    api_key: str = Field("", description="the server's --api-key, if it has one", repr=False)
+    max_loras: PositiveInt = Field(4, description="adapters loaded at run time at most")
+    adapters: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description="adapter name -> path on the vLLM server, loaded when first asked for",
+    )
+
+
+class LlamaCppSettings(Section):
+    model: str = Field("smollm2-135m", description="a name of `models list`, or a path to a GGUF file")
+    embedding: str = Field("all-minilm-l6-v2", description="embedding model; empty for none")
+    context: PositiveInt = Field(16384, description="tokens of context shared by all requests")
+    parallel: PositiveInt = Field(4, description="requests worked on at the same time")
+    threads: int = Field(0, description="CPU threads, 0 for one per core")
+    gpu_layers: int = Field(-1, description="layers on the GPU, -1 for all that fit")
+    idle_seconds: PositiveFloat = Field(300, description="the engine stops after this long without work")
+    adapters: dict[str, str] = Field(default_factory=dict[str, str], description="adapter name -> GGUF file")
+
+
+class Limits(Section):
+    concurrency: PositiveInt = Field(4, description="requests at an engine at the same time")
+    queue: PositiveInt = Field(64, description="requests waiting for a place at most")
+    deadline_s: PositiveFloat = Field(300, description="seconds a call may take when it names no deadline")

@@ -1,0 +1,1 @@
+"""What surrounds any engine, each a wrapper with the same contract."""

@@ -1,0 +1,1 @@
+"""The door for MCP hosts, the command line, and the composition root."""

@@ -1,0 +1,1 @@
+"""Doors for agents without MCP: the OpenAI wire format and plain REST."""

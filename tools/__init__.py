@@ -1,0 +1,1 @@
+"""What can be asked: the four tools and the one pipeline they run in."""
