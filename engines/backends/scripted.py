@@ -1,0 +1,321 @@
+"""An engine with no model behind it: it says what a script tells it, the same every time.
+
+For tests, and for trying the doors on a machine without weights. Without a script it keeps every
+promise a request asks for (choices, schema, tools, limits) and otherwise repeats the user.
+"""
+
+import json
+import math
+import re
+import zlib
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from functools import reduce
+from typing import TypeAlias, cast
+
+import anyio
+import anyio.lowlevel
+
+from engines.backends.deadline import before
+from engines.base import (
+    Capabilities,
+    Done,
+    Embeddings,
+    Engine,
+    Event,
+    FinishReason,
+    JsonObject,
+    JsonValue,
+    Model,
+    Profile,
+    Request,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
+from engines.errors import (
+    AgentError,
+    ContextTooLongError,
+    EngineProtocolError,
+    UnknownModelError,
+    UnsupportedFeatureError,
+)
+
+Reply: TypeAlias = str | Sequence[Event | AgentError] | AgentError
+"""Text; or events, with an error where the stream shall break; or an error before the first event.
+
+Events without ``Done`` get one.
+"""
+Script: TypeAlias = Callable[[Request], Reply] | Sequence[Reply]
+
+EVERYTHING = Capabilities(
+    json_schema=True,
+    choice=True,
+    logprobs=True,
+    tokenize=True,
+    embed=True,
+    lora=True,
+    tools=True,
+    max_context=16384,
+    parallel=4,
+)
+DIMENSIONS = 384
+
+_TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
+
+
+class ScriptedEngine(Engine):
+    """Answers from ``script``: a function of the request, or replies used up one by one.
+
+    ``requests`` keeps what it was asked, ``active`` how many answers are under way, and ``pace``
+    is the time between two events in seconds, to have something to cancel or to run late.
+    """
+
+    name = "scripted"
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        model: str = "scripted",
+        capabilities: Capabilities = EVERYTHING,
+        adapters: Sequence[str] = (),
+        parameters: float = 0.0,
+        pace: float = 0.0,
+    ) -> None:
+        self.model = model
+        self.capabilities = capabilities
+        self.adapters = tuple(adapters)
+        self.parameters = parameters
+        self.pace = pace
+        self.requests: list[Request] = []
+        self.embedded: list[str] = []
+        self.active = 0
+        self._reply = _player(script)
+
+    async def profile(self, model: str = "") -> Profile:
+        self._require(model)
+        embedding = f"{self.model}-embedding" if self.capabilities.embed else ""
+        return Profile(self.name, self.model, self.capabilities, embedding, self.parameters)
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
+        self.requests.append(request)
+        self._require(request.model)
+        prompt_tokens = sum(_count(message.content) for message in request.messages)
+        if prompt_tokens >= self.capabilities.max_context:
+            raise ContextTooLongError(
+                f"the prompt has {prompt_tokens} tokens, {self.model} takes {self.capabilities.max_context}",
+                hint="shorten the text",
+            )
+        reply = self._reply(request)
+        if isinstance(reply, AgentError):
+            raise reply
+        events = _spoken(reply, request) if isinstance(reply, str) else reply
+        self.active += 1
+        try:
+            async with aclosing(self._play(events, request, prompt_tokens)) as playing:
+                yield playing
+        finally:
+            self.active -= 1
+
+    async def models(self) -> Sequence[Model]:
+        adapters = [Model(name, self.name, base=self.model) for name in self.adapters]
+        return [Model(self.model, self.name, loaded=True), *adapters]
+
+    async def check(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
+        """Hashed bags of words and their trigrams: texts that share words are near each other."""
+        if not self.capabilities.embed:
+            return await super().embed(texts, deadline=deadline)
+        with before(deadline, self.name):
+            await anyio.sleep(self.pace)
+        self.embedded.extend(texts)
+        vectors = tuple(_bag_of_words(text) for text in texts)
+        return Embeddings(vectors, sum(map(_count, texts)), f"{self.model}-embedding")
+
+    async def count_tokens(self, text: str, *, model: str = "") -> int:
+        """Words and punctuation marks."""
+        if not self.capabilities.tokenize:
+            return await super().count_tokens(text, model=model)
+        self._require(model)
+        return _count(text)
+
+    def _require(self, model: str) -> None:
+        if model and model != self.model:
+            raise UnknownModelError(f"no model {model!r}", hint=f"the only model is {self.model!r}")
+
+    async def _play(
+        self, events: Sequence[Event | AgentError], request: Request, prompt_tokens: int
+    ) -> AsyncGenerator[Event, None]:
+        sent = 0
+        for event in events:
+            with before(request.deadline, self.name):
+                await anyio.sleep(self.pace)
+            if isinstance(event, AgentError):
+                raise event
+            sent += isinstance(event, TextDelta)
+            if isinstance(event, Done):
+                yield self._signed(event, request, Usage(prompt_tokens, sent))
+                return
+            yield event
+        called = any(isinstance(event, ToolCallDelta) for event in events)
+        yield self._signed(_done("tool_calls" if called else "stop"), request, Usage(prompt_tokens, sent))
+
+    def _signed(self, done: Done, request: Request, usage: Usage) -> Done:
+        """``done`` with what the script left out."""
+        known = request.adapter in self.adapters
+        lost = request.adapter is not None and not known
+        missing = (f"no adapter {request.adapter!r}, used the base model",) if lost else ()
+        return replace(
+            done,
+            engine=done.engine or self.name,
+            model=done.model or self.model,
+            adapter=done.adapter or (request.adapter if known else None),
+            usage=usage if done.usage == Usage() else done.usage,
+            notes=done.notes + missing,
+        )
+
+
+def _player(script: Script | None) -> Callable[[Request], Reply]:
+    if script is None:
+        return _default_reply
+    if callable(script):
+        return script
+    left = iter(script)
+    over = EngineProtocolError("the script has no reply left", hint="script one reply per request")
+    return lambda _request: next(left, over)
+
+
+def _default_reply(request: Request) -> Reply:
+    if request.tools and (call := _tool_call(request)):
+        return [call]
+    if request.choices:
+        return request.choices[0]
+    if request.schema is not None:
+        return json.dumps(_valid_instance(request.schema), ensure_ascii=False)
+    return next((m.content for m in reversed(request.messages) if m.role == "user"), "")
+
+
+def _tool_call(request: Request) -> ToolCallDelta | None:
+    """A call of the tool that was demanded, else of the first, unless one has been answered."""
+    wish = request.tool_choice
+    if wish == "none" or (wish in (None, "auto") and request.messages[-1].role == "tool"):
+        return None
+    functions = [_object(tool.get("function")) for tool in request.tools]
+    wanted = _object(_object(wish).get("function")).get("name")
+    function = next((f for f in functions if f.get("name") == wanted), functions[0])
+    arguments = json.dumps(_valid_instance(_object(function.get("parameters"))), ensure_ascii=False)
+    return ToolCallDelta(0, "call_0", str(function.get("name")), arguments)
+
+
+def _spoken(text: str, request: Request) -> list[Event | AgentError]:
+    """``text`` as a model would say it: token by token, within the request's limits."""
+    ends = [at for stop in request.stop if (at := text.find(stop)) >= 0]
+    text = text[: min(ends, default=len(text))]
+    tokens = [text] if text in request.choices else _TOKEN.findall(text)
+    finish: FinishReason = "length" if len(tokens) > request.max_tokens else "stop"
+    deltas = [TextDelta(token, _logprobs(token, request)) for token in tokens[: request.max_tokens]]
+    return [*deltas, _done(finish)]
+
+
+def _done(finish: FinishReason) -> Done:
+    return Done(finish, Usage(), engine="", model="")
+
+
+def _logprobs(token: str, request: Request) -> tuple[TokenLogprob, ...]:
+    """A half for the token, a half of what is left for each next choice."""
+    if request.logprobs is None:
+        return ()
+    others = [choice for choice in request.choices if choice != token]
+    ranked = [(name, (rank + 1) * math.log(0.5)) for rank, name in enumerate([token, *others])]
+    return (TokenLogprob(token, math.log(0.5), tuple(ranked[: request.logprobs])),)
+
+
+def _count(text: str) -> int:
+    return len(_TOKEN.findall(text))
+
+
+def _bag_of_words(text: str) -> tuple[float, ...]:
+    """Feature hashing (Weinberger et al., 2009) with signs, scaled to length 1."""
+    vector = [0.0] * DIMENSIONS
+    for feature, count in Counter(_features(text)).items():
+        hashed = zlib.crc32(feature.encode())
+        vector[(hashed >> 1) % DIMENSIONS] += count if hashed & 1 else -count
+    length = math.hypot(*vector)
+    return tuple(x / length for x in vector) if length else (1.0, *vector[1:])
+
+
+def _features(text: str) -> Iterator[str]:
+    for word in re.findall(r"\w+", text.lower()):
+        yield word
+        yield from (word[i : i + 3] for i in range(len(word) - 2))
+
+
+def _valid_instance(schema: JsonObject) -> JsonValue:
+    """A small value that ``schema`` accepts.
+
+    Raises:
+        UnsupportedFeatureError: the value made for it does not validate (a pattern, ``not``).
+    """
+    import jsonschema
+
+    instance = _instance(schema, schema)
+    try:
+        jsonschema.validate(instance, schema)
+    except jsonschema.ValidationError as error:
+        raise UnsupportedFeatureError(
+            f"the scripted engine cannot satisfy {error.validator!r}", hint="script the reply"
+        ) from error
+    return instance
+
+
+def _instance(schema: JsonObject, root: JsonObject) -> JsonValue:
+    schema = _resolved(schema, root)
+    if "const" in schema:
+        return schema["const"]
+    if options := cast("list[JsonValue]", schema.get("enum", [])):
+        return options[0]
+    kind = schema.get("type", "object")
+    kind = kind[0] if isinstance(kind, list) else kind
+    match kind:
+        case "object":
+            properties = _object(schema.get("properties"))
+            required = cast("list[str]", schema.get("required", []))
+            return {key: _instance(_object(properties.get(key)), root) for key in required}
+        case "array":
+            least = cast("int", schema.get("minItems", 0))
+            return [_instance(_object(schema.get("items")), root) for _ in range(least)]
+        case "string":
+            return "x" * cast("int", schema.get("minLength", 0))
+        case "integer" | "number":
+            return _number(schema)
+        case _:
+            return False if kind == "boolean" else None
+
+
+def _resolved(schema: JsonObject, root: JsonObject) -> JsonObject:
+    """``schema`` with its local reference followed, its parts joined, its first branch taken."""
+    if isinstance(reference := schema.get("$ref"), str):
+        steps = reference.removeprefix("#").strip("/").split("/")
+        target = reduce(lambda at, step: _object(at.get(step)), filter(None, steps), root)
+        return _resolved(target, root)
+    branches = cast("list[JsonObject]", schema.get("anyOf") or schema.get("oneOf") or [])[:1]
+    parts = [*branches, *cast("list[JsonObject]", schema.get("allOf", []))]
+    return reduce(lambda whole, part: whole | _resolved(part, root), parts, schema)
+
+
+def _number(schema: JsonObject) -> JsonValue:
+    least = cast("float", schema.get("minimum", 0))
+    above = cast("float", schema.get("exclusiveMinimum", least - 1))
+    most = cast("float", schema.get("maximum", math.inf))
+    return min(max(0, least, above + 1), most)
+
+
+def _object(value: JsonValue) -> JsonObject:
+    return value if isinstance(value, dict) else {}
