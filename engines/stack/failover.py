@@ -1,0 +1,227 @@
+"""Several engines as one: the first that answers, and the next when it stops answering.
+
+It moves only before the first event was given out: half an answer of one model is not continued
+by another. What it knows of an engine is whether it answers; each change is one line in the log.
+"""
+
+import logging
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import anyio
+
+from engines.base import Done, Embeddings, Engine, Event, Model, Profile, Request
+from engines.errors import (
+    AgentError,
+    EngineUnavailableError,
+    UnknownModelError,
+    UnsupportedFeatureError,
+)
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 15.0
+"""An engine that did not answer is left alone for this long."""
+
+CHECK_S = 1.0
+"""How long an engine may take to say that it is there."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Health:
+    up: bool = False
+    was_up: bool = False
+    """It has answered before: only then is its silence worth a warning and a note."""
+    ask_again: float = -math.inf
+    """On the clock of ``anyio.current_time()``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream with its first event taken, to see that the engine answers at all."""
+
+    engine: Engine
+    first: Event | None
+    rest: AsyncIterator[Event]
+
+
+class FailoverEngine(Engine):
+    """The first of ``engines`` that answers, in this order. Open them beforehand.
+
+    The last is asked even if its check fails: it may start on demand. A model the answering engine
+    lacks is replaced by its own, with a note, if it is one of ``names`` (those of the settings)
+    or was answered before; a name nobody ever knew stays an error.
+    """
+
+    name = "auto"
+
+    def __init__(self, engines: Sequence[Engine], *, names: Collection[str] = ()) -> None:
+        self._engines = tuple(engines)
+        self._health = {engine: Health() for engine in engines}
+        self._names = set(names)
+        self._embedder = self._engines[0]
+
+    async def profile(self, model: str = "") -> Profile:
+        """Of the engine that would be asked now; ``embed`` if any of them can."""
+        profile, notes = await self._ask_for(model, lambda engine, name: engine.profile(name))
+        try:
+            embedding, _ = await self._ask(_embedding_model, self._embedders(), UnsupportedFeatureError)
+        except AgentError:
+            embedding = ""
+        capabilities = replace(profile.capabilities, embed=bool(embedding))
+        notes = profile.notes + notes
+        return replace(profile, capabilities=capabilities, embedding_model=embedding, notes=notes)
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
+        async with AsyncExitStack() as stack:
+
+            async def attempt(engine: Engine, model: str) -> Opened:
+                async with AsyncExitStack() as trial:
+                    events = await trial.enter_async_context(engine.stream(replace(request, model=model)))
+                    opened = Opened(engine, await anext(events, None), events)
+                    await stack.enter_async_context(trial.pop_all())
+                    return opened
+
+            opened, notes = await self._ask_for(request.model, attempt)
+            yield await stack.enter_async_context(aclosing(self._events(opened, notes)))
+
+    async def models(self) -> Sequence[Model]:
+        found: list[Model] = []
+        for engine in self._engines:
+            if await self._answers(engine):
+                try:
+                    found.extend(await engine.models())
+                except EngineUnavailableError as error:
+                    self._lost(engine, error)
+        return found
+
+    async def check(self) -> None:
+        await self._ask(lambda engine: engine.check(), self._engines)
+
+    async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
+        """By the first engine that can, and by the same from then on, as long as it answers.
+
+        Vectors of two models do not compare: where results of several calls meet, compare ``model``.
+        """
+
+        async def attempt(engine: Engine) -> tuple[Engine, Embeddings]:
+            return engine, await engine.embed(texts, deadline=deadline)
+
+        (engine, embeddings), _ = await self._ask(attempt, self._embedders(), UnsupportedFeatureError)
+        self._embedder = engine
+        return embeddings
+
+    async def count_tokens(self, text: str, *, model: str = "") -> int:
+        count, _ = await self._ask_for(model, lambda engine, name: engine.count_tokens(text, model=name))
+        return count
+
+    def _embedders(self) -> Iterable[Engine]:
+        return (self._embedder, *(engine for engine in self._engines if engine is not self._embedder))
+
+    async def _ask_for(
+        self, model: str, attempt: Callable[[Engine, str], Awaitable[T]]
+    ) -> tuple[T, tuple[str, ...]]:
+        """What the first engine that has ``model`` says, else the first with a model of its own."""
+        try:
+            answer = await self._ask(lambda engine: attempt(engine, model), self._engines, UnknownModelError)
+        except UnknownModelError:
+            if model not in self._names:
+                raise
+            found, notes = await self._ask(lambda engine: attempt(engine, ""), self._engines)
+            return found, (*notes, f"no engine that answers has {model}, another model answered")
+        if model:
+            self._names.add(model)
+        return answer
+
+    async def _ask(
+        self,
+        attempt: Callable[[Engine], Awaitable[T]],
+        engines: Iterable[Engine],
+        passing: type[AgentError] = EngineUnavailableError,
+    ) -> tuple[T, tuple[str, ...]]:
+        """The first result, and a note of the engines that were to give it.
+
+        Raises:
+            AgentError: of the kind ``passing`` if an engine answered so, else the last engine's own.
+        """
+        silent: list[str] = []
+        refusal: AgentError | None = None
+        failure = EngineUnavailableError("no engine answers", hint="start one, or name one as `engine`")
+        for engine in engines:
+            if not await self._answers(engine):
+                silent += [engine.name] if self._health[engine].was_up else []
+                continue
+            try:
+                answer = await attempt(engine)
+            except EngineUnavailableError as error:
+                self._lost(engine, error)
+                silent.append(engine.name)
+                failure = error
+            except passing as error:
+                refusal = refusal or error
+            else:
+                self._found(engine)
+                note = f"{' and '.join(silent)} did not answer; {engine.name} answered"
+                return answer, (note,) if silent else ()
+        raise refusal or failure
+
+    async def _answers(self, engine: Engine) -> bool:
+        """What is known of it; an engine last seen down is asked again every ``RETRY_S``."""
+        health = self._health[engine]
+        now = anyio.current_time()
+        if health.up or engine is self._engines[-1]:
+            return True
+        if now < health.ask_again:
+            return False
+        if health.ask_again > -math.inf:
+            health.ask_again = now + RETRY_S  # one request waits for the check, the others go on
+        try:
+            with anyio.fail_after(CHECK_S):
+                await engine.check()
+        except (EngineUnavailableError, TimeoutError) as error:
+            self._lost(engine, error)
+        else:
+            self._found(engine)
+        return health.up
+
+    def _found(self, engine: Engine) -> None:
+        health = self._health[engine]
+        if health.was_up and not health.up:
+            log.warning("%s answers again", engine.name)
+        health.up = health.was_up = True
+
+    def _lost(self, engine: Engine, error: Exception) -> None:
+        health = self._health[engine]
+        if health.up:
+            log.warning("%s stopped answering: %s", engine.name, error)
+        elif not health.was_up:
+            log.info("%s does not answer: %s", engine.name, error)
+        health.up = False
+        health.ask_again = anyio.current_time() + RETRY_S
+
+    async def _events(self, opened: Opened, notes: tuple[str, ...]) -> AsyncGenerator[Event, None]:
+        if opened.first:
+            yield _noted(opened.first, notes)
+        try:
+            async for event in opened.rest:
+                yield _noted(event, notes)
+        except EngineUnavailableError as error:
+            self._lost(opened.engine, error)
+            raise
+
+
+def _noted(event: Event, notes: tuple[str, ...]) -> Event:
+    return replace(event, notes=event.notes + notes) if notes and isinstance(event, Done) else event
+
+
+async def _embedding_model(engine: Engine) -> str:
+    profile = await engine.profile()
+    if not profile.capabilities.embed:
+        raise UnsupportedFeatureError(f"{engine.name} has no embedding model")
+    return profile.embedding_model
