@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
+from pydantic import JsonValue
+
 from engines.errors import EngineInterruptedError, UnsupportedFeatureError
 
-JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
 
 Role = Literal["system", "user", "assistant", "tool"]

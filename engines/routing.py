@@ -94,7 +94,7 @@ def decide(tiers: Sequence[Tier], needs: Needs) -> Decision:
     for tier in by_size:
         if _fits(tier, needs):
             return _settle(tier, needs, "the smallest that the request fits into")
-    return _settle(by_size[-1], needs, "the largest; the text is split")
+    return _settle(by_size[-1], needs, "the largest")
 
 
 def _answer_tokens(tier: Tier, needs: Needs) -> int:
@@ -113,7 +113,7 @@ def _settle(tier: Tier, needs: Needs, reason: str) -> Decision:
         raise ContextTooLongError(
             f"the prompt has about {needs.prompt_tokens} tokens and the answer may take {answer}, "
             f"but the {tier.name} tier has a context of {tier.context}",
-            hint="send less text, ask for fewer max_tokens, or use summarize or extract, which split long texts",
+            hint="send less text or ask for fewer max_tokens; summarize and extract split long texts",
         )
     size = f"{needs.prompt_tokens}+{answer} of {tier.context} tokens"
     return Decision(tier, answer, f"{tier.name}: {reason} ({size})")

@@ -18,10 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import anyio
+import anyio.to_thread
+
 Method = Literal["tiktoken", "bpe-openai", "bytes"]
 
 BYTES_PER_TOKEN = 4.0
-"""UTF-8 bytes per o200k_base token: 4.01 over 2,500 public texts (intents, issues, logs, diffs, proposals)."""
+"""UTF-8 bytes per o200k_base token: 4.01 over 2,500 public texts (intents, issues, logs, diffs)."""
 
 ENCODED_WHOLE = 200_000
 """Characters; a longer text is encoded in three samples and scaled (see ``Estimator.count``)."""
@@ -63,11 +66,26 @@ def load() -> Estimator:
         encoding = tiktoken.get_encoding("o200k_base")
         return Estimator("tiktoken", lambda text: len(encoding.encode_ordinary(text)))
     try:
-        import bpe_openai
+        import bpe_openai  # pyright: ignore[reportMissingTypeStubs]  (it ships none)
     except ImportError:
         return BYTES
     ranks = bpe_openai.get_encoding("o200k_base")
     return Estimator("bpe-openai", lambda text: len(ranks.encode_ordinary(text)))
+
+
+class LazyEstimator:
+    """The best estimator, loaded in a worker thread when first asked for, once."""
+
+    def __init__(self) -> None:
+        self._estimator: Estimator | None = None
+        self._lock = anyio.Lock()
+
+    async def get(self) -> Estimator:
+        if self._estimator is None:
+            async with self._lock:
+                if self._estimator is None:
+                    self._estimator = await anyio.to_thread.run_sync(load)
+        return self._estimator
 
 
 def _tiktoken_ranks_cached() -> bool:

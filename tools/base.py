@@ -5,7 +5,7 @@ events. Both end in a ``Receipt``. Nothing in here knows a wire format or an eng
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -116,9 +116,10 @@ class Result:
     """The answer: the same names over MCP, REST and ``--json``."""
     receipt: Receipt
     plain: str = ""
-    """The field that is the whole answer as text (``summary``, ``text``); empty: ``fields`` is."""
-    meta: JsonObject = field(default_factory=dict[str, JsonValue])
-    """Said beside the answer, where it costs the caller nothing: ``covered`` of a summary."""
+    """The field that is the whole answer as text (``summary``, ``text``); empty: ``fields`` is.
+
+    Other fields are said beside the answer, where they cost the caller nothing.
+    """
 
 
 class Stream(Protocol):

@@ -1,0 +1,35 @@
+"""The four tools, in the order agents see them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from engines.base import JsonObject
+from tools.arguments import compact_schema
+from tools.chat import Chat
+from tools.classify import Classify
+from tools.extract import Extract
+from tools.summarize import Summarize
+from tools.tool import Tool
+
+# Each tool has arguments of its own type; the dispatcher parses with the type the tool names.
+TOOLS: tuple[Tool[Any], ...] = (Classify(), Extract(), Summarize(), Chat())
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """What a door tells its callers of a tool."""
+
+    name: str
+    description: str
+    input_schema: JsonObject
+    output_schema: JsonObject | None
+    plain: str
+
+
+def definitions() -> tuple[ToolDefinition, ...]:
+    return tuple(
+        ToolDefinition(
+            tool.name, tool.description, compact_schema(tool.arguments), tool.output_schema, tool.plain
+        )
+        for tool in TOOLS
+    )

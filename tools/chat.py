@@ -1,0 +1,155 @@
+"""chat: one turn with the local model, over the caller's own messages and files."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from engines.base import Event, JsonObject, Message, Request, TextDelta, ToolCall
+from engines.errors import InvalidArgumentsError
+from tools.answers import parse_answer, validator_of
+from tools.arguments import Arguments
+from tools.base import Sampling
+from tools.prompts import fenced
+from tools.run import Run
+from tools.sources import Sources
+from tools.tool import Output, Tool
+
+TEMPERATURE = 0.0
+"""Delegated work wants the same answer twice; a caller who wants variety says so."""
+
+MESSAGE_OVERHEAD = 16
+"""Tokens of chat template around a message, and of the marks around a document, rounded up."""
+
+
+class WireFunction(BaseModel):
+    name: str
+    arguments: str = ""
+
+
+class WireToolCall(BaseModel):
+    id: str = ""
+    function: WireFunction
+
+
+class ChatMessage(BaseModel):
+    """A message as OpenAI's clients write it, content as plain text."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | None = None
+    tool_calls: tuple[WireToolCall, ...] | None = None
+    tool_call_id: str | None = None
+
+    def as_message(self) -> Message:
+        calls = tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in self.tool_calls or ())
+        return Message(self.role, self.content or "", calls, self.tool_call_id or "")
+
+
+class ChatArguments(Arguments):
+    prompt: str | None = None
+    messages: Annotated[list[ChatMessage], WithJsonSchema({"type": "array"})] | None = Field(
+        None, description="[{role,content}] instead of prompt"
+    )
+    system: str | None = None
+    schema_: JsonObject | None = Field(None, alias="schema", description="JSON Schema of the answer")
+    max_tokens: int | None = Field(None, ge=1)
+    temperature: float = Field(TEMPERATURE, ge=0, le=2)
+
+    @model_validator(mode="after")
+    def _something_to_answer(self) -> Self:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give one of prompt, messages")
+        if not (self.prompt or self.messages):
+            raise ValueError("prompt or messages is empty")
+        return self
+
+
+class Chat(Tool[ChatArguments]):
+    name = "chat"
+    description = (
+        "Ask the local model a simple question, optionally about files (paths). "
+        "For rewording, explaining, drafting. Not for hard reasoning."
+    )
+    splits = False
+    plain = "text"
+    arguments = ChatArguments
+
+    async def run(self, arguments: ChatArguments, run: Run) -> Output:
+        request = request_of(arguments, run)
+        if arguments.schema_ is not None:
+            return Output({"data": await run.ask_json(request, arguments.schema_)})
+        return Output({"text": (await run.ask(request)).text})
+
+    @asynccontextmanager
+    async def stream(self, arguments: ChatArguments, run: Run) -> AsyncGenerator[AsyncIterator[Event]]:
+        """The engine's events as they come. With a schema, the whole text is validated before ``Done``."""
+        request = request_of(arguments, run)
+        async with run.stream(request) as events:
+            schema = arguments.schema_
+            yield events if schema is None else _validated(events, schema)
+
+    def prompt_tokens(
+        self, arguments: ChatArguments, documents: Sequence[int], count: Callable[[str], int]
+    ) -> int:
+        said = [message.content for message in conversation(arguments, Sources())]
+        return sum(map(count, said)) + sum(documents) + MESSAGE_OVERHEAD * (len(said) + len(documents))
+
+    def max_tokens(self, arguments: ChatArguments) -> int | None:
+        return arguments.max_tokens
+
+
+def request_of(arguments: ChatArguments, run: Run) -> Request:
+    """The engine request of a chat, with what only the OpenAI door can ask."""
+    if arguments.schema_ is not None:
+        validator_of(arguments.schema_)
+    sampling: Sampling = run.call.sampling
+    return replace(
+        run.request(conversation(arguments, run.sources)),
+        schema=arguments.schema_,
+        temperature=arguments.temperature,
+        top_p=sampling.top_p,
+        seed=sampling.seed,
+        stop=sampling.stop,
+        logprobs=sampling.logprobs,
+        tools=sampling.tools,
+        tool_choice=sampling.tool_choice,
+    )
+
+
+def conversation(arguments: ChatArguments, sources: Sources) -> list[Message]:
+    """The messages to send: system first, files before the question they are about."""
+    messages = [message.as_message() for message in arguments.messages or ()]
+    if arguments.prompt is not None:
+        messages.append(Message("user", arguments.prompt))
+    context = "\n\n".join(
+        f"{document.path}:\n{fenced(document.text)}" if document.path else fenced(document.text)
+        for document in sources.documents
+    )
+    if context:
+        messages[-1] = _before(context, messages[-1])
+    system = "\n".join(filter(None, (arguments.system, arguments.instructions)))
+    return [Message("system", system), *messages] if system else messages
+
+
+def _before(context: str, question: Message) -> Message:
+    if question.role != "user":
+        raise InvalidArgumentsError(
+            "with text, items or paths the last message must be the user's",
+            hint="end messages with a question",
+        )
+    return Message("user", f"{context}\n\n{question.content}")
+
+
+async def _validated(events: AsyncIterator[Event], schema: JsonObject) -> AsyncIterator[Event]:
+    validator = validator_of(schema)
+    text: list[str] = []
+    async for event in events:
+        if isinstance(event, TextDelta):
+            text.append(event.text)
+        elif text:
+            parse_answer("".join(text), validator)
+        yield event

@@ -1,0 +1,61 @@
+"""What classify is asked, and what it finds for one text."""
+
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from engines.base import JsonObject
+from tools.arguments import SourceArguments
+
+
+class Example(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str
+    label: str
+
+
+def _described(value: object) -> object:
+    """A list of labels is an object of labels without descriptions."""
+    if isinstance(value, list | tuple):
+        return {str(label): "" for label in value}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return value
+
+
+class ClassifyArguments(SourceArguments):
+    labels: Annotated[
+        dict[str, str], BeforeValidator(_described), WithJsonSchema({"type": ["array", "object"]})
+    ] = Field(min_length=1, max_length=1_000, description="[label] or {label: description}")
+    multi: bool = Field(False, description="any number of labels each")
+    min_confidence: float | None = Field(None, ge=0, le=1, description="abstain below")
+    examples: Annotated[list[Example], WithJsonSchema({"type": "array"})] | None = Field(
+        None, description="[{text,label}]"
+    )
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> Self:
+        if any(not label.strip() for label in self.labels):
+            raise ValueError("labels: a label is empty")
+        if len(self.labels) < 2 and not self.multi:
+            raise ValueError("labels: give at least two, or multi=true")
+        unknown = {example.label for example in self.examples or ()} - set(self.labels)
+        if unknown:
+            raise ValueError(f"examples: labels not in the list: {', '.join(sorted(unknown))}")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found for one text. ``labels`` are best first; one of them unless ``multi``."""
+
+    labels: tuple[str, ...] = ()
+    confidence: float = 0.0
+    abstained: bool = False
+    error: str = ""
+
+    def as_json(self, *, multi: bool) -> JsonObject:
+        if self.error:
+            return {"error": self.error}
+        label: JsonObject = {"labels": list(self.labels)} if multi else {"label": self.labels[0]}
+        return {**label, "confidence": round(self.confidence, 3), "abstained": self.abstained}
