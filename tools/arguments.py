@@ -3,7 +3,7 @@
 The schema goes into every agent's context, so it carries what an agent needs and no more.
 """
 
-from typing import Annotated, Self, TypeVar, cast
+from typing import Annotated, ClassVar, Self, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -24,10 +24,13 @@ class Arguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    unlisted: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are taken but not worth a place in every agent's context."""
+
     text: str | None = None
-    items: Strings | None = Field(None, description="many short texts")
+    items: Strings | None = None
     paths: Strings | None = Field(None, description="files, folders, globs; read by the server")
-    split: str = Field("file", description="paths into items: file|line|paragraph|jsonl:FIELD")
+    split: str = Field("file", description="file|line|paragraph|jsonl:FIELD")
     tier: str = Field("auto", description="auto|small|main")
     instructions: str | None = Field(None, max_length=8_000)
 
@@ -75,13 +78,16 @@ def parse(kind: type[A], tool: str, values: object) -> A:
 def compact_schema(kind: type[Arguments]) -> JsonObject:
     """The JSON Schema of ``kind`` without titles, nulls and defaults an agent does not need."""
     schema = cast("JsonObject", kind.model_json_schema())
+    properties = cast("JsonObject", schema["properties"])
+    for name in kind.unlisted:
+        del properties[name]
     return cast("JsonObject", _compact(schema, schema.get("$defs")))
 
 
 # What an agent need not read: a call that breaks these limits is told so.
 _NOISE = frozenset({
-    "title", "default", "$defs", "additionalProperties", "minLength", "maxLength", "minItems", "minimum", "maximum",
-    "minProperties", "maxProperties",
+    "title", "default", "$defs", "additionalProperties", "minLength", "maxLength", "minItems", "minimum",
+    "maximum", "minProperties",
 })  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -50,10 +50,12 @@ class ChatMessage(BaseModel):
 
 
 class ChatArguments(Arguments):
+    unlisted: ClassVar[frozenset[str]] = frozenset({"split"})
+
     prompt: str | None = None
-    messages: Annotated[list[ChatMessage], WithJsonSchema({"type": "array"})] | None = Field(
-        None, description="[{role,content}] instead of prompt"
-    )
+    messages: (
+        Annotated[list[ChatMessage], WithJsonSchema({"type": "array", "items": {"type": "object"}})] | None
+    ) = Field(None, description="[{role,content}] instead of prompt")
     system: str | None = None
     schema_: JsonObject | None = Field(None, alias="schema", description="JSON Schema of the answer")
     max_tokens: int | None = Field(None, ge=1)

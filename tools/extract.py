@@ -50,8 +50,8 @@ class ExtractArguments(SourceArguments):
 class Extract(Tool[ExtractArguments]):
     name = "extract"
     description = (
-        "Pull fields out of files or text as JSON that fits your schema, each value with its line "
-        "as evidence; values not found in the text are listed in unsupported."
+        "Pull fields out of files or text as JSON under your schema, with the line of each value as "
+        "evidence; values not in the text are listed as unsupported."
     )
     wants = "small"
     output_schema: ClassVar[JsonObject | None] = {

@@ -25,13 +25,15 @@ def _described(value: object) -> object:
 
 class ClassifyArguments(SourceArguments):
     labels: Annotated[
-        dict[str, str], BeforeValidator(_described), WithJsonSchema({"type": ["array", "object"]})
+        dict[str, str],
+        BeforeValidator(_described),
+        WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "object"}]}),
     ] = Field(min_length=1, max_length=1_000, description="[label] or {label: description}")
     multi: bool = Field(False, description="any number of labels each")
     min_confidence: float | None = Field(None, ge=0, le=1, description="abstain below")
-    examples: Annotated[list[Example], WithJsonSchema({"type": "array"})] | None = Field(
-        None, description="[{text,label}]"
-    )
+    examples: (
+        Annotated[list[Example], WithJsonSchema({"type": "array", "items": {"type": "object"}})] | None
+    ) = Field(None, description="[{text,label}]")
 
     @model_validator(mode="after")
     def _labels_fit(self) -> Self:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import anyio
 from pydantic import Field
@@ -30,6 +30,8 @@ TOKENS_PER_WORD = 1.6
 
 
 class SummarizeArguments(SourceArguments):
+    unlisted: ClassVar[frozenset[str]] = frozenset({"split"})
+
     focus: str | None = Field(None, max_length=2_000, description="the question the summary should answer")
     max_words: int = Field(150, ge=5, le=2_000)
     style: Style = "paragraph"
