@@ -1,0 +1,250 @@
+"""The OpenAPI 3.1 document, built from the catalogue and the wire models.
+
+Every status a route can answer is in it: a contract fuzzer holds us to that (tests/shim/test_contract.py).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from engines.base import JsonObject, JsonValue
+from shim.caller import TIERS
+from shim.errors import STATUS
+from shim.wire import schema_of_request
+from tools.catalog import ToolDefinition
+
+GUARD = {
+    401: "No valid token.",
+    403: "The Host or Origin is not allowed.",
+    413: "The body is too large.",
+}
+"""What the wrapper around all routes answers; its bodies are those of the route's errors."""
+
+ENGINE = (429, 503, 504)
+"""What asking an engine can end in."""
+
+MEANING = {
+    400: "The request does not fit; the body says which part.",
+    404: "There is no such model or tool.",
+    429: "All places are taken; Retry-After says when to come back.",
+    500: "The answer broke its promise, or the server is at fault.",
+    503: "No engine answers.",
+    504: "No answer before the deadline.",
+}
+
+
+def document(catalogue: Sequence[ToolDefinition], version: str) -> JsonObject:
+    request = schema_of_request()
+    shapes = cast("JsonObject", request.pop("$defs"))
+    tools: JsonObject = {f"/mcp/tools/{tool.name}": {"post": _tool(tool)} for tool in catalogue}
+    paths: JsonObject = {
+        "/v1/chat/completions": {"post": _chat()},
+        "/v1/models": {"get": _read("listModels", "Tiers, models and adapters", "Models", OPENAI, ENGINE)},
+        "/v1/models/{name}": {
+            "parameters": [_parameter("name", "path", "a name of the list", STRING) | {"required": True}],
+            "get": _read("getModel", "One of them", "Model", OPENAI, [404, *ENGINE]),
+        },
+        "/mcp/tools": {"get": _read("listTools", "The tools as MCP lists them", "Tools", REST)},
+        **tools,
+        "/health": {"get": _read("health", "Alive", "Health", REST)},
+        "/ready": {"get": _read("ready", "What would answer a call now", "Ready", REST, ENGINE)},
+        "/openapi.json": {"get": _read("openapi", "This document", "Document", REST)},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "local-llm-agent", "version": version},
+        "security": [{}, {"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": {**shapes, "ChatRequest": request, **SCHEMAS},
+        },
+    }
+
+
+def _chat() -> JsonObject:
+    answer: JsonObject = {
+        "description": "The answer, whole or as chat.completion.chunk events that end with [DONE].",
+        "content": {
+            "application/json": {"schema": _ref("ChatCompletion")},
+            "text/event-stream": {"schema": _object({"data": STRING})},
+        },
+    }
+    return {
+        "operationId": "chat",
+        "summary": "OpenAI chat completions, answered by a local model",
+        "parameters": HEADERS,
+        "requestBody": _body(_ref("ChatRequest")),
+        "responses": {"200": answer, **_errors([400, 404, *ENGINE, 500], OPENAI)},
+    }
+
+
+def _tool(tool: ToolDefinition) -> JsonObject:
+    return {
+        "operationId": tool.name,
+        "summary": tool.description.split(". ")[0],
+        "description": tool.description,
+        "parameters": HEADERS,
+        "requestBody": _body(tool.input_schema),
+        "responses": {
+            "200": _json("The tool's answer and its receipt.", _answer_schema(tool)),
+            **_errors([400, *ENGINE, 500], REST),
+        },
+    }
+
+
+def _answer_schema(tool: ToolDefinition) -> JsonObject:
+    receipt: JsonObject = {"receipt": _ref("Receipt")}
+    if tool.output_schema is None:
+        texts: JsonObject = {tool.plain: {"type": "string"}}
+        return {"type": "object", "properties": {**texts, **receipt}, "required": ["receipt"]}
+    properties = tool.output_schema.get("properties")
+    required = tool.output_schema.get("required")
+    return {
+        **tool.output_schema,
+        "properties": {**(properties if isinstance(properties, dict) else {}), **receipt},
+        "required": [*(required if isinstance(required, list) else []), "receipt"],
+    }
+
+
+def _read(operation: str, summary: str, schema: str, error: str, statuses: Sequence[int] = ()) -> JsonObject:
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "responses": {"200": _json(summary, _ref(schema)), **_errors([*statuses, 500], error)},
+    }
+
+
+def _errors(statuses: Iterable[int], schema: str) -> JsonObject:
+    bodies = {status: _json(MEANING[status], _ref(schema)) for status in statuses}
+    for status in bodies.keys() & {429, 503}:
+        bodies[status]["headers"] = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}}
+    bodies |= {status: _json(meaning, _ref(schema)) for status, meaning in GUARD.items()}
+    return {str(status): bodies[status] for status in sorted(bodies)}
+
+
+def _json(description: str, schema: JsonObject) -> JsonObject:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _body(schema: JsonObject) -> JsonObject:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _ref(name: str) -> JsonObject:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _parameter(name: str, place: str, description: str, schema: JsonObject) -> JsonObject:
+    return {"name": name, "in": place, "description": description, "schema": schema}
+
+
+def _object(required: JsonObject, **optional: JsonValue) -> JsonObject:
+    return {"type": "object", "properties": {**required, **optional}, "required": list(required)}
+
+
+OPENAI = "OpenAIError"
+REST = "Error"
+
+STRING: JsonObject = {"type": "string"}
+COUNT: JsonObject = {"type": "integer", "minimum": 0}
+BOOLEAN: JsonObject = {"type": "boolean"}
+
+HEADERS: list[JsonValue] = [
+    _parameter(
+        "X-Tier", "header", "which model: the small, fast one or the main one", {"enum": [*TIERS, ""]}
+    ),
+    _parameter("X-Project", "header", "which project is asking", STRING),
+    _parameter("X-Agent", "header", "who is asking, for fairness", STRING),
+]
+
+SCHEMAS: JsonObject = {
+    OPENAI: _object(
+        {
+            "error": _object(
+                {
+                    "message": STRING,
+                    "type": STRING,
+                    "param": {"type": ["string", "null"]},
+                    "code": {"type": ["string", "null"]},
+                }
+            )
+        }
+    ),
+    REST: _object(
+        {
+            "error": _object(
+                {
+                    "code": STRING,
+                    "message": STRING,
+                    "hint": STRING,
+                    "kind": {"enum": list(STATUS)},
+                    "retryable": BOOLEAN,
+                }
+            )
+        }
+    ),
+    "Receipt": _object(
+        {
+            "tier": STRING,
+            "engine": STRING,
+            "model": STRING,
+            "adapter": {"type": ["string", "null"]},
+            "project": STRING,
+            "ms": COUNT,
+            "tokens": _object({"read": COUNT, "in": COUNT, "out": COUNT}),
+            "saved": {"type": "integer"},
+            "cached": BOOLEAN,
+            "escalated": BOOLEAN,
+        },
+        decided_by=STRING,
+        route=STRING,
+        notes={"type": "array", "items": STRING},
+    ),
+    "Usage": _object(
+        {
+            "prompt_tokens": COUNT,
+            "completion_tokens": COUNT,
+            "total_tokens": COUNT,
+            "prompt_tokens_details": _object({"cached_tokens": COUNT}),
+        }
+    ),
+    "ChatCompletion": _object(
+        {
+            "id": STRING,
+            "object": {"const": "chat.completion"},
+            "created": COUNT,
+            "model": STRING,
+            "choices": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 1,
+                "items": _object(
+                    {
+                        "index": {"const": 0},
+                        "message": _object(
+                            {"role": {"const": "assistant"}, "content": {"type": ["string", "null"]}},
+                            tool_calls={"type": "array", "items": _ref("MessageToolCall")},
+                        ),
+                        "logprobs": {"type": ["object", "null"]},
+                        "finish_reason": {"enum": ["stop", "length", "tool_calls"]},
+                    }
+                ),
+            },
+            "usage": _ref("Usage"),
+            "system_fingerprint": STRING,
+            "receipt": _ref("Receipt"),
+        }
+    ),
+    "Model": _object(
+        {"id": STRING, "object": {"const": "model"}, "created": COUNT, "owned_by": STRING}, parent=STRING
+    ),
+    "Models": _object({"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}),
+    "Tool": _object(
+        {"name": STRING, "description": STRING, "inputSchema": {"type": "object"}},
+        outputSchema={"type": "object"},
+    ),
+    "Tools": _object({"tools": {"type": "array", "items": _ref("Tool")}}),
+    "Document": {"type": "object"},
+    "Health": _object({"status": {"const": "ok"}, "version": STRING}),
+    "Ready": _object({"status": {"const": "ready"}, "engine": STRING, "model": STRING}),
+}

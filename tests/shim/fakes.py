@@ -1,0 +1,146 @@
+"""A dispatcher that plays a script, and an application around it."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+from starlette.applications import Starlette
+
+from engines.base import (
+    Capabilities,
+    Done,
+    Event,
+    JsonObject,
+    JsonValue,
+    Model,
+    Profile,
+    TextDelta,
+    Usage,
+)
+from engines.errors import AgentError
+from shim import openai, rest
+from tools.base import Call, Progress, Project, Receipt, Result, TokenCounts, silent
+from tools.catalog import ToolDefinition
+
+DONE = Done("stop", Usage(7, 2, 3), "fake", "tiny")
+HELLO: tuple[Event, ...] = (TextDelta("Hel"), TextDelta("lo"), DONE)
+RECEIPT = Receipt("small", "fake", "tiny", None, "default", 12, TokenCounts(0, 7, 2), saved=5)
+MODELS = (Model("org/tiny", "fake", loaded=True), Model("erp", "fake", base="org/tiny"))
+
+
+CLASSIFY = ToolDefinition(
+    "classify",
+    "Sort texts into labels. Cheap.",
+    {
+        "type": "object",
+        "properties": {"text": {"type": "string"}, "labels": {"type": "array", "items": {"type": "string"}}},
+        "required": ["labels"],
+    },
+    {"type": "object", "properties": {"label": {"type": "string"}}, "required": ["label"]},
+    "",
+)
+SUMMARIZE = ToolDefinition(
+    "summarize",
+    "Say it shorter.",
+    {"type": "object", "properties": {"text": {"type": "string"}}},
+    None,
+    "summary",
+)
+
+
+@dataclass
+class FakeStream:
+    """``events`` is set by whoever opens it."""
+
+    events: AsyncIterator[Event] = field(init=False)
+    finished: bool = False
+
+    @property
+    def receipt(self) -> Receipt:
+        assert self.finished, "a receipt is there once the events have ended"
+        return RECEIPT
+
+
+@dataclass
+class FakeDispatcher:
+    """Streams ``script`` and returns ``result``; an error in either is raised.
+
+    With ``endless`` it never gets to an end: ``waiting`` is set when it waits, ``left`` when
+    whoever asked has gone.
+    """
+
+    script: Sequence[Event | AgentError] = HELLO
+    result: Result | AgentError = field(default_factory=lambda: Result({"data": {"a": 1}}, RECEIPT))
+    offered: Sequence[Model] | AgentError = MODELS
+    endless: bool = False
+    catalogue: Sequence[ToolDefinition] = (CLASSIFY, SUMMARIZE)
+    calls: list[Call] = field(default_factory=list[Call])
+    asked_models: int = 0
+    waiting: anyio.Event = field(default_factory=anyio.Event)
+    left: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def call(self) -> Call:
+        """The only call made."""
+        [call] = self.calls
+        return call
+
+    async def run(self, call: Call, progress: Progress = silent) -> Result:
+        self.calls.append(call)
+        try:
+            await self._wait()
+        finally:
+            self.left.set()
+        if isinstance(self.result, AgentError):
+            raise self.result
+        return self.result
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncGenerator[FakeStream, None]:
+        self.calls.append(call)
+        stream = FakeStream()
+        stream.events = self._play(stream)
+        try:
+            yield stream
+        finally:
+            self.left.set()
+
+    async def _play(self, stream: FakeStream) -> AsyncIterator[Event]:
+        for event in self.script:
+            if isinstance(event, AgentError):
+                raise event
+            yield event
+        await self._wait()
+        stream.finished = True
+
+    async def _wait(self) -> None:
+        if self.endless:
+            self.waiting.set()
+            await anyio.sleep_forever()
+
+    async def models(self) -> Sequence[Model]:
+        self.asked_models += 1
+        if isinstance(self.offered, AgentError):
+            raise self.offered
+        return self.offered
+
+    async def ready(self) -> Profile:
+        if isinstance(self.offered, AgentError):
+            raise self.offered
+        return Profile("fake", "org/tiny", Capabilities())
+
+
+def project_of(name: str) -> Project:
+    return Project(name or "default")
+
+
+def app_of(dispatcher: FakeDispatcher) -> Starlette:
+    return Starlette(
+        routes=[*openai.routes(dispatcher, project_of), *rest.routes(dispatcher, project_of, "1.2.3")]
+    )
+
+
+def body(**fields: JsonValue) -> JsonObject:
+    """A request for a chat completion."""
+    return {"model": "auto", "messages": [{"role": "user", "content": "Hi"}], **fields}
