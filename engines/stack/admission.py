@@ -9,7 +9,7 @@ agents that ask at the same time be served in turn, however many requests each h
 import math
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -19,7 +19,8 @@ import anyio
 
 from engines.base import Embeddings, Engine, Event, Request, Tags
 from engines.errors import EngineBusyError
-from engines.stack.places import Places, Ranks
+from engines.stack.background import background
+from engines.stack.places import NOBODY, Places, Ranks
 from engines.stack.wrapper import WrapperEngine
 
 SMALL = "small"
@@ -51,7 +52,8 @@ class Waiter:
     weight: int
     came: float
     place: int | None = None
-    ready: anyio.Event = field(default_factory=anyio.Event)
+    ready: anyio.Event | None = None
+    """Set with the place, for whoever must wait for it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -77,12 +79,13 @@ class Line:
         self.waiting = 0
         self._clock = clock
         self._lanes: dict[tuple[str, str, str], Lane] = {}
-        self._told = Ranks()
+        self._told = NOBODY
 
     def join(self, tags: Tags, weight: int = 0) -> Waiter:
         """Come in line; ``place`` of the waiter is there at once if it can be."""
         key = (tags.tier, tags.project, tags.agent)
-        lane = self._lanes.setdefault(key, Lane(key, small=tags.tier == SMALL))
+        if (lane := self._lanes.get(key)) is None:
+            lane = self._lanes[key] = Lane(key, small=tags.tier == SMALL)
         waiter = Waiter(lane, weight, self._clock())
         lane.waiters.append(waiter)
         self.waiting += 1
@@ -101,10 +104,10 @@ class Line:
         """Give out every place that is free and whose turn is in this process."""
         if self.waiting:
             elsewhere = self.places.waiting_elsewhere()
-            while self._serve_next(elsewhere):
+            while self.waiting and self._serve_next(elsewhere):
                 pass
-        here = Ranks(_rank(self._first(small=True)), _rank(self._first(small=False)))
-        if here != Ranks() or self._told != Ranks():
+        here = self._first_ranks() if self.waiting else NOBODY
+        if here is not NOBODY or self._told is not NOBODY:
             self.places.tell(here)
             self._told = here
 
@@ -130,7 +133,8 @@ class Line:
             return False
         self._remove(waiter)
         lane.turn = self._clock()
-        waiter.ready.set()
+        if waiter.ready:
+            waiter.ready.set()
         return True
 
     def _remove(self, waiter: Waiter) -> None:
@@ -140,25 +144,15 @@ class Line:
             del self._lanes[waiter.lane.key]
 
     def _first(self, *, small: bool) -> Lane | None:
-        lanes = (lane for lane in self._lanes.values() if lane.small == small)
-        return min(lanes, key=lambda lane: lane.rank, default=None)
+        lanes = [lane for lane in self._lanes.values() if lane.small == small]
+        return min(lanes, key=_rank) if lanes else None
+
+    def _first_ranks(self) -> Ranks:
+        return Ranks(_rank(self._first(small=True)), _rank(self._first(small=False)))
 
 
 def _rank(lane: Lane | None) -> float:
     return lane.rank if lane else math.inf
-
-
-@asynccontextmanager
-async def _background(work: Callable[[], Coroutine[None, None, None]]) -> AsyncGenerator[None, None]:
-    """Run ``work`` beside the body. The body's error goes through as it is, not in the group's own."""
-    tasks = anyio.create_task_group()
-    await tasks.__aenter__()
-    try:
-        tasks.start_soon(work)
-        yield
-    finally:
-        tasks.cancel_scope.cancel()
-        await tasks.__aexit__(None, None, None)
 
 
 class AdmittedEngine(WrapperEngine):
@@ -195,7 +189,7 @@ class AdmittedEngine(WrapperEngine):
             await stack.enter_async_context(self.inner)
             self._line = Line(stack.enter_context(self._places))
             if self._line.places.shared:
-                await stack.enter_async_context(_background(self._look))
+                await stack.enter_async_context(background(self._look))
             self._stack = stack.pop_all()
         return self
 
@@ -238,6 +232,7 @@ class AdmittedEngine(WrapperEngine):
 
     async def _wait(self, waiter: Waiter, deadline: float) -> None:
         self._someone_waits.set()
+        waiter.ready = anyio.Event()
         with anyio.CancelScope(deadline=deadline):
             await waiter.ready.wait()
         if waiter.place is None:

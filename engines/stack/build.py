@@ -3,10 +3,12 @@
 A backend, and the client library it needs, is imported when it is built.
 """
 
+import hashlib
 import math
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, assert_never
@@ -21,8 +23,12 @@ from engines.settings import (
     VllmSettings,
 )
 from engines.stack.admission import AdmittedEngine
+from engines.stack.breaker import BreakerEngine
+from engines.stack.cache import CachedEngine
 from engines.stack.failover import FailoverEngine
-from engines.stack.places import open_places
+from engines.stack.metrics import MeteredEngine, Metrics
+from engines.stack.places import Places, open_places
+from engines.stack.store import Store
 
 AUTO: tuple[EngineName, ...] = ("vllm", "ollama", "llamacpp")
 """Whom ``auto`` asks, in this order."""
@@ -40,19 +46,54 @@ class Folders:
     """The embedded engine's weights."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """Everything an engine can be built from."""
+class Engines:
+    """The engine of each tier; opened with ``async with``, each distinct one once."""
+
+    def __init__(
+        self,
+        tiers: Mapping[str, Engine],
+        each: Mapping[str, Engine],
+        metrics: Metrics,
+        shared: Sequence[AbstractAsyncContextManager[object]] = (),
+    ) -> None:
+        self.each = dict(each)
+        """Every engine by its name, the members of ``auto`` one by one."""
+        self.metrics = metrics
+        self._tiers = dict(tiers)
+        self._shared = tuple(shared)
+        self._stack = AsyncExitStack()
+
+    def of(self, tier: str) -> Engine:
+        """The engine of ``tier``, a name of the settings."""
+        return self._tiers[tier]
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            for resource in (*self._shared, *self.each.values()):
+                await stack.enter_async_context(resource)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.__aexit__(kind, error, traceback)
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """What is needed to build any engine, and its places."""
 
     tiers: Mapping[str, TierSettings]
     ollama: OllamaSettings
     vllm: VllmSettings
     llamacpp: LlamaCppSettings
-    limits: Limits
     folders: Folders
-    use_cache: bool
 
-    def backend(self, name: EngineName) -> Engine:
+    def build(self, name: EngineName) -> Engine:
         match name:
             case "ollama":
                 from engines.backends.ollama import OllamaEngine
@@ -65,10 +106,8 @@ class Parts:
             case "llamacpp":
                 from engines.backends.llamacpp import LlamaCppEngine
 
-                folders = self.folders
-                return LlamaCppEngine(
-                    self.llamacpp, models_folder=folders.models, runtime_folder=folders.runtime
-                )
+                models, runtime = self.folders.models, self.folders.runtime
+                return LlamaCppEngine(self.llamacpp, models_folder=models, runtime_folder=runtime)
             case "scripted":
                 from engines.backends.scripted import ScriptedEngine
 
@@ -78,42 +117,12 @@ class Parts:
             case _:
                 assert_never(name)
 
-    def stack(self, name: EngineName) -> Engine:
-        pool = self.llamacpp.context if name == "llamacpp" else math.inf
-        places = open_places(self.limits.concurrency, self.folders.runtime / "places" / name, pool=pool)
-        return AdmittedEngine(self.backend(name), places, queue=self.limits.queue)
-
-
-class Engines:
-    """The engine of each tier; opened with ``async with``, each distinct one once."""
-
-    def __init__(self, tiers: Mapping[str, Engine], stacks: Mapping[str, Engine]) -> None:
-        self._tiers = dict(tiers)
-        self._stacks = dict(stacks)
-        self._open = AsyncExitStack()
-
-    def of(self, tier: str) -> Engine:
-        return self._tiers[tier]
-
-    @property
-    def each(self) -> Mapping[str, Engine]:
-        """Every distinct engine by its name, the members of ``auto`` one by one."""
-        return self._stacks
-
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            for engine in self._stacks.values():
-                await stack.enter_async_context(engine)
-            self._open = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._open.__aexit__(kind, error, traceback)
+    def places(self, name: EngineName, count: int) -> AbstractContextManager[Places]:
+        """Those of the server at the engine's address; the embedded engine's share its context."""
+        address = {"ollama": self.ollama.url, "vllm": self.vllm.url}.get(name, "")
+        digest = hashlib.blake2b(address.encode(), digest_size=4).hexdigest()
+        folder = self.folders.runtime / "places" / f"{name}-{digest}"
+        return open_places(count, folder, pool=self.llamacpp.context if name == "llamacpp" else math.inf)
 
 
 def build_engines(
@@ -128,23 +137,40 @@ def build_engines(
     use_cache: bool = True,
 ) -> Engines:
     """``engine`` serves the tiers that name none of their own."""
-    parts = Parts(
-        tiers=tiers,
-        ollama=ollama,
-        vllm=vllm,
-        llamacpp=llamacpp,
-        limits=limits,
-        folders=folders,
-        use_cache=use_cache,
-    )
+    backends = Backends(tiers, ollama, vllm, llamacpp, folders)
+    metrics = Metrics({name: tier.target_ms / 1000 for name, tier in tiers.items()})
+    store = Store(folders.cache) if use_cache else None
     chosen: dict[str, EngineName] = {name: tier.engine or engine for name, tier in tiers.items()}
     members = AUTO if "auto" in chosen.values() else ()
-    stacks: dict[str, Engine] = {}
-    for name in dict.fromkeys((*members, *chosen.values())):
-        if name != "auto":
-            stacks[name] = parts.stack(name)
-    engines = dict(stacks)
+    each: dict[str, Engine] = {
+        name: surrounded(
+            backends.build(name), backends.places(name, limits.concurrency), limits, metrics, store
+        )
+        for name in dict.fromkeys((*members, *chosen.values()))
+        if name != "auto"
+    }
+    engines = dict(each)
     if members:
         models = {tiers[tier].model for tier, name in chosen.items() if name == "auto"}
-        engines["auto"] = FailoverEngine([stacks[name] for name in members], names=models)
-    return Engines({tier: engines[name] for tier, name in chosen.items()}, stacks)
+        engines["auto"] = FailoverEngine([each[name] for name in members], names=models)
+    by_tier = {tier: engines[name] for tier, name in chosen.items()}
+    return Engines(by_tier, each, metrics, [store] if store else [])
+
+
+def surrounded(
+    engine: Engine,
+    places: AbstractContextManager[Places],
+    limits: Limits,
+    metrics: Metrics,
+    store: Store | None = None,
+) -> Engine:
+    """``engine`` in its stack; without ``store`` nothing is repeated from the cache."""
+
+    def admission(inner: Engine) -> Engine:
+        waited = partial(metrics.waited, engine.name)
+        return AdmittedEngine(inner, places, queue=limits.queue, waited=waited)
+
+    def cache(inner: Engine) -> Engine:
+        return CachedEngine(inner, store) if store else inner
+
+    return MeteredEngine(cache(admission(BreakerEngine(engine))), metrics)

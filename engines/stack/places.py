@@ -46,6 +46,9 @@ class Ranks:
     main: float = math.inf
 
 
+NOBODY = Ranks()
+
+
 class Places:
     """``count`` places, one of them kept for the small tier, and a pool of tokens they share.
 
@@ -95,7 +98,7 @@ class Places:
 
     def waiting_elsewhere(self) -> Ranks:
         """Who waits in other processes."""
-        return Ranks()
+        return NOBODY
 
     def tell(self, ranks: Ranks) -> None:
         """Say to other processes who waits here, and that this process still looks."""
@@ -155,8 +158,10 @@ class SharedPlaces(Places):
         self._files.close()
 
     def waiting_elsewhere(self) -> Ranks:
+        if not (names := self._other_lines()):
+            return NOBODY
         now = time.monotonic()
-        lines = [line for name in self._other_lines() if (line := self._read(name))]
+        lines = [line for name in names if (line := self._read(name))]
         # A time after now was written before the last boot.
         waiting = [ranks for looked, ranks in lines if 0 <= now - looked <= STALE_S]
         return Ranks(

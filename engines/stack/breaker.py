@@ -1,0 +1,112 @@
+"""An engine that keeps failing is left alone for a while, and its callers are told at once.
+
+Closed, requests go through. After ``failures`` in a row it opens: requests fail without being asked.
+Then one request is let through to see; its success closes the breaker, its failure doubles the time.
+"""
+
+import logging
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+
+import anyio
+
+from engines.base import Done, Embeddings, Engine, Event, Request
+from engines.errors import AgentError, EngineTimeoutError, EngineUnavailableError, ModelNotPulledError
+from engines.stack.wrapper import WrapperEngine
+
+log = logging.getLogger(__name__)
+
+
+class BreakerEngine(WrapperEngine):
+    """Counts requests that found nobody: unavailable, or nothing before the deadline.
+
+    Not counted: the caller's own mistakes, a busy engine, a slow one that had begun to answer, and a
+    model that must be pulled first, which is known without asking.
+
+    Raises:
+        EngineUnavailableError: open; carries the last failure's hint, and ``retry_after``.
+    """
+
+    def __init__(
+        self, inner: Engine, *, failures: int = 3, first_s: float = 1.0, longest_s: float = 60.0
+    ) -> None:
+        super().__init__(inner)
+        self._allowed = failures
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._failures = 0
+        self._pause_s = 0.0
+        """How long it stays open this time; 0 while closed."""
+        self._open_until = -math.inf
+        self._last, self._hint = "", ""
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
+        probe = self._let_through()
+        async with AsyncExitStack() as stack:
+            with self._counted(probe):
+                events = await stack.enter_async_context(self.inner.stream(request))
+            yield await stack.enter_async_context(aclosing(self._events(events, probe)))
+
+    async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
+        probe = self._let_through()
+        with self._counted(probe):
+            embeddings = await self.inner.embed(texts, deadline=deadline)
+        self._worked()
+        return embeddings
+
+    async def _events(self, events: AsyncIterator[Event], probe: bool) -> AsyncGenerator[Event, None]:
+        begun = False
+        try:
+            async for event in events:
+                begun = True
+                if isinstance(event, Done):
+                    self._worked()
+                yield event
+        except EngineUnavailableError as error:
+            self._failed(error, probe)
+            raise
+        except EngineTimeoutError as error:
+            if not begun:
+                self._failed(error, probe)
+            raise
+
+    @contextmanager
+    def _counted(self, probe: bool) -> Generator[None, None, None]:
+        try:
+            yield
+        except ModelNotPulledError:
+            raise
+        except (EngineUnavailableError, EngineTimeoutError) as error:
+            self._failed(error, probe)
+            raise
+
+    def _let_through(self) -> bool:
+        """Whether this request is the one that finds out if the engine is back."""
+        if not self._pause_s:
+            return False
+        now = anyio.current_time()
+        if now < self._open_until:
+            raise EngineUnavailableError(
+                f"{self.name} failed {self._failures} times in a row: {self._last}",
+                hint=self._hint,
+                retry_after=round(self._open_until - now, 1),
+            )
+        self._open_until = now + self._pause_s  # should this request never end, another one tries
+        return True
+
+    def _worked(self) -> None:
+        if self._pause_s:
+            log.warning("%s answers again", self.name)
+        self._failures, self._pause_s = 0, 0.0
+
+    def _failed(self, error: AgentError, probe: bool) -> None:
+        self._failures += 1
+        self._last, self._hint = error.message, error.hint
+        if self._failures < self._allowed or (self._pause_s and not probe):
+            return
+        if not self._pause_s:
+            log.warning("%s failed %d times in a row: %s", self.name, self._failures, error)
+        self._pause_s = min(self._longest_s, 2 * self._pause_s or self._first_s)
+        self._open_until = anyio.current_time() + self._pause_s

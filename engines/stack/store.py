@@ -1,0 +1,269 @@
+"""Bytes by key in one SQLite file that all processes of a user share.
+
+Nothing that goes wrong with it reaches a caller: what cannot be read was never there, what cannot be
+written is forgotten, and the log says so once. The file is used in threads only, and written to after
+the answer has gone out.
+"""
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from engines.stack.background import background
+
+log = logging.getLogger(__name__)
+
+FILE = "answers-1.sqlite3"
+"""The number changes with the layout."""
+
+READ_S = 0.25
+"""What takes longer to look up is asked anew."""
+LOCKED_S = 0.1
+"""How long reading waits for a lock; WAL readers meet one only when the file is made or broken."""
+WRITE_S = 2.0
+"""How long writing waits for a lock, and closing for the last writing."""
+GATHER_S = 0.05
+"""Entries that come within this time are written together."""
+PAUSE_S = 30.0
+"""A file that gave trouble is left alone for so long, a locked one for a second."""
+TOUCH_S = 3600
+"""How exactly the time of an entry's last use is kept."""
+PENDING = 5000
+"""Entries on their way to the file; more are forgotten."""
+KEYS_AT_ONCE = 500
+"""SQLite takes 999 parameters in a query at least."""
+
+SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS entries (key BLOB PRIMARY KEY, value BLOB NOT NULL, used INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS entries_by_use ON entries (used);
+"""
+
+Row = tuple[bytes, bytes, int]
+T = TypeVar("T")
+
+
+class File:
+    """The file's place and its troubles, shared by the connections to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.version = 0
+        """Goes up when the file is replaced; connections to an older one are useless."""
+        self._said: set[int] = set()
+        self._lock = threading.Lock()
+
+    def connect(self, timeout_s: float) -> sqlite3.Connection:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = sqlite3.connect(
+            self.path, timeout=timeout_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.executescript(SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def trouble(self, error: Exception, version: int) -> float:
+        """Do and say what ``error`` calls for; returns the seconds to leave the file alone."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            self._set_aside(version)
+        if code not in self._said:
+            self._said.add(code)
+            log.warning("the cache %s cannot be used, answers go on without it: %s", self.path, error)
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return 0
+        return 1.0 if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else PAUSE_S
+
+    def _set_aside(self, version: int) -> None:
+        with self._lock, suppress(OSError):
+            if version == self.version:
+                self.version += 1
+                self.path.replace(f"{self.path}.corrupt")
+                for suffix in ("-wal", "-shm"):
+                    Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+
+class Connection:
+    """Work on the file, in whichever thread calls; ``None`` comes back where it did not work."""
+
+    def __init__(self, file: File, timeout_s: float) -> None:
+        self._file = file
+        self._timeout_s = timeout_s
+        self._connection: sqlite3.Connection | None = None
+        self._version = 0
+        self._paused_until = 0.0
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        if time.monotonic() < self._paused_until:
+            return None
+        try:
+            return work(self._current())
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            self.pause(self._file.trouble(error, self._version))
+            return None
+
+    def pause(self, seconds: float) -> None:
+        self._paused_until = time.monotonic() + seconds
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def _current(self) -> sqlite3.Connection:
+        if self._version != self._file.version:
+            self.close()
+        if self._connection is None:
+            self._version = self._file.version
+            self._connection = self._file.connect(self._timeout_s)
+        return self._connection
+
+
+class Store:
+    """At most ``max_rows`` entries and about ``max_bytes`` of file; the least recently used go first."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_rows: int = 200_000,
+        max_bytes: int = 256 * 2**20,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        file = File(folder / FILE)
+        self._reader = Connection(file, LOCKED_S)
+        self._writer = Connection(file, WRITE_S)
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._pending: dict[bytes, bytes] = {}
+        self._touched: set[bytes] = set()
+        self._dirty = anyio.Event()
+        self._reading = anyio.CapacityLimiter(1)
+        self._writing = anyio.CapacityLimiter(1)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._close)
+            await stack.enter_async_context(background(self._write_behind))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.__aexit__(kind, error, traceback)
+
+    async def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """What is there of ``keys``."""
+        found = {key: self._pending[key] for key in keys if key in self._pending}
+        missing = [key for key in keys if key not in found]
+        for key, value, used in await self._read(missing) if missing else ():
+            found[key] = value
+            if self._clock() - used > TOUCH_S:
+                self._touched.add(key)
+                self._dirty.set()
+        return found
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Keep ``value``; it is in the file a moment later."""
+        if len(self._pending) < PENDING:
+            self._pending[key] = value
+            self._dirty.set()
+
+    async def flush(self) -> None:
+        """Write what ``put`` took; whatever fails is forgotten."""
+        entries, touched = dict(self._pending), self._touched
+        self._touched = set()
+        if entries or touched:
+            work = partial(self._write, entries, touched)
+            await anyio.to_thread.run_sync(self._writer.run, work, limiter=self._writing)
+        for key, value in entries.items():
+            if self._pending.get(key) is value:
+                del self._pending[key]
+
+    async def _read(self, keys: list[bytes]) -> list[Row]:
+        with anyio.move_on_after(READ_S):
+            rows = await anyio.to_thread.run_sync(
+                self._reader.run, partial(_select, keys), abandon_on_cancel=True, limiter=self._reading
+            )
+            return rows or []
+        self._reader.pause(PAUSE_S)
+        return []
+
+    async def _write_behind(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty = anyio.Event()
+            await anyio.sleep(GATHER_S)
+            await self.flush()
+
+    async def _close(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.flush()
+            for connection in (self._reader, self._writer):
+                await anyio.to_thread.run_sync(connection.close)
+
+    def _write(
+        self, entries: Mapping[bytes, bytes], touched: Collection[bytes], connection: sqlite3.Connection
+    ) -> None:
+        now = int(self._clock())
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)",
+                ((key, value, now) for key, value in entries.items()),
+            )
+            connection.executemany(
+                "UPDATE entries SET used = ? WHERE key = ?", ((now, key) for key in touched)
+            )
+            self._evict(connection)
+
+    def _evict(self, connection: sqlite3.Connection) -> None:
+        """An eighth at a time, so that it does not come up with every entry."""
+        while (rows := _number(connection, "SELECT count(*) FROM entries")) and (
+            rows > self._max_rows or _used_bytes(connection) > self._max_bytes
+        ):
+            connection.execute(
+                "DELETE FROM entries WHERE key IN (SELECT key FROM entries ORDER BY used LIMIT ?)",
+                (rows // 8 + 1,),
+            )
+
+
+def _select(keys: list[bytes], connection: sqlite3.Connection) -> list[Row]:
+    rows: list[Row] = []
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        part = keys[start : start + KEYS_AT_ONCE]
+        marks = ",".join("?" * len(part))
+        rows += connection.execute(f"SELECT key, value, used FROM entries WHERE key IN ({marks})", part)
+    return rows
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    pages = _number(connection, "PRAGMA page_count") - _number(connection, "PRAGMA freelist_count")
+    return pages * _number(connection, "PRAGMA page_size")
+
+
+def _number(connection: sqlite3.Connection, query: str) -> int:
+    return int(connection.execute(query).fetchone()[0])
