@@ -43,6 +43,17 @@ class AgentError(Exception):
     def retryable(self) -> bool:
         return self.kind in RETRYABLE
 
+    def as_json(self) -> dict[str, str | float | bool]:
+        """What every door tells of an error, in its own wrapping."""
+        told: dict[str, str | float | bool] = {
+            "code": self.code,
+            "kind": self.kind,
+            "message": self.message,
+            "hint": self.hint,
+            "retryable": self.retryable,
+        }
+        return told if self.retry_after is None else {**told, "retry_after": round(self.retry_after, 1)}
+
 
 class InvalidArgumentsError(AgentError):
     kind = "caller"

@@ -81,10 +81,16 @@ class LazyEstimator:
         self._lock = anyio.Lock()
 
     async def get(self) -> Estimator:
-        if self._estimator is None:
-            async with self._lock:
-                if self._estimator is None:
-                    self._estimator = await anyio.to_thread.run_sync(load)
+        return self._estimator or await self._load()
+
+    async def load(self) -> None:
+        """Load it now, so that the first ``get`` does not wait."""
+        await self._load()
+
+    async def _load(self) -> Estimator:
+        async with self._lock:
+            if self._estimator is None:
+                self._estimator = await anyio.to_thread.run_sync(load)
         return self._estimator
 
 

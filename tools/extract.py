@@ -1,10 +1,8 @@
 """extract: named values out of text, each with the place it was found, or marked as unsupported."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar, Self
 
-import anyio
 from pydantic import Field, model_validator
 
 from engines.base import JsonObject, JsonValue, Message
@@ -12,6 +10,7 @@ from tools.answers import check, compact, validator_of
 from tools.arguments import SourceArguments
 from tools.chunks import Chunk, split
 from tools.evidence import find, leaves
+from tools.parallel import each
 from tools.prompts import asking, fenced
 from tools.run import Run
 from tools.tool import PROMPT_OVERHEAD, Output, Tool
@@ -102,23 +101,12 @@ def _by_document(
 async def _each(
     run: Run, arguments: ExtractArguments, schema: JsonObject, chunks: Sequence[Chunk]
 ) -> list[JsonValue]:
-    """One answer a chunk, in order, as many at a time as the engine takes."""
-    answers: list[JsonValue] = [None] * len(chunks)
-    places = anyio.CapacityLimiter(run.profile.capabilities.parallel)
-    done = 0
+    """One answer a chunk, in order."""
 
-    async def ask(index: int) -> None:
-        nonlocal done
-        async with places:
-            request = run.request(_prompt(arguments, schema, chunks[index].text))
-            answers[index] = await run.ask_json(replace(request, temperature=0.0), schema)
-        done += 1
-        await run.progress(done, len(chunks), f"extracted from part {done} of {len(chunks)}")
+    async def ask(chunk: Chunk) -> JsonValue:
+        return await run.ask_json(run.request(_prompt(arguments, schema, chunk.text)), schema)
 
-    async with anyio.create_task_group() as group:
-        for index in range(len(chunks)):
-            group.start_soon(ask, index)
-    return answers
+    return await each(run, chunks, ask, "extracted from part")
 
 
 def _prompt(arguments: ExtractArguments, schema: JsonObject, text: str) -> tuple[Message, ...]:

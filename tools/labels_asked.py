@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-import anyio
 
 from engines.base import Completion, JsonObject, Message
 from engines.errors import AgentError
 from tools.answers import compact
 from tools.chunks import Chunk, split
 from tools.labels import ClassifyArguments, Verdict
+from tools.parallel import each
 from tools.prompts import asking, fenced
 from tools.run import Run
 from tools.sources import Document
@@ -37,27 +37,18 @@ async def asked(arguments: ClassifyArguments, run: Run, documents: Sequence[Docu
     Raises:
         AgentError: every document failed; this is the first one's error.
     """
-    verdicts: list[Verdict] = [Verdict()] * len(documents)
     errors: list[AgentError] = []
-    places = anyio.CapacityLimiter(run.profile.capabilities.parallel)
-    done = 0
 
-    async def judge(index: int) -> None:
-        nonlocal done
-        async with places:
-            try:
-                verdicts[index] = await _judge(arguments, run, documents[index])
-            except AgentError as error:
-                errors.append(error)
-                verdicts[index] = Verdict(error=error.message)
-        done += 1
-        await run.progress(done, len(documents), f"classified {done} of {len(documents)}")
+    async def judge(document: Document) -> Verdict:
+        try:
+            return await _judge(arguments, run, document)
+        except AgentError as error:
+            errors.append(error)
+            return Verdict(error=error.message)
 
     if not run.profile.capabilities.logprobs:
         run.tally.note("this engine tells no probabilities: confidence is unknown")
-    async with anyio.create_task_group() as group:
-        for index in range(len(documents)):
-            group.start_soon(judge, index)
+    verdicts = await each(run, documents, judge, "classified")
     if len(errors) == len(documents):
         raise errors[0]
     return verdicts

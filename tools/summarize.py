@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Literal
 
-import anyio
 from pydantic import Field
 
 from engines.base import JsonObject, Message
 from engines.errors import ContextTooLongError
 from tools.arguments import SourceArguments
 from tools.chunks import Chunk, split
+from tools.parallel import each
 from tools.prompts import asking, fenced
 from tools.run import Run
 from tools.sources import Document
@@ -89,7 +89,7 @@ async def _tree(
     texts = [chunk.text for chunk in chunks]
     total = len(texts) + 1
     while True:
-        parts = await _each(run, arguments, texts, total)
+        parts = await each(run, texts, partial(_write, run, arguments, whole=False), "read part", total=total)
         joined = "\n\n".join(parts)
         if count(joined) <= room:
             return await _write(run, arguments, joined, whole=True)
@@ -102,31 +102,12 @@ async def _tree(
         total += len(texts)
 
 
-async def _each(run: Run, arguments: SummarizeArguments, texts: Sequence[str], total: int) -> list[str]:
-    """One partial summary a text, in order, as many at a time as the engine takes."""
-    parts = [""] * len(texts)
-    places = anyio.CapacityLimiter(run.profile.capabilities.parallel)
-    done = 0
-
-    async def write(index: int) -> None:
-        nonlocal done
-        async with places:
-            parts[index] = await _write(run, arguments, texts[index], whole=False)
-        done += 1
-        await run.progress(done, total, f"read part {done} of {len(texts)}")
-
-    async with anyio.create_task_group() as group:
-        for index in range(len(texts)):
-            group.start_soon(write, index)
-    return parts
-
-
 async def _write(run: Run, arguments: SummarizeArguments, text: str, *, whole: bool) -> str:
     words = arguments.max_words if whole else max(60, arguments.max_words // 2)
     request = run.request(
         _prompt(arguments, text, words, whole=whole), max_tokens=int(words * TOKENS_PER_WORD) + 8
     )
-    completion = await run.ask(replace(request, temperature=0.0))
+    completion = await run.ask(request)
     return completion.text.strip()
 
 

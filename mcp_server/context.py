@@ -1,0 +1,57 @@
+"""What every command starts from: settings, folders and the project of the working folder."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engines.errors import AgentError, InvalidArgumentsError
+from mcp_server.app import App, build
+from mcp_server.project import here
+from mcp_server.settings import Folders, Settings, folders, read
+from tools.base import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    settings: Settings
+    folders: Folders
+    project: Project
+
+
+def start(options: argparse.Namespace, **flags: Mapping[str, Any]) -> Start:
+    """Settings as the command's flags, the environment and the files say, and whose they are.
+
+    Raises:
+        SettingsError: a file or variable is wrong.
+    """
+    if options.engine:
+        flags["engine"] = options.engine
+    environ, cwd = os.environ, Path.cwd()
+    root = here({}, environ, cwd).root
+    settings = read(root, **flags)
+    return Start(settings, folders(), here(settings.projects, environ, cwd, options.project))
+
+
+@asynccontextmanager
+async def started(options: argparse.Namespace, **flags: Any) -> AsyncGenerator[tuple[App, Project]]:
+    """The whole app, opened for one command."""
+    begun = start(options, **flags)
+    async with build(begun.settings, begun.folders) as app:
+        yield app, begun.project
+
+
+def fail(error: AgentError, *, as_json: bool) -> int:
+    """Tell a person, or a program, what went wrong and what to do; the exit code."""
+    if as_json:
+        print(json.dumps({"error": error.as_json()}, ensure_ascii=False))
+    else:
+        print(f"local-llm-agent: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+    return 2 if isinstance(error, InvalidArgumentsError) else 1

@@ -1,0 +1,116 @@
+"""The HTTP door: one Starlette app with MCP over Streamable HTTP and SSE, ``/v1`` and REST."""
+
+import socket
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import uvicorn
+from mcp.server.lowlevel import Server
+from mcp.server.sse import SseServerTransport
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engines.errors import AgentError
+from mcp_server.app import App
+from mcp_server.project import named, of_paths
+from mcp_server.security import Guard, check_listening
+from mcp_server.server import Context, build_server
+from mcp_server.version import VERSION
+from shim import openai, rest
+from tools.base import Project
+
+# The guard around the whole app checks Host and Origin on every route, not only on MCP's own.
+_GUARDED = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+
+SHUTDOWN_S = 3
+"""Seconds that running calls get to end after a signal; open SSE streams never would."""
+
+
+class PortTakenError(AgentError):
+    kind = "unavailable"
+    code = "port_taken"
+
+
+def build_http(app: App) -> ASGIApp:
+    """The whole HTTP side of ``app``, guarded."""
+    settings = app.settings
+
+    async def project_of(context: Context, arguments: Mapping[str, Any]) -> Project:
+        headers = cast("Mapping[str, str]", getattr(context.request, "headers", {}))
+        asked = headers.get("x-project", "")
+        found = None if asked else of_paths(settings.projects, arguments)
+        return found or named(settings.projects, asked)
+
+    server = build_server(app.dispatcher, project_of)
+    streamable = server.streamable_http_app(
+        transport_security=_GUARDED, max_request_body_size=settings.http.max_body_mib * 2**20
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with server.session_manager.run():
+            yield
+
+    routes: list[BaseRoute] = [
+        *streamable.routes,
+        *_sse_routes(server),
+        *openai.routes(app.dispatcher, lambda header: named(settings.projects, header)),
+        *rest.routes(app.dispatcher, lambda header: named(settings.projects, header), VERSION),
+    ]
+    return Guard(Starlette(routes=routes, lifespan=lifespan), settings.http)
+
+
+def _sse_routes(server: Server[dict[str, Any]]) -> list[BaseRoute]:
+    """The older transport: a stream at ``/sse``, messages posted to ``/messages/``."""
+    transport = SseServerTransport("/messages/", security_settings=_GUARDED)
+
+    class Stream:
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            async with transport.connect_sse(scope, receive, send) as (incoming, outgoing):
+                await server.run(incoming, outgoing, server.create_initialization_options())
+            await Response()(scope, receive, send)
+
+    return [
+        Route("/sse", endpoint=Stream(), methods=["GET"]),
+        Mount("/messages/", app=transport.handle_post_message),
+    ]
+
+
+async def serve_http(app: App) -> None:
+    """Listen until SIGINT or SIGTERM.
+
+    Raises:
+        SettingsError: a token is needed on this address.
+        PortTakenError: somebody else listens there.
+    """
+    http = app.settings.http
+    check_listening(http)
+    config = uvicorn.Config(
+        build_http(app),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    with _listening(http.host, http.port) as listener:
+        await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint=f"stop what listens there, or choose another: serve --port {port + 1}",
+        ) from None
+    return listener

@@ -1,0 +1,103 @@
+"""The four tools on the MCP SDK's server. No logic: calls in, results out."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+from mcp.server import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
+
+from engines.base import JsonObject
+from engines.errors import AgentError
+from mcp_server.errors import as_result
+from mcp_server.version import VERSION
+from tools.answers import compact
+from tools.base import Call, Project, Result
+from tools.catalog import ToolDefinition, definitions
+from tools.dispatch import Dispatcher
+
+Context = ServerRequestContext[dict[str, Any], Any]
+ProjectOf = Callable[[Context, Mapping[str, Any]], Awaitable[Project]]
+
+INSTRUCTIONS = (
+    "Hand simple work on text to a model on this machine instead of reading the text yourself. "
+    "Give paths (files, folders, globs under the project root): they are read here and only the answer "
+    "comes back, so your context stays free. classify sorts many lines or files into labels in one call; "
+    "extract returns JSON with line evidence; summarize handles any length; chat is for small questions. "
+    "Check `abstained` and `unsupported` before relying on an answer. Do not delegate code changes, hard "
+    "reasoning, or text you already have in context."
+)
+
+
+def build_server(dispatcher: Dispatcher, project_of: ProjectOf) -> Server[dict[str, Any]]:
+    """An MCP server over ``dispatcher``; ``project_of`` says who is asking.
+
+    Engines belong to the caller: the SDK runs a server's own lifespan once per connection.
+    """
+
+    async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=[listed(definition) for definition in definitions()])
+
+    async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
+        arguments = cast("JsonObject", params.arguments or {})
+        try:
+            call = Call(
+                tool=params.name,
+                arguments=arguments,
+                project=await project_of(context, arguments),
+                agent=_agent(context),
+                tier=_header(context, "x-tier") or "auto",
+            )
+            return as_answer(await dispatcher.run(call, context.session.report_progress))
+        except AgentError as error:
+            return as_result(error)
+
+    return Server(
+        "local-llm-agent",
+        version=VERSION,
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+def listed(definition: ToolDefinition) -> Tool:
+    """A tool as it is listed. Read-only, or Claude Code would run calls one after another."""
+    return Tool(
+        name=definition.name,
+        description=definition.description,
+        input_schema=dict(definition.input_schema),
+        output_schema=dict(definition.output_schema) if definition.output_schema else None,
+        annotations=ToolAnnotations(read_only_hint=True),
+    )
+
+
+def as_answer(result: Result) -> CallToolResult:
+    """The answer as text and as structure, each complete by itself; the receipt where it costs nothing."""
+    meta: dict[str, Any] = {"receipt": result.receipt.as_json()}
+    if result.plain:
+        meta |= {name: value for name, value in result.fields.items() if name != result.plain}
+        return CallToolResult(content=[TextContent(text=str(result.fields[result.plain]))], _meta=meta)
+    return CallToolResult(
+        content=[TextContent(text=compact(result.fields))], structured_content=dict(result.fields), _meta=meta
+    )
+
+
+def _agent(context: Context) -> str:
+    """Who calls, for fair turns and metrics: the header, or the name the client gave of itself."""
+    params = context.session.client_params
+    return _header(context, "x-agent") or (params.client_info.name if params else "")
+
+
+def _header(context: Context, name: str) -> str:
+    """A header of the HTTP request this message came in; empty on stdio."""
+    headers = getattr(context.request, "headers", None)
+    return str(headers.get(name, "")) if headers is not None else ""
