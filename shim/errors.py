@@ -19,7 +19,8 @@ STATUS: dict[Kind, int] = {
     "timeout": 504,
     "internal": 500,
 }
-NOT_FOUND = frozenset({"unknown_model", "unknown_tool"})
+STATUS_OF_CODE = {"unknown_model": 404, "unknown_tool": 404, "body_too_large": 413}
+"""Where HTTP has a better word than the kind's."""
 
 OPENAI_TYPE: dict[Kind, str] = {
     "caller": "invalid_request_error",
@@ -45,7 +46,7 @@ class WrongFieldError(InvalidArgumentsError):
 
 
 def status_of(error: AgentError) -> int:
-    return 404 if error.code in NOT_FOUND else STATUS[error.kind]
+    return STATUS_OF_CODE.get(error.code) or STATUS[error.kind]
 
 
 def headers_of(error: AgentError) -> RawHeaders:

@@ -4,6 +4,7 @@ Raw ASGI and not ``Request``/``Response`` because an answer that is still being 
 stop when nobody waits for it, and because an error can come after the first byte of a stream.
 """
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ from typing import cast
 
 import anyio
 from pydantic_core import from_json
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from engines.base import JsonObject
@@ -36,8 +38,8 @@ class Exchange:
 
     __slots__ = ("_headers", "_patience", "_scope", "_send", "body", "started")
 
-    def __init__(self, scope: Scope, body: bytes, send: Send, patience: anyio.CancelScope) -> None:
-        self.body = body
+    def __init__(self, scope: Scope, send: Send, patience: anyio.CancelScope) -> None:
+        self.body = b""
         self.started = False
         """The status line of a stream has been sent: an error can only be another event."""
         self._scope = scope
@@ -108,24 +110,27 @@ class Endpoint:
         self._error_body = error_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(receive)
-        if body is None:
-            return
-        async with anyio.create_task_group() as group:
-            exchange = Exchange(scope, body, send, group.cancel_scope)
-            group.start_soon(_cancel_when_gone, receive, group.cancel_scope)
-            await self._answer_or_fail(exchange)
-            group.cancel_scope.cancel()
+        # asyncio's group and not anyio's, for one watcher: 7 us a request where anyio takes 53.
+        async with asyncio.TaskGroup() as group:
+            with anyio.CancelScope() as alone:
+                exchange = Exchange(scope, send, alone)
+                try:
+                    exchange.body = await _read(receive)
+                    await self._answer_while_there(exchange, group.create_task(_gone(receive, alone)))
+                except ClientDisconnect:
+                    pass
+                except AgentError as error:
+                    await self._fail(exchange, error)
+                except Exception:
+                    log.exception("a request failed")
+                    fault = AgentError("internal error", hint="the server's log has the details")
+                    await self._fail(exchange, fault)
 
-    async def _answer_or_fail(self, exchange: Exchange) -> None:
+    async def _answer_while_there(self, exchange: Exchange, watcher: asyncio.Task[None]) -> None:
         try:
             await self._answer(exchange)
-        except AgentError as error:
-            await self._fail(exchange, error)
-        except Exception:
-            log.exception("a request failed")
-            fault = AgentError("internal error", hint="the server's log has the details")
-            await self._fail(exchange, fault)
+        finally:
+            watcher.cancel()
 
     async def _fail(self, exchange: Exchange, error: AgentError) -> None:
         body = self._error_body(error)
@@ -135,19 +140,25 @@ class Endpoint:
             await exchange.reply(json_bytes(body), status_of(error), headers_of(error))
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body; ``None`` when the client left while sending it."""
+async def _read(receive: Receive) -> bytes:
+    """The whole body.
+
+    Raises:
+        ClientDisconnect: the client left while sending it.
+        AgentError: what a wrapper around us raises, of a body that grows too large.
+    """
     parts: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return None
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)
 
 
-async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+async def _gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    """Cancel ``scope`` when the client hangs up."""
     while (await receive())["type"] != "http.disconnect":
         pass
     scope.cancel()

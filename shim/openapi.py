@@ -14,10 +14,11 @@ from tools.catalog import ToolDefinition
 
 GUARD = {
     401: "No valid token.",
-    403: "The Host or Origin is not allowed.",
+    403: "The Origin is not allowed.",
     413: "The body is too large.",
+    421: "The Host is not one of ours.",
 }
-"""What the wrapper around all routes answers; its bodies are those of the route's errors."""
+"""What the wrapper around all routes answers, in OpenAI's error body."""
 
 ENGINE = (429, 503, 504)
 """What asking an engine can end in."""
@@ -118,7 +119,7 @@ def _errors(statuses: Iterable[int], schema: str) -> JsonObject:
     bodies = {status: _json(MEANING[status], _ref(schema)) for status in statuses}
     for status in bodies.keys() & {429, 503}:
         bodies[status]["headers"] = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}}
-    bodies |= {status: _json(meaning, _ref(schema)) for status, meaning in GUARD.items()}
+    bodies |= {status: _json(meaning, _ref(OPENAI)) for status, meaning in GUARD.items()}
     return {str(status): bodies[status] for status in sorted(bodies)}
 
 

@@ -291,6 +291,22 @@ async def test_a_client_that_hangs_up_while_asking_asks_nothing() -> None:
     assert connection.sent == []
 
 
+async def test_a_body_refused_while_it_comes_in_is_an_answer_not_a_crash() -> None:
+    class TooLargeError(AgentError):
+        kind = "caller"
+        code = "body_too_large"
+
+    connection = Connection(body())
+
+    async def refused() -> Message:
+        raise TooLargeError("over 8 MiB")
+
+    connection.receive = refused
+    with anyio.fail_after(5):
+        await connection.run(FakeDispatcher())
+    assert connection.sent[0]["status"] == 413
+
+
 async def test_a_client_that_stops_reading_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shim.exchange.STALLED_AFTER_S", 0.01)
     dispatcher = FakeDispatcher()
