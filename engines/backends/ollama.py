@@ -205,7 +205,7 @@ class OllamaEngine(Engine):
                 await client.unload(model)
 
     async def show(self, model: str) -> JsonObject:
-        """All of ``/api/show``, for ``engines.vram.from_ollama``."""
+        """All of ``/api/show``, for ``engines.shapes.from_ollama``."""
         with self._promptly():
             async with self._asking(model) as client:
                 return await client.show_raw(model)

@@ -540,6 +540,13 @@ async def test_requests_one_after_another_share_a_connection(ollama: OllamaEngin
     assert len(replay.connections) == 1
 
 
+async def test_a_proxy_in_the_environment_is_not_used(ollama: OllamaEngine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert (await complete(ollama, ask(seed=None))).text
+
+
 async def test_two_answers_come_at_the_same_time(ollama: OllamaEngine, replay: Replay):
     """Recordings concurrent_a and concurrent_b."""
     texts: dict[str, str] = {}

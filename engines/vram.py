@@ -1,0 +1,140 @@
+"""How much memory a model takes on its device: weights, cache, and a buffer to compute in.
+
+The weights take what they take in the file. The cache takes, summed over the layers,
+
+    2 (K and V) x kv_heads x head_size x tokens x bytes per element
+
+with ``context`` tokens for each of ``parallel`` requests, or ``window`` of them in a layer that looks
+back no further. That is what llama.cpp, inside Ollama too, allocates: for SmolLM2-135M at 8192 tokens
+its log says 180.00 MiB, and so does the formula; for GPT-OSS 20B at 131072 both say 3072 MiB for the
+layers without a window.
+
+The buffer is an estimate, and an upper one. Its first part, 4 x 512 x (vocabulary + embedding) bytes,
+is llama.cpp's compute buffer at the output layer, for 512 tokens of prompt at once (the same term
+stands in Ollama's fs/ggml/ggml.go, GraphSize). For GPT-OSS 20B it gives the 398.4 MiB that logs on
+Metal and CANN show; llama.cpp of October 2026 keeps fewer rows and needs less (SmolLM2: 16.6 MiB
+instead of 97.1). The second part is what a window's cache takes beyond the window, room for those 512
+tokens rounded up to 256: logs show 768 tokens for a window of 128. What the driver keeps for itself
+is in neither part: ``total_gib`` is what the model may have.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from engines.errors import InvalidArgumentsError
+
+MB, GB = 10**6, 10**9
+MIB, GIB = 2**20, 2**30
+
+BATCH = 512
+"""Tokens of a prompt computed at once, llama.cpp's default ``n_ubatch``."""
+
+CELLS = 256
+"""llama.cpp rounds the length of a cache up to a multiple of this."""
+
+KV_BITS: Mapping[int, float] = {16: 16, 8: 8.5, 4: 4.5}
+"""Bits an element takes as f16, q8_0 and q4_0; the latter two add 16 bits of scale to 32 elements."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one layer remembers of a token, in elements."""
+
+    kv_heads: int
+    key_size: int
+    value_size: int
+    window: int = 0
+    """Tokens it looks back; 0 for all of them."""
+
+    @property
+    def elements(self) -> int:
+        return self.kv_heads * (self.key_size + self.value_size)
+
+    def tokens(self, context: int) -> int:
+        return min(context, self.window) if self.window else context
+
+    def slack(self, context: int) -> int:
+        """Tokens that are kept beyond the window while a prompt is read."""
+        if not self.window:
+            return 0
+        return min(context, ceil((self.window + BATCH) / CELLS) * CELLS) - self.tokens(context)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    name: str
+    weights: int
+    """Bytes."""
+    layers: tuple[Layer, ...]
+    vocabulary: int
+    embedding: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All sizes in bytes."""
+
+    model: str
+    weights: int
+    kv_cache: int
+    buffer: int
+    available: int
+    explain: tuple[str, ...]
+    """How the numbers came about, one line each."""
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.kv_cache + self.buffer
+
+    @property
+    def fits(self) -> bool:
+        return self.total <= self.available
+
+
+def plan(shape: ModelShape, *, context: int, parallel: int, total_gib: float, kv_bits: int = 16) -> Plan:
+    """What ``parallel`` requests of ``context`` tokens each need, and whether ``total_gib`` is enough.
+
+    Raises:
+        InvalidArgumentsError: ``kv_bits`` is none of 16, 8 and 4, or a number is not positive.
+    """
+    if kv_bits not in KV_BITS or min(context, parallel, total_gib) <= 0:
+        raise InvalidArgumentsError("a plan needs positive numbers and kv_bits of 16, 8 or 4")
+    per_element = KV_BITS[kv_bits] / 8 * parallel
+    kv_cache = ceil(sum(layer.elements * layer.tokens(context) for layer in shape.layers) * per_element)
+    slack = ceil(sum(layer.elements * layer.slack(context) for layer in shape.layers) * per_element)
+    compute = 4 * BATCH * (shape.vocabulary + shape.embedding)
+    explain = (
+        f"weights {amount(shape.weights)}: as stored",
+        f"cache {amount(kv_cache)}: ({' + '.join(_terms(shape.layers, context))})"
+        f" x {parallel} requests x {KV_BITS[kv_bits] / 8:g} bytes",
+        f"buffer {amount(compute + slack)}: 4 x {BATCH} x ({shape.vocabulary} + {shape.embedding}) bytes to"
+        f" compute in, {amount(slack)} beyond windows",
+    )
+    available = int(total_gib * GIB)
+    return Plan(shape.name, shape.weights, kv_cache, compute + slack, available, explain)
+
+
+def places(shape: ModelShape, *, context: int, total_gib: float, kv_bits: int = 16) -> int:
+    """How many requests of ``context`` tokens fit at once."""
+    one, two = (
+        plan(shape, context=context, parallel=n, total_gib=total_gib, kv_bits=kv_bits) for n in (1, 2)
+    )
+    each = two.total - one.total
+    return max(0, (one.available - (one.total - each)) // each)
+
+
+def amount(size: int) -> str:
+    """``size`` bytes in both units that people call a gigabyte."""
+    if size < GB / 10:
+        return f"{size / MB:.1f} MB ({size / MIB:.1f} MiB)"
+    return f"{size / GB:.2f} GB ({size / GIB:.2f} GiB)"
+
+
+def _terms(layers: Sequence[Layer], context: int) -> Iterator[str]:
+    for layer, count in Counter(layers).items():
+        yield (
+            f"{count} layers x {layer.kv_heads} heads x ({layer.key_size} + {layer.value_size})"
+            f" x {layer.tokens(context)} tokens"
+        )
