@@ -35,9 +35,10 @@ def find(model: str) -> ModelShape:
     try:
         card = models.find(model)
     except UnknownModelError as error:
+        names = ", ".join([*CATALOGUE, *models.CATALOGUE])
         raise UnknownModelError(
             f"no shape is known for {model!r}",
-            hint=f"give a GGUF file, a folder with config.json, or one of {', '.join([*CATALOGUE, *models.CATALOGUE])}",
+            hint=f"give a GGUF file, a folder with config.json, or one of {names}",
         ) from error
     return from_gguf(models.path_of(card))
 
