@@ -1,10 +1,13 @@
 """The HTTP door: one Starlette app with MCP over Streamable HTTP and SSE, ``/v1`` and REST."""
 
+import signal
 import socket
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, cast
 
+import anyio
 import uvicorn
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
@@ -15,6 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engines.errors import AgentError
+from engines.stack.background import background
 from mcp_server.app import App
 from mcp_server.project import named, of_paths
 from mcp_server.security import Guard, check_listening
@@ -97,8 +101,26 @@ async def serve_http(app: App) -> None:
         timeout_graceful_shutdown=SHUTDOWN_S,
         h11_max_incomplete_event_size=64 * 1024,
     )
+    server = _Server(config)
     with _listening(http.host, http.port) as listener:
-        await uvicorn.Server(config).serve(sockets=[listener])
+        async with background(partial(_exit_on_signal, server)):
+            await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own: they raise the signal again once it has stopped cleanly."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def _exit_on_signal(server: uvicorn.Server) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            # The second one does not wait for open calls.
+            server.force_exit = server.should_exit
+            server.should_exit = True
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -154,7 +154,7 @@ def _records(found: Sequence[tuple[list[JsonValue], list[Chunk]]]) -> list[tuple
         lists = [answer for answer in answers if isinstance(answer, list)]
         if not lists:
             single.append((_merged(answers), chunks))
-        for record in (each for answer in lists for each in answer):
+        for record in (record for answer in lists for record in answer):
             listed.setdefault(compact(record), (record, chunks))
     return [*listed.values(), *single]
 

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-
 from engines.base import Completion, JsonObject, Message
 from engines.errors import AgentError
 from tools.answers import compact

@@ -1,0 +1,52 @@
+# Everything sets itself up into .venv; only Python 3.11 or newer with venv, git and make are needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test test-vllm test-live lint fix bench lock
+
+help:  ## show this
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
+
+setup: $(STAMP)  ## install everything into .venv, exactly as locked
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(STAMP)
+
+demo: setup  ## pull the embedded model and delegate real work on this repository's files
+	$(BIN)/local-llm-agent models pull
+	$(BIN)/python -P docs/demo.py
+
+serve: setup  ## listen on 127.0.0.1:3160
+	$(BIN)/local-llm-agent serve
+
+test: setup  ## run the tests, the embedded model's among them
+	$(BIN)/local-llm-agent models pull
+	$(BIN)/python -m pytest --cov
+
+test-vllm: setup  ## build a CPU vLLM beside us and run its tests (20 minutes the first time)
+	$(BIN)/python -m pytest -m vllm tests
+
+test-live: setup  ## run the contract suite against the Ollama at OLLAMA_HOST
+	$(BIN)/python -m pytest -m live tests
+
+lint: setup  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+fix: setup  ## repair what style checks can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## measure the numbers of docs/design.md, each beside its baseline
+	$(BIN)/python -P -m benchmarks
+
+lock: setup  ## resolve requirements.lock anew: exact versions with hashes, no index named
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock pyproject.toml

@@ -1,0 +1,76 @@
+"""``models``: what the engines offer, what can be pulled, and pulling it."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from engines import models as catalogue
+from engines.errors import AgentError, ModelNotPulledError
+from mcp_server.context import Start, fail, start, started
+
+
+async def models(options: argparse.Namespace) -> int:
+    try:
+        if options.action == "pull":
+            return await _pull(start(options), options.name)
+        return await _list(options)
+    except AgentError as error:
+        return fail(error, as_json=options.json)
+
+
+async def _pull(begun: Start, name: str | None) -> int:
+    """Fetch ``name``, or what the settings' embedded engine needs; nothing if it is there."""
+    wanted = [name] if name else [begun.settings.llamacpp.model, begun.settings.llamacpp.embedding]
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        for each in filter(None, wanted):
+            task = bar.add_task(each, total=None)
+
+            async def report(done: float, total: float, message: str, task: TaskID = task) -> None:
+                bar.update(task, completed=done, total=total or None, description=message)
+
+            path = await catalogue.pull(each, folder=begun.folders.models, progress=report)
+            print(f"{each}: {path}")
+    return 0
+
+
+async def _list(options: argparse.Namespace) -> int:
+    """The catalogue with what is here, and the models of every engine that answers."""
+    async with started(options) as (app, _):
+        offered = await app.dispatcher.models()
+    folder = start(options).folders.models
+    rows = [
+        {"name": model.name, "engine": model.engine, "base": model.base, "loaded": model.loaded}
+        for model in offered
+    ]
+    cards = list(catalogue.CATALOGUE.values())
+    pullable = [
+        {"name": card.name, "kind": card.kind, "bytes": card.size, "here": _is_here(card, folder)}
+        for card in cards
+    ]
+    if options.json:
+        print(json.dumps({"models": rows, "catalogue": pullable}))
+        return 0
+    console = Console(highlight=False)
+    table = Table("model", "engine", "state", box=None, pad_edge=False)
+    for row in rows:
+        state = "loaded" if row["loaded"] else f"adapter of {row['base']}" if row["base"] else "ready"
+        table.add_row(str(row["name"]), str(row["engine"]), state)
+    console.print(table)
+    more = Table("for the embedded engine", "kind", "size", "licence", "", box=None, pad_edge=False)
+    for card in cards:
+        here = "here" if _is_here(card, folder) else "pull it"
+        more.add_row(card.name, card.kind, f"{card.size / 1e6:,.0f} MB", card.licence, here)
+    console.print(more)
+    return 0
+
+
+def _is_here(card: catalogue.ModelCard, folder: Path) -> bool:
+    try:
+        return catalogue.path_of(card, folder).is_file()
+    except ModelNotPulledError:
+        return False
