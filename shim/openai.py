@@ -80,8 +80,7 @@ class ChatCompletions:
         async with self._dispatcher.stream(call) as stream:
             events = stream.events
             completion = await collect(events)
-            async for _ in events:  # to its end: the receipt comes after it
-                pass
+            await anext(events, None)  # to its end: the receipt comes after it
             return completion, stream.receipt
 
     async def _stream(self, exchange: Exchange, request: ChatRequest, call: Call) -> None:

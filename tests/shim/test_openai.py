@@ -236,18 +236,16 @@ async def test_models_are_the_tiers_then_what_engines_offer() -> None:
 
 
 class Connection:
-    """Raw ASGI: a client that sends one request and may hang up."""
+    """Raw ASGI: a client that sends one request, with a stray empty piece after it, and may hang up."""
 
     def __init__(self, request: JsonObject) -> None:
         self.sent: list[Message] = []
         self.gone = anyio.Event()
-        self._body = json.dumps(request).encode()
-        self._read = False
+        self._bodies = [json.dumps(request).encode(), b""]
 
     async def receive(self) -> Message:
-        if not self._read:
-            self._read = True
-            return {"type": "http.request", "body": self._body, "more_body": False}
+        if self._bodies:
+            return {"type": "http.request", "body": self._bodies.pop(0), "more_body": False}
         await self.gone.wait()
         return {"type": "http.disconnect"}
 
