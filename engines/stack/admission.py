@@ -1,9 +1,8 @@
 """Who may ask the engine now: so many at a time, everyone in turn, and nobody for ever.
 
-In line, a request has a rank: the time it came, and for all but the small tier ``PATIENCE_S`` on top,
-so that small requests go first and the others are still not starved. The requests of one agent
-go one after another: the next one's rank is never before the turn of the last, which makes
-agents that ask at the same time be served in turn, however many requests each has in line.
+The first request of each agent has a rank: the time it came or the time its agent was last served,
+whichever is later, so that agents are served in turn however many requests each has in line. For all
+but the small tier ``PATIENCE_S`` comes on top: small requests go first, and the others are not starved.
 """
 
 import math
@@ -25,8 +24,8 @@ from engines.stack.wrapper import WrapperEngine
 
 SMALL = "small"
 
-PATIENCE_S = 2.0
-"""How long a request of another tier lets later small ones pass: as long as the main tier's target."""
+PATIENCE_S = 0.5
+"""How long the first request of an agent in another tier lets later small ones pass: the small target."""
 
 LOOK_S = 0.01
 """How often a process that waits looks for places other processes gave back."""
@@ -68,7 +67,7 @@ class Lane:
 
     @property
     def rank(self) -> float:
-        return max(self.waiters[0].came + (0 if self.small else PATIENCE_S), self.turn)
+        return max(self.waiters[0].came, self.turn) + (0 if self.small else PATIENCE_S)
 
 
 class Line:
@@ -131,6 +130,7 @@ class Line:
         waiter.place = self.places.take(waiter.weight, common=common, kept=kept)
         if waiter.place is None:
             return False
+        self._lanes[lane.key] = self._lanes.pop(lane.key)  # behind those of the same rank
         self._remove(waiter)
         lane.turn = self._clock()
         if waiter.ready:

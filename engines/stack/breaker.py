@@ -6,10 +6,9 @@ Then one request is let through to see; its success closes the breaker, its fail
 
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
-
-import anyio
 
 from engines.base import Done, Embeddings, Engine, Event, Request
 from engines.errors import AgentError, EngineTimeoutError, EngineUnavailableError, ModelNotPulledError
@@ -29,9 +28,16 @@ class BreakerEngine(WrapperEngine):
     """
 
     def __init__(
-        self, inner: Engine, *, failures: int = 3, first_s: float = 1.0, longest_s: float = 60.0
+        self,
+        inner: Engine,
+        *,
+        failures: int = 3,
+        first_s: float = 1.0,
+        longest_s: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(inner)
+        self._clock = clock
         self._allowed = failures
         self._first_s = first_s
         self._longest_s = longest_s
@@ -86,7 +92,7 @@ class BreakerEngine(WrapperEngine):
         """Whether this request is the one that finds out if the engine is back."""
         if not self._pause_s:
             return False
-        now = anyio.current_time()
+        now = self._clock()
         if now < self._open_until:
             raise EngineUnavailableError(
                 f"{self.name} failed {self._failures} times in a row: {self._last}",
@@ -109,4 +115,4 @@ class BreakerEngine(WrapperEngine):
         if not self._pause_s:
             log.warning("%s failed %d times in a row: %s", self.name, self._failures, error)
         self._pause_s = min(self._longest_s, 2 * self._pause_s or self._first_s)
-        self._open_until = anyio.current_time() + self._pause_s
+        self._open_until = self._clock() + self._pause_s

@@ -6,6 +6,7 @@ by another. What it knows of an engine is whether it answers; each change is one
 
 import logging
 import math
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -38,7 +39,6 @@ class Health:
     was_up: bool = False
     """It has answered before: only then is its silence worth a warning and a note."""
     ask_again: float = -math.inf
-    """On the clock of ``anyio.current_time()``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,14 @@ class FailoverEngine(Engine):
 
     name = "auto"
 
-    def __init__(self, engines: Sequence[Engine], *, names: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        engines: Sequence[Engine],
+        *,
+        names: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._engines = tuple(engines)
         self._health = {engine: Health() for engine in engines}
         self._names = set(names)
@@ -174,7 +181,7 @@ class FailoverEngine(Engine):
     async def _answers(self, engine: Engine) -> bool:
         """What is known of it; an engine last seen down is asked again every ``RETRY_S``."""
         health = self._health[engine]
-        now = anyio.current_time()
+        now = self._clock()
         if health.up or engine is self._engines[-1]:
             return True
         if now < health.ask_again:
@@ -203,7 +210,7 @@ class FailoverEngine(Engine):
         elif not health.was_up:
             log.info("%s does not answer: %s", engine.name, error)
         health.up = False
-        health.ask_again = anyio.current_time() + RETRY_S
+        health.ask_again = self._clock() + RETRY_S
 
     async def _events(self, opened: Opened, notes: tuple[str, ...]) -> AsyncGenerator[Event, None]:
         if opened.first:
