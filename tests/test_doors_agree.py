@@ -1,0 +1,175 @@
+"""One call through every door gives one result: stdio, Streamable HTTP, SSE, REST, the command line."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import anyio
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.sse import sse_client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CallToolResult, TextContent
+
+pytestmark = pytest.mark.anyio
+
+SCRIPT = str(Path(sys.executable).with_name("local-llm-agent"))
+
+LOG = "\n".join(["the disk is full", "user 12 signed in", "disk space is running out", "a user logged out"])
+
+CALLS: dict[str, dict[str, Any]] = {
+    "classify": {"paths": ["service.log"], "split": "line", "labels": ["disk space", "user login"]},
+    "extract": {"paths": ["service.log"], "fields": {"user": "number of the user that signed in"}},
+    "summarize": {"paths": ["service.log"], "max_words": 20},
+    "chat": {"prompt": "Name a colour.", "max_tokens": 12},
+}
+
+COMMANDS: dict[str, list[str]] = {
+    "classify": ["--labels", "disk space,user login", "--paths", "service.log", "--split", "line"],
+    "extract": [
+        "--fields", '{"user": "number of the user that signed in"}', "--paths", "service.log",
+    ],
+    "summarize": ["--max-words", "20", "--paths", "service.log"],
+    "chat": ["--max-tokens", "12", "Name a colour."],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class House:
+    """A project on disk, a server for it, and the environment both run in."""
+
+    root: Path
+    url: str
+    environment: dict[str, str]
+
+
+@pytest.fixture(params=["scripted", pytest.param("llamacpp", marks=pytest.mark.model)])
+async def house(request: pytest.FixtureRequest, tmp_path: Path, models_folder: Path) -> AsyncIterator[House]:
+    project = tmp_path / "shop"
+    project.mkdir()
+    (project / "service.log").write_text(LOG)
+    config = tmp_path / "config.toml"
+    config.write_text(f"[projects.shop]\npaths = [{json.dumps(str(project))}]\n")
+    cache = tmp_path / "cache"
+    (cache / "local-llm-agent").mkdir(parents=True)
+    (cache / "local-llm-agent" / "models").symlink_to(models_folder)
+    environment = {
+        **os.environ,
+        "LOCAL_LLM_CONFIG": str(config),
+        "LOCAL_LLM_ENGINE": request.param,
+        "LOCAL_LLM_CACHE": "false",
+        "LOCAL_LLM_LLAMACPP__IDLE_SECONDS": "20",
+        "XDG_CACHE_HOME": str(cache),
+        "XDG_RUNTIME_DIR": str(tmp_path / "run"),
+    }
+    async with serving(environment, tmp_path) as url:
+        yield House(project, url, environment)
+
+
+@asynccontextmanager
+async def serving(environment: dict[str, str], folder: Path) -> AsyncGenerator[str]:
+    """``local-llm-agent serve`` on a free port, stopped as a service manager stops it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    command = [SCRIPT, "serve", "--port", str(port)]
+    async with await anyio.open_process(command, env=environment, cwd=folder, stderr=None) as process:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            await _until_alive(url)
+            yield url
+        finally:
+            process.terminate()
+            with anyio.fail_after(10):
+                assert await process.wait() == 0
+
+
+async def _until_alive(url: str) -> None:
+    with anyio.fail_after(30):
+        async with aiohttp.ClientSession() as session:
+            while True:
+                try:
+                    async with session.get(f"{url}/health") as answer:
+                        assert answer.status == 200
+                        return
+                except aiohttp.ClientConnectionError:
+                    await anyio.sleep(0.05)
+
+
+Door = Callable[[House, str], Awaitable[dict[str, Any]]]
+
+
+async def by_stdio(house: House, tool: str) -> dict[str, Any]:
+    server = StdioServerParameters(command=SCRIPT, args=["stdio"], env=house.environment, cwd=house.root)
+    async with Client(stdio_client(server)) as client:
+        return answer_of(await client.call_tool(tool, CALLS[tool]))
+
+
+async def by_streamable_http(house: House, tool: str) -> dict[str, Any]:
+    http = httpx2.AsyncClient(headers={"X-Project": "shop"}, timeout=60)
+    async with http, Client(streamable_http_client(f"{house.url}/mcp", http_client=http)) as client:
+        return answer_of(await client.call_tool(tool, CALLS[tool]))
+
+
+async def by_sse(house: House, tool: str) -> dict[str, Any]:
+    async with Client(sse_client(f"{house.url}/sse", headers={"X-Project": "shop"})) as client:
+        return answer_of(await client.call_tool(tool, CALLS[tool]))
+
+
+async def by_rest(house: House, tool: str) -> dict[str, Any]:
+    async with (
+        aiohttp.ClientSession(headers={"X-Project": "shop"}) as session,
+        session.post(f"{house.url}/mcp/tools/{tool}", json=CALLS[tool]) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+        return await answer.json()
+
+
+async def by_command_line(house: House, tool: str) -> dict[str, Any]:
+    command = [SCRIPT, tool, "--json", *COMMANDS[tool]]
+    done = await anyio.run_process(command, env=house.environment, cwd=house.root, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+DOORS: list[Door] = [by_stdio, by_streamable_http, by_sse, by_rest, by_command_line]
+
+
+def answer_of(result: CallToolResult) -> dict[str, Any]:
+    """What an MCP result says, in REST's form; text and structure must say the same."""
+    assert not result.is_error, result.content
+    block = result.content[0]
+    assert isinstance(block, TextContent)
+    assert result.meta is not None
+    beside = {name: value for name, value in result.meta.items() if not name.startswith("io.")}
+    if result.structured_content is not None:
+        assert json.loads(block.text) == result.structured_content
+        return {**result.structured_content, **beside}
+    return {("summary" if "covered" in beside else "text"): block.text, **beside}
+
+
+def comparable(answer: dict[str, Any]) -> dict[str, Any]:
+    """Without what may differ: the time it took, and the saving, which counts each door's own arguments."""
+    receipt = {k: v for k, v in answer["receipt"].items() if k not in {"ms", "saved", "route", "tokens"}}
+    return {**answer, "receipt": receipt}
+
+
+@pytest.mark.parametrize("tool", list(CALLS))
+async def test_every_door_gives_the_same_result(house: House, tool: str) -> None:
+    if house.environment["LOCAL_LLM_ENGINE"] == "llamacpp" and tool in {"summarize", "chat"}:
+        pytest.skip("free text of a real model may differ in its last digits and so in its words")
+    with anyio.fail_after(120):
+        answers = [comparable(await door(house, tool)) for door in DOORS]
+    first, *others = answers
+    assert first["receipt"]["project"] == "shop"
+    for other in others:
+        assert other == first
