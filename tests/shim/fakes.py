@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 
 from engines.base import (
     Capabilities,
@@ -20,6 +21,8 @@ from engines.base import (
 )
 from engines.errors import AgentError
 from shim import openai, rest
+from shim.dispatcher import Dispatcher
+from shim.unrouted import unrouted
 from tools.base import Call, Progress, Project, Receipt, Result, TokenCounts, silent
 from tools.catalog import ToolDefinition
 
@@ -135,9 +138,10 @@ def project_of(name: str) -> Project:
     return Project(name or "default")
 
 
-def app_of(dispatcher: FakeDispatcher) -> Starlette:
+def app_of(dispatcher: Dispatcher) -> Starlette:
     return Starlette(
-        routes=[*openai.routes(dispatcher, project_of), *rest.routes(dispatcher, project_of, "1.2.3")]
+        routes=[*openai.routes(dispatcher, project_of), *rest.routes(dispatcher, project_of, "1.2.3")],
+        exception_handlers={HTTPException: unrouted},
     )
 
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from engines.backends.scripted import ScriptedEngine
-from tests.shim.test_pipeline import app_of
+from tests.shim.test_pipeline import app_over
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
-document = schemathesis.openapi.from_asgi("/openapi.json", app_of(ScriptedEngine(adapters=["erp"])))
+document = schemathesis.openapi.from_asgi("/openapi.json", app_over(ScriptedEngine(adapters=["erp"])))
 
 
 quick = settings(

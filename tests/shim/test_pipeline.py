@@ -14,8 +14,7 @@ from engines.backends.scripted import ScriptedEngine
 from engines.base import JsonObject, Message, Model, Profile, ToolCall
 from engines.routing import Router, Tier
 from engines.tokens import BYTES, Estimator, LazyEstimator
-from shim import openai, rest
-from tests.shim.fakes import body, project_of
+from tests.shim.fakes import app_of, body
 from tests.shim.test_openai import CHAT, Connection
 from tests.shim.test_translate import events_of
 from tools.dispatch import Dispatcher
@@ -56,17 +55,14 @@ class ByBytes(LazyEstimator):
         return BYTES
 
 
-def app_of(engine: ScriptedEngine) -> Starlette:
+def app_over(engine: ScriptedEngine) -> Starlette:
     router = Router(TIERS, lambda _tier: engine)
-    dispatcher = Dispatcher(router, Alone(engine), deadline_s=5, estimator=ByBytes())
-    return Starlette(
-        routes=[*openai.routes(dispatcher, project_of), *rest.routes(dispatcher, project_of, "1.2.3")]
-    )
+    return app_of(Dispatcher(router, Alone(engine), deadline_s=5, estimator=ByBytes()))
 
 
 @asynccontextmanager
 async def client_of(engine: ScriptedEngine) -> AsyncGenerator[httpx2.AsyncClient, None]:
-    transport = httpx2.ASGITransport(app=app_of(engine))
+    transport = httpx2.ASGITransport(app=app_over(engine))
     with anyio.fail_after(10):
         async with httpx2.AsyncClient(transport=transport, base_url="http://shim") as client:
             yield client
@@ -166,7 +162,7 @@ async def test_hanging_up_stops_the_engine(stream: bool) -> None:
     scope = {"type": "http", "method": "POST", "path": CHAT, "headers": (), "query_string": b""}
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
-            group.start_soon(app_of(engine), scope, connection.receive, connection.send)
+            group.start_soon(app_over(engine), scope, connection.receive, connection.send)
             while not engine.active:
                 await anyio.lowlevel.checkpoint()
             connection.gone.set()

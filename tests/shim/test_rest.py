@@ -97,6 +97,20 @@ async def test_health_is_about_us_and_ready_about_the_engines() -> None:
     assert unready.json()["error"]["hint"] == "start Ollama"
 
 
+async def test_what_no_route_takes_is_refused_in_the_body_of_its_door() -> None:
+    async with client_of(FakeDispatcher()) as client:
+        missing = await client.post("/v1/embeddings", json={})
+        # a model's name may not hold a line break, as far as Starlette is concerned
+        strange = await client.get("/v1/models/a%0Ab")
+        wrong = await client.get("/mcp/tools/classify")
+    assert (missing.status_code, strange.status_code) == (404, 404)
+    assert missing.json()["error"]["type"] == "invalid_request_error"
+    assert "/v1/embeddings" in missing.json()["error"]["message"]
+    assert wrong.status_code == 405
+    assert wrong.headers["allow"] == "POST"
+    assert wrong.json()["error"]["hint"] == "GET /openapi.json lists the routes"
+
+
 async def test_the_openapi_document_has_every_route_and_no_dangling_reference() -> None:
     async with client_of(FakeDispatcher()) as client:
         response = await client.get("/openapi.json")
