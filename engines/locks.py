@@ -13,21 +13,6 @@ from engines.errors import EngineUnavailableError
 POLL_S = 0.05
 
 
-def try_lock(file: int) -> bool:
-    """Take the exclusive lock of an open file, or say at once that another process has it."""
-    if sys.platform == "win32":
-        raise EngineUnavailableError(
-            "the embedded engine needs POSIX file locks", hint="use WSL, or set engine = 'ollama'"
-        )
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 @asynccontextmanager
 async def held(path: Path) -> AsyncGenerator[None, None]:
     """Wait for the lock file ``path``, then hold it; the file stays behind, empty.
@@ -37,8 +22,34 @@ async def held(path: Path) -> AsyncGenerator[None, None]:
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        while not try_lock(file):  # noqa: ASYNC110 (no event crosses processes)
+        while not _try_lock(file, shared=False):  # noqa: ASYNC110 (no event crosses processes)
             await anyio.sleep(POLL_S)
         yield
     finally:
         os.close(file)
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds the lock file ``path`` now."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_lock(file, shared=True)
+    finally:
+        os.close(file)
+
+
+def _try_lock(file: int, *, shared: bool) -> bool:
+    if sys.platform == "win32":
+        raise EngineUnavailableError(
+            "the embedded engine needs POSIX file locks", hint="use WSL, or set engine = 'ollama'"
+        )
+    import fcntl
+
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -6,13 +6,15 @@ A name is one of ``CATALOGUE``, ``hf:OWNER/REPO/FILE.gguf[@REVISION]``, or the p
 import difflib
 import re
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import platformdirs
 
 from engines.downloads import Hub, Progress, Wheel, digest, from_hub, from_wheel
 from engines.errors import ModelNotPulledError, UnknownModelError
+from engines.gguf_header import read_header
 from engines.locks import held
 
 Source: TypeAlias = Wheel | Hub | Path
@@ -178,6 +180,17 @@ def path_of(card: ModelCard, folder: Path | None = None) -> Path:
             hint=f"run: local-llm-agent models pull {card.name}",
         )
     return path
+
+
+def context_of(path: Path) -> int:
+    """Tokens the model in a GGUF file was trained for, 0 when it does not say. Reads the file."""
+    told = read_header(path).metadata
+    return cast("int", told.get(f"{told.get('general.architecture')}.context_length", 0))
+
+
+def parameters_of(path: Path) -> float:
+    """Billions of weights in a GGUF file. Reads the file."""
+    return sum(map(prod, read_header(path).shapes.values())) / 1e9
 
 
 async def pull(name: str, *, folder: Path | None = None, progress: Progress | None = None) -> Path:

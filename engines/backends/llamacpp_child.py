@@ -1,0 +1,209 @@
+"""The embedded engine's own process: llama.cpp's HTTP servers for one chat and one embedding model.
+
+Run by ``llamacpp_server`` as a script, in the runtime folder, with its configuration as JSON on
+standard input; it imports nothing of this project. It detaches itself, is shared by all processes
+of the user, and leaves three files named after the configuration's fingerprint:
+
+    llamacpp-FINGERPRINT.lock   locked for as long as the process lives; the kernel unlocks it
+    llamacpp-FINGERPRINT.json   where it listens and the key; there from readiness to idle exit
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import secrets
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    import xllamacpp
+
+LOCK_S = 5.0
+GRACE_S = 1.0
+POLL_S = 5.0
+LOG_BYTES = 4 << 20
+HTTP_THREADS = 32
+PROMPT_CACHE_MIB = 256
+EMBEDDING_SEQUENCES = 16
+COUNTERS = (
+    "llamacpp:prompt_tokens_total",
+    "llamacpp:prompt_tokens_cached_total",
+    "llamacpp:tokens_predicted_total",
+)
+UNDER_WAY = ("llamacpp:requests_processing", "llamacpp:requests_deferred")
+
+
+class Config(TypedDict):
+    fingerprint: str
+    model: str
+    path: str
+    adapters: list[str]
+    context: int
+    parallel: int
+    embedding: str
+    embedding_path: str
+    embedding_window: int
+    threads: int
+    gpu_layers: int
+    idle_seconds: float
+
+
+class State(TypedDict):
+    fingerprint: str
+    pid: int
+    url: str
+    embedding_url: str
+    key: str
+
+
+def main() -> None:
+    config: Config = json.load(sys.stdin)
+    lock = _lock(Path(f"llamacpp-{config['fingerprint']}.lock"))
+    if os.fork():
+        # The lock stays with the child. Nobody has to wait for a process that init adopted.
+        os._exit(0)
+    os.setsid()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LOG_BYTES, LOG_BYTES))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    _serve(config, stop)
+    os.close(lock)
+
+
+def _lock(path: Path) -> int:
+    """Take the lock, or exit with status 3 if another child has it.
+
+    Clients who look whether the lock is free hold it for an instant, hence the patience.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    until = time.monotonic() + LOCK_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            if time.monotonic() > until:
+                sys.exit(3)
+            time.sleep(0.01)
+
+
+def _serve(config: Config, stop: threading.Event) -> None:
+    # Threads that spin at each barrier take the core from the thread they wait for as soon as
+    # anything else runs on the machine: with a load of 6 on 2 cores a chat took 5 times as long.
+    # libgomp reads this when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import xllamacpp
+
+    key = secrets.token_urlsafe(32)
+    servers = [xllamacpp.Server(_chat(config, key))]
+    if config["embedding_path"]:
+        servers.append(xllamacpp.Server(_embedding(config, key)))
+    urls = [server.listening_address for server in servers]
+    state: State = {
+        "fingerprint": config["fingerprint"],
+        "pid": os.getpid(),
+        "url": urls[0],
+        "embedding_url": urls[1] if len(urls) > 1 else "",
+        "key": key,
+    }
+    while not stop.is_set():
+        with _announced(state):
+            _wait_until_idle(servers, config["idle_seconds"], stop)
+        # Whoever read the state just before it went may still be on the way here.
+        last = _work(servers)
+        stop.wait(GRACE_S)
+        if _work(servers) == last:
+            return
+
+
+def _chat(config: Config, key: str) -> "xllamacpp.CommonParams":
+    import xllamacpp
+
+    params = _common(config, config["model"], config["path"], key)
+    params.n_ctx = config["context"]
+    params.n_parallel = config["parallel"]
+    # One pool: a lone request may use all of it.
+    params.kv_unified = True
+    params.cache_ram_mib = PROMPT_CACHE_MIB
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in config["adapters"]]
+    params.lora_init_without_apply = True
+    return params
+
+
+def _embedding(config: Config, key: str) -> "xllamacpp.CommonParams":
+    params = _common(config, config["embedding"], config["embedding_path"], key)
+    window = config["embedding_window"]
+    params.embedding = True
+    params.n_parallel = EMBEDDING_SEQUENCES
+    params.n_ctx = EMBEDDING_SEQUENCES * window
+    # A text is never spread over two batches, so one must take the longest.
+    params.n_batch = params.n_ubatch = window
+    return params
+
+
+def _common(config: Config, name: str, path: str, key: str) -> "xllamacpp.CommonParams":
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = path
+    params.model_alias = {name}
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [key]
+    params.n_threads_http = HTTP_THREADS
+    params.ui = False
+    params.endpoint_metrics = params.endpoint_props = params.endpoint_slots = True
+    params.verbosity = 2
+    params.warmup = False
+    params.n_gpu_layers = config["gpu_layers"]
+    # Fitting loads the model twice, and there is nothing to fit into without a GPU.
+    params.fit_params = len(xllamacpp.get_device_info()) > 1
+    if config["threads"]:
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = config["threads"]
+    return params
+
+
+@contextlib.contextmanager
+def _announced(state: State):
+    """The state file is there, whole and for the owner's eyes only, while the body runs."""
+    path = Path(f"llamacpp-{state['fingerprint']}.json")
+    draft = path.with_suffix(f".{state['pid']}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(state, file)
+    draft.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _wait_until_idle(servers: "list[xllamacpp.Server]", seconds: float, stop: threading.Event) -> None:
+    """Return when nothing was asked of ``servers`` for ``seconds``, or when told to stop."""
+    last, since = _work(servers), time.monotonic()
+    while not stop.wait(min(seconds / 4, POLL_S)):
+        if (now := _work(servers)) != last:
+            last, since = now, time.monotonic()
+        if time.monotonic() - since >= seconds:
+            return
+
+
+def _work(servers: "list[xllamacpp.Server]") -> list[str]:
+    """The servers' own counters, different from what they were as soon as anything was done.
+
+    Each counts the tokens of a request when it ends, so a request under way counts by the clock.
+    """
+    lines = [line for server in servers for line in server.handle_metrics().splitlines()]
+    counts = [line for line in lines if line.startswith(COUNTERS)]
+    under_way = any(line.startswith(UNDER_WAY) and not line.endswith(" 0") for line in lines)
+    return [*counts, str(time.monotonic() if under_way else 0)]
+
+
+if __name__ == "__main__":
+    main()
