@@ -49,7 +49,7 @@ class CachedEngine(WrapperEngine):
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
         key = await self._key(request)
-        if key and (events := _unpacked((await self._store.get([key])).get(key))):
+        if key and (events := unpack((await self._store.get([key])).get(key))):
             async with aclosing(_replay(events)) as replayed:
                 yield replayed
             return
@@ -103,7 +103,7 @@ class CachedEngine(WrapperEngine):
             yield event
 
     def _put(self, key: bytes, heard: list[TextDelta], done: Done) -> None:
-        packed = _packed(heard, done)
+        packed = pack(heard, done)
         if len(packed) <= LARGEST:
             self._store.put(key, packed)
 
@@ -142,13 +142,13 @@ def _digest(parts: JsonValue) -> bytes:
     return hashlib.blake2b(written, digest_size=20).digest()
 
 
-def _packed(heard: list[TextDelta], done: Done) -> bytes:
+def pack(heard: list[TextDelta], done: Done) -> bytes:
     said = [[delta.text, [[t.token, t.logprob, t.top] for t in delta.logprobs]] for delta in heard]
     usage = [done.usage.prompt_tokens, done.usage.completion_tokens, done.usage.cached_tokens]
     return json.dumps([said, usage, done.engine, done.model, done.adapter, done.notes]).encode()
 
 
-def _unpacked(packed: bytes | None) -> list[Event]:
+def unpack(packed: bytes | None) -> list[Event]:
     """Empty when there is nothing, or nothing that can be read."""
     if packed is None:
         return []

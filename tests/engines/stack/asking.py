@@ -1,13 +1,15 @@
 """Requests and engines the tests of the stack share."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
 
-from engines.backends.scripted import ScriptedEngine
-from engines.base import Event, Message, Request, Tags
+from engines.backends.scripted import Script, ScriptedEngine
+from engines.base import Embeddings, Event, Message, Model, Profile, Request, Tags
+from engines.errors import EngineUnavailableError
 
 
 def ask(text: str = "hello", *, tier: str = "main", agent: str = "", **fields: object) -> Request:
@@ -23,6 +25,42 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class FlakyEngine(ScriptedEngine):
+    """A scripted engine with a name, that answers nothing at all while it is not ``up``."""
+
+    def __init__(self, name: str, script: Script | None = None, *, up: bool = True, **fields: object) -> None:
+        super().__init__(script, **{"model": f"{name}-model", **fields})  # type: ignore[arg-type]
+        self.name = name
+        self.up = up
+        self.checks = 0
+
+    def _answer(self) -> None:
+        if not self.up:
+            raise EngineUnavailableError(f"nothing listens at {self.name}", hint=f"start {self.name}")
+
+    async def profile(self, model: str = "") -> Profile:
+        self._answer()
+        return await super().profile(model)
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
+        self._answer()
+        async with super().stream(request) as events:
+            yield events
+
+    async def models(self) -> Sequence[Model]:
+        self._answer()
+        return await super().models()
+
+    async def check(self) -> None:
+        self.checks += 1
+        self._answer()
+
+    async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
+        self._answer()
+        return await super().embed(texts, deadline=deadline)
 
 
 class GatedEngine(ScriptedEngine):
