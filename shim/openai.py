@@ -12,7 +12,7 @@ from shim.encoding import json_bytes
 from shim.errors import openai_body
 from shim.exchange import Endpoint, Exchange
 from shim.translate import TIER_TARGETS, Chunks, Target, chat_call, chat_completion, completion_of
-from shim.wire import ChatRequest, parse_chat
+from shim.wire import parse_chat
 from tools.base import Call, Receipt
 
 OWNER = "local-llm-agent"
@@ -38,9 +38,10 @@ class Names:
         self._targets: dict[str, Target] = dict(TIER_TARGETS)
 
     async def target(self, name: str) -> Target:
-        """
+        """What ``name`` stands for; the first engine that has it wins.
+
         Raises:
-            UnknownModelError: no engine has it.
+            UnknownModelError: none has it.
         """
         if name not in self._targets:
             found = await self._dispatcher.models()
@@ -61,14 +62,15 @@ class ChatCompletions:
     async def __call__(self, exchange: Exchange) -> None:
         request = parse_chat(exchange.json())
         caller = caller_of(exchange, self._project_of)
-        target = await self._names.target(request.model or "auto")
-        call = chat_call(request, target, caller)
-        await (self._stream if request.stream else self._whole)(exchange, request, call)
-
-    async def _whole(self, exchange: Exchange, request: ChatRequest, call: Call) -> None:
-        completion, receipt = await self._answer(call)
-        body = chat_completion(completion, receipt, model=request.model or "auto", fingerprint=OWNER)
-        await exchange.reply(json_bytes(body))
+        name = request.model or "auto"
+        call = chat_call(request, await self._names.target(name), caller)
+        if request.stream:
+            include_usage = bool((request.stream_options or {}).get("include_usage"))
+            await self._stream(exchange, call, Chunks(name, OWNER, include_usage))
+        else:
+            completion, receipt = await self._answer(call)
+            body = chat_completion(completion, receipt, model=name, fingerprint=OWNER)
+            await exchange.reply(json_bytes(body))
 
     async def _answer(self, call: Call) -> tuple[Completion, Receipt]:
         """The whole answer. One under a schema is checked and repaired by the tool; others keep what
@@ -83,9 +85,7 @@ class ChatCompletions:
             await anext(events, None)  # to its end: the receipt comes after it
             return completion, stream.receipt
 
-    async def _stream(self, exchange: Exchange, request: ChatRequest, call: Call) -> None:
-        include_usage = bool((request.stream_options or {}).get("include_usage"))
-        chunks = Chunks(request.model or "auto", OWNER, include_usage)
+    async def _stream(self, exchange: Exchange, call: Call, chunks: Chunks) -> None:
         done: Done | None = None
         async with self._dispatcher.stream(call) as stream:
             async for event in stream.events:

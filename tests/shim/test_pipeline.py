@@ -51,6 +51,9 @@ class Alone:
 class ByBytes(LazyEstimator):
     """Counts without loading the ranks of a tokenizer."""
 
+    def __init__(self) -> None:
+        pass
+
     async def get(self) -> Estimator:
         return BYTES
 
