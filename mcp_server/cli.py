@@ -1,18 +1,15 @@
 """The command line: what can be said, and which command says it.
 
-Commands live in modules of their own, imported when chosen: a host waits for ``stdio`` to answer.
+Commands live in modules of their own, imported when chosen. Before that only the standard library
+is, so that ``stdio`` answers its host at once.
 """
 
 import argparse
-import importlib
-import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import cast
 
-import anyio
-
+from mcp_server.front import stand_in
 from mcp_server.version import VERSION
 
 EXAMPLES = """\
@@ -36,6 +33,20 @@ def run(argv: Sequence[str]) -> int:
         The exit code: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted.
     """
     options = parser().parse_args(argv)
+    if options.command == "serving.stdio":
+        options.backlog = stand_in()
+        if options.backlog.ended:
+            return 0
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    import importlib
+    import logging
+    from functools import partial
+
+    import anyio
+
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.DEBUG if options.verbose else logging.WARNING,

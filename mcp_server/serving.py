@@ -15,7 +15,7 @@ async def stdio(options: argparse.Namespace) -> int:
         print("local-llm-agent: waiting for an MCP client on standard input (Ctrl-C ends)", file=sys.stderr)
     try:
         async with started(options) as (app, project):
-            await serve_stdio(app, project)
+            await serve_stdio(app, project, options.backlog)
     except AgentError as error:
         return fail(error, as_json=False)
     return 0

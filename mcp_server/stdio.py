@@ -5,9 +5,9 @@ us at once: a thread blocked in ``readline`` would hold the process until its ho
 """
 
 import asyncio
+import json
 import os
 import signal
-import stat
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +20,7 @@ from mcp.server.stdio import stdio_server
 
 from engines.stack.background import background
 from mcp_server.app import App
+from mcp_server.front import Backlog, pollable
 from mcp_server.project import Configured, of_paths, of_roots
 from mcp_server.server import Context, build_server
 from tools.base import Project
@@ -30,13 +31,13 @@ MAX_LINE = 32 * 2**20
 ROOTS_TIMEOUT_S = 2.0
 
 
-async def serve_stdio(app: App, project: Project) -> None:
-    """Serve until end of input, SIGINT or SIGTERM."""
+async def serve_stdio(app: App, project: Project, backlog: Backlog) -> None:
+    """Serve until end of input, SIGINT or SIGTERM; first catch up with what ``front`` has answered."""
     server = build_server(app.dispatcher, _Asking(app.settings.projects, project).project_of)
     with anyio.CancelScope() as serving:
         async with (
             background(partial(_cancel_on_signal, serving)),
-            _wire() as (stdin, stdout),
+            _wire(backlog) as (stdin, stdout),
             stdio_server(stdin, stdout) as (incoming, outgoing),
         ):
             await server.run(incoming, outgoing, server.create_initialization_options())
@@ -78,21 +79,25 @@ async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
 
 
 @asynccontextmanager
-async def _wire() -> AsyncGenerator[tuple[AsyncFile[str] | None, AsyncFile[str] | None]]:
+async def _wire(backlog: Backlog) -> AsyncGenerator[tuple[AsyncFile[str] | None, AsyncFile[str] | None]]:
     """Standard input and output for the SDK, without threads if both can be; ``None`` is its own way.
 
     While we serve, descriptor 1 is the log's, so that a stray ``print`` cannot break the protocol.
     """
-    if not (_pollable(0) and _pollable(1)):
+    if not (pollable(0) and pollable(1)):
         yield None, None
         return
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=MAX_LINE)
+    reader.feed_data(backlog.read)
     incoming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     outgoing, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, _private_stdout())
     writer = asyncio.StreamWriter(outgoing, flow, reader, loop)
     try:
-        yield cast("AsyncFile[str]", _Lines(reader)), cast("AsyncFile[str]", _Writer(writer))
+        yield (
+            cast("AsyncFile[str]", _Lines(reader)),
+            cast("AsyncFile[str]", _Writer(writer, backlog.answered)),
+        )
     finally:
         incoming.close()
         outgoing.close()
@@ -103,11 +108,6 @@ def _private_stdout() -> BinaryIO:
     wire = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     return wire
-
-
-def _pollable(descriptor: int) -> bool:
-    mode = os.fstat(descriptor).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 class _Lines:
@@ -127,13 +127,22 @@ class _Lines:
 
 
 class _Writer:
-    """What the SDK writes to, as if it were a file."""
+    """What the SDK writes to, as if it were a file; what the host has read already is dropped."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, answered: set[str | int]) -> None:
         self._writer = writer
+        self._answered = answered
 
     async def write(self, text: str) -> None:
-        self._writer.write(text.encode(errors="replace"))
+        if not (self._answered and self._is_known(text)):
+            self._writer.write(text.encode(errors="replace"))
+
+    def _is_known(self, text: str) -> bool:
+        message = json.loads(text)
+        if "method" in message or message.get("id") not in self._answered:
+            return False
+        self._answered.remove(message["id"])
+        return True
 
     async def flush(self) -> None:
         await self._writer.drain()

@@ -1,13 +1,3 @@
-"""The version of this distribution."""
+"""The version of this distribution; the build reads it from here."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-
-def _read() -> str:
-    try:
-        return version("local-llm-agent")
-    except PackageNotFoundError:  # a bare checkout on sys.path
-        return "0"
-
-
-VERSION = _read()
+VERSION = "0.1.0"

@@ -1,0 +1,78 @@
+"""Make ``manifest.json``: what the real server says to the handshake and to ``tools/list``.
+
+    python -P -m mcp_server.manifest
+
+Run it after a change to the definitions, the instructions, the version or the SDK; a test says when.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import anyio
+from mcp.shared.memory import create_client_server_memory_streams
+from mcp.shared.message import SessionMessage
+from mcp.types import JSONRPCNotification, JSONRPCRequest
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+
+from mcp_server.front import MANIFEST, MODERN
+from mcp_server.server import Context, build_server
+from tools.base import Project
+from tools.dispatch import Dispatcher
+
+CLIENT = {"name": "manifest", "version": "0"}
+
+Outcomes = dict[str, Any]
+
+
+class _NoDispatcher(Dispatcher):
+    """Definitions need no engines."""
+
+    def __init__(self) -> None:
+        pass
+
+
+async def generate() -> dict[str, Outcomes]:
+    """Outcomes by era and method, as the real server gives them."""
+    manifest: dict[str, Outcomes] = {"unopened": await _said([("server/discover", {})])}
+    for version in HANDSHAKE_PROTOCOL_VERSIONS:
+        opening = {"protocolVersion": version, "capabilities": {}, "clientInfo": CLIENT}
+        manifest[version] = await _said([("initialize", opening), ("ping", {}), ("tools/list", {})])
+    for version in MODERN_PROTOCOL_VERSIONS:
+        envelope = {
+            MODERN: version,
+            "io.modelcontextprotocol/clientInfo": CLIENT,
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        asked = [(method, {"_meta": envelope}) for method in ("server/discover", "tools/list")]
+        manifest[version] = await _said(asked)
+    return manifest
+
+
+async def _said(asked: Sequence[tuple[str, Mapping[str, Any]]]) -> Outcomes:
+    """What one connection answers to these requests in a row."""
+
+    async def nobody(context: Context, arguments: Mapping[str, Any]) -> Project:
+        return Project()
+
+    server = build_server(_NoDispatcher(), nobody)
+    outcomes: Outcomes = {}
+    async with create_client_server_memory_streams() as (client, ours), anyio.create_task_group() as group:
+        group.start_soon(server.run, *ours, server.create_initialization_options())
+        incoming, outgoing = client
+        for number, (method, params) in enumerate(asked):
+            request = JSONRPCRequest(jsonrpc="2.0", id=number, method=method, params=dict(params))
+            await outgoing.send(SessionMessage(request))
+            answer = await incoming.receive()
+            assert isinstance(answer, SessionMessage)
+            said = answer.message.model_dump(by_alias=True, exclude_unset=True, mode="json")
+            outcomes[method] = {key: said[key] for key in ("result", "error") if key in said}
+            if method == "initialize":
+                done = JSONRPCNotification(jsonrpc="2.0", method="notifications/initialized")
+                await outgoing.send(SessionMessage(done))
+        group.cancel_scope.cancel()
+    return outcomes
+
+
+if __name__ == "__main__":
+    MANIFEST.write_text(json.dumps(anyio.run(generate), ensure_ascii=False, indent=1) + "\n")
