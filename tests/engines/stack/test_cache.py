@@ -125,7 +125,7 @@ async def test_who_asks_and_until_when_does_not_matter(store: Store):
     ],
 )
 async def test_chance_tools_cut_answers_and_fallbacks_are_not_kept(
-    store: Store, request_: Request, reply: Reply
+    store: Store, question: Request, reply: Reply
 ):
     inner = ScriptedEngine([reply, reply])
     engine = CachedEngine(inner, store)

@@ -1,0 +1,126 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.base import complete
+from engines.settings import EngineName, Limits, LlamaCppSettings, OllamaSettings, TierSettings, VllmSettings
+from engines.stack.admission import AdmittedEngine
+from engines.stack.breaker import BreakerEngine
+from engines.stack.build import Backends, Engines, Folders, build_engines, surrounded
+from engines.stack.cache import CachedEngine
+from engines.stack.failover import FailoverEngine
+from engines.stack.metrics import MeteredEngine, Metrics
+from engines.stack.places import Places
+from engines.stack.store import Store
+from engines.stack.wrapper import WrapperEngine
+from tests.engines.stack.asking import FlakyEngine, ask
+
+pytestmark = pytest.mark.anyio
+
+
+def folders(folder: Path) -> Folders:
+    return Folders(folder / "cache", folder / "runtime", folder / "models")
+
+
+def build(
+    folder: Path, engine: EngineName, *, main: EngineName | None = None, use_cache: bool = True
+) -> Engines:
+    return build_engines(
+        engine=engine,
+        tiers={
+            "small": TierSettings(max_tokens=512, context=4096, target_ms=500),
+            "main": TierSettings(max_tokens=2048, context=16384, target_ms=2000, engine=main),
+        },
+        ollama=OllamaSettings(),
+        vllm=VllmSettings(),
+        llamacpp=LlamaCppSettings(),
+        limits=Limits(),
+        folders=folders(folder),
+        use_cache=use_cache,
+    )
+
+
+async def test_tiers_that_name_no_engine_share_one_and_it_answers(tmp_path: Path):
+    engines = build(tmp_path, "scripted")
+    async with engines:
+        assert engines.of("small") is engines.of("main") is engines.each["scripted"]
+        assert not (await complete(engines.of("small"), ask())).done.cached
+        assert (await complete(engines.of("main"), ask())).done.cached
+        (asked,) = engines.metrics.snapshot().asked
+        assert (asked.requests, asked.cached) == (2, 1)
+        assert [tier.target_s for tier in engines.metrics.snapshot().tiers] == [0.5, 2.0]
+
+
+async def test_without_the_cache_everything_is_asked_and_no_file_is_made(tmp_path: Path):
+    async with build(tmp_path, "scripted", use_cache=False) as engines:
+        for _ in range(2):
+            assert not (await complete(engines.of("main"), ask())).done.cached
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_stack_is_metrics_around_cache_around_admission_around_breaker(tmp_path: Path):
+    engine = surrounded(FlakyEngine("ollama"), Places(4), Limits(), Metrics(), Store(tmp_path))
+    layers: list[type] = []
+    while isinstance(engine, WrapperEngine):
+        layers.append(type(engine))
+        engine = engine.inner
+    assert layers == [MeteredEngine, CachedEngine, AdmittedEngine, BreakerEngine]
+
+
+def test_auto_is_vllm_then_ollama_then_the_embedded_engine_each_built_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    built: list[str] = []
+
+    def fake(_: Backends, name: EngineName) -> FlakyEngine:
+        built.append(name)
+        return FlakyEngine(name)
+
+    monkeypatch.setattr(Backends, "build", fake)
+    engines = build(tmp_path, "auto", main="ollama")
+    assert built == ["vllm", "ollama", "llamacpp"]
+    assert isinstance(engines.of("small"), FailoverEngine)
+    assert engines.of("main") is engines.each["ollama"]
+    assert list(engines.each) == built
+
+
+async def test_auto_answers_by_the_engine_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Backends, "build", lambda _, name: FlakyEngine(name, up=name == "llamacpp"))  # type: ignore[reportUnknownLambdaType]
+    async with build(tmp_path, "auto") as engines:
+        assert (await complete(engines.of("small"), ask())).done.engine == "llamacpp"
+
+
+@pytest.mark.parametrize("name", ["ollama", "vllm", "llamacpp", "scripted"])
+def test_every_engine_can_be_built_by_its_name(tmp_path: Path, name: EngineName):
+    pytest.importorskip(f"engines.backends.{name}")
+    assert build(tmp_path, name).of("main").name == name
+
+
+async def test_servers_at_different_addresses_have_places_of_their_own(tmp_path: Path):
+    for url in ("http://127.0.0.1:11434", "http://gpu:11434", "http://gpu:11434"):
+        backends = Backends(
+            {}, OllamaSettings(url=url), VllmSettings(), LlamaCppSettings(), folders(tmp_path)
+        )
+        with backends.places("ollama", 2):
+            pass
+    assert len(list((tmp_path / "runtime" / "places").iterdir())) == 2
+
+
+async def test_requests_to_the_embedded_engine_share_its_context(tmp_path: Path):
+    llamacpp = LlamaCppSettings(context=2048)
+    backends = Backends({}, OllamaSettings(), VllmSettings(), llamacpp, folders(tmp_path))
+    with backends.places("llamacpp", 2) as places:
+        assert places.pool == 2048
+
+
+def test_a_backend_that_is_not_asked_for_is_not_imported():
+    program = (
+        "import sys, engines.stack.build\n"
+        "heavy = ('aiohttp', 'ollama', 'numpy', 'httpx')\n"
+        "print([name for name in sys.modules if 'backends.' in name or name in heavy])"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=True)
+    assert done.stdout == "[]\n"
