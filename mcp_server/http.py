@@ -13,6 +13,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,6 +26,7 @@ from mcp_server.security import Guard, check_listening
 from mcp_server.server import Context, build_server
 from mcp_server.version import VERSION
 from shim import openai, rest
+from shim.unrouted import unrouted
 from tools.base import Project
 
 # The guard around the whole app checks Host and Origin on every route, not only on MCP's own.
@@ -43,11 +45,13 @@ def build_http(app: App) -> ASGIApp:
     """The whole HTTP side of ``app``, guarded."""
     settings = app.settings
 
+    def asked_by(header: str, arguments: Mapping[str, Any]) -> Project:
+        found = None if header else of_paths(settings.projects, arguments)
+        return found or named(settings.projects, header)
+
     async def project_of(context: Context, arguments: Mapping[str, Any]) -> Project:
         headers = cast("Mapping[str, str]", getattr(context.request, "headers", {}))
-        asked = headers.get("x-project", "")
-        found = None if asked else of_paths(settings.projects, arguments)
-        return found or named(settings.projects, asked)
+        return asked_by(headers.get("x-project", ""), arguments)
 
     server = build_server(app.dispatcher, project_of)
     streamable = server.streamable_http_app(
@@ -62,10 +66,13 @@ def build_http(app: App) -> ASGIApp:
     routes: list[BaseRoute] = [
         *streamable.routes,
         *_sse_routes(server),
-        *openai.routes(app.dispatcher, lambda header: named(settings.projects, header)),
-        *rest.routes(app.dispatcher, lambda header: named(settings.projects, header), VERSION),
+        *openai.routes(app.dispatcher, asked_by),
+        *rest.routes(app.dispatcher, asked_by, VERSION),
     ]
-    return Guard(Starlette(routes=routes, lifespan=lifespan), settings.http)
+    return Guard(
+        Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: unrouted}),
+        settings.http,
+    )
 
 
 def _sse_routes(server: Server[dict[str, Any]]) -> list[BaseRoute]:

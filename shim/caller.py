@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from engines.base import JsonObject
 from shim.dispatcher import ProjectOf
 from shim.errors import WrongFieldError
 from shim.exchange import Exchange
@@ -17,7 +18,7 @@ class Caller:
     tier: str = "auto"
 
 
-def caller_of(exchange: Exchange, project_of: ProjectOf) -> Caller:
+def caller_of(exchange: Exchange, project_of: ProjectOf, arguments: JsonObject) -> Caller:
     """The caller by ``X-Project``, ``X-Agent`` and ``X-Tier`` (or ``x_tier``).
 
     Raises:
@@ -27,4 +28,4 @@ def caller_of(exchange: Exchange, project_of: ProjectOf) -> Caller:
     tier = exchange.header(b"x-tier") or exchange.header(b"x_tier") or "auto"
     if tier not in TIERS:
         raise WrongFieldError(f"no tier {tier!r}", param="X-Tier", hint=f"one of {', '.join(TIERS)}")
-    return Caller(project_of(exchange.header(b"x-project")), exchange.header(b"x-agent"), tier)
+    return Caller(project_of(exchange.header(b"x-project"), arguments), exchange.header(b"x-agent"), tier)

@@ -1,8 +1,8 @@
 """What the doors ask of the tools room."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engines.base import Model, Profile
 from tools.base import Call, Progress, Project, Result, Stream, silent
@@ -10,8 +10,8 @@ from tools.base import Call, Progress, Project, Result, Stream, silent
 if TYPE_CHECKING:
     from tools.catalog import ToolDefinition
 
-ProjectOf = Callable[[str], Project]
-"""The project a request is about, by its ``X-Project`` header; empty when there is none."""
+ProjectOf = Callable[[str, Mapping[str, Any]], Project]
+"""The project a call is about, by its ``X-Project`` header (empty when there is none) or its arguments."""
 
 
 class Dispatcher(Protocol):

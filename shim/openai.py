@@ -61,7 +61,7 @@ class ChatCompletions:
 
     async def __call__(self, exchange: Exchange) -> None:
         request = parse_chat(exchange.json())
-        caller = caller_of(exchange, self._project_of)
+        caller = caller_of(exchange, self._project_of, {})
         name = request.model or "auto"
         call = chat_call(request, await self._names.target(name), caller)
         if request.stream:

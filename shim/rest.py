@@ -42,9 +42,10 @@ class Tools:
         name = exchange.path("name")
         if name not in self._names:
             raise UnknownToolError(f"no tool {name!r}", hint=f"one of {', '.join(self._names)}")
-        caller = caller_of(exchange, self._project_of)
+        arguments = exchange.json()
+        caller = caller_of(exchange, self._project_of, arguments)
         result = await self._dispatcher.run(
-            Call(name, exchange.json(), project=caller.project, agent=caller.agent, tier=caller.tier)
+            Call(name, arguments, project=caller.project, agent=caller.agent, tier=caller.tier)
         )
         answer: JsonObject = {**result.fields, "receipt": result.receipt.as_json()}
         await exchange.reply(json_bytes(answer))

@@ -12,6 +12,7 @@ from typing import cast
 from engines.base import (
     Completion,
     Done,
+    Effort,
     Event,
     JsonObject,
     JsonValue,
@@ -31,6 +32,17 @@ LEAST_LOGPROB = -9999.0
 
 ANY_OBJECT: JsonObject = {"type": "object"}
 """``json_object``. Not ``{}``, under which a list would be valid."""
+
+
+EFFORTS: dict[str, Effort] = {
+    "none": "off",
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+}
+"""OpenAI's ``reasoning_effort``; a word it adds later leaves the tier's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +131,7 @@ def _sampling(request: ChatRequest) -> Sampling:
         logprobs=request.top_logprobs or 0 if wants_logprobs else None,
         tools=cast("tuple[JsonObject, ...]", tuple(request.tools or ())),
         tool_choice=cast("JsonValue", request.tool_choice),
+        effort=EFFORTS.get(request.reasoning_effort or ""),
     )
 
 

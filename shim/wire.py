@@ -100,6 +100,7 @@ class ChatRequest(BaseModel):
     model_config = STRICT
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    reasoning_effort: str | None = None
     model: str | None = Field(None, description="auto, small, main, a real model or an adapter")
     x_tier: TierWish | None = Field(None, description="wins over the X-Tier header and the model name")
     stream: bool | None = None

@@ -5,11 +5,11 @@ events. Both end in a ``Receipt``. Nothing in here knows a wire format or an eng
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from engines.base import Event, JsonObject, JsonValue
+from engines.base import Effort, Event, JsonObject, JsonValue
 
 ToolName = Literal["classify", "extract", "summarize", "chat"]
 TierWish = Literal["auto", "small", "main"]
@@ -44,6 +44,7 @@ class Sampling:
     logprobs: int | None = None
     tools: tuple[JsonObject, ...] = ()
     tool_choice: JsonValue = None
+    effort: Effort | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +101,25 @@ class Receipt:
 
     def as_json(self) -> JsonObject:
         """The receipt as it goes over every wire; empty optional fields are left out."""
-        fields = asdict(self)
-        fields["tokens"] = {
-            "read": self.tokens.read,
-            "in": self.tokens.prompt,
-            "out": self.tokens.completion,
+        told: JsonObject = {
+            "tier": self.tier,
+            "engine": self.engine,
+            "model": self.model,
+            "adapter": self.adapter,
+            "project": self.project,
+            "ms": self.ms,
+            "tokens": {"read": self.tokens.read, "in": self.tokens.prompt, "out": self.tokens.completion},
+            "saved": self.saved,
+            "cached": self.cached,
+            "escalated": self.escalated,
         }
-        fields["notes"] = list(self.notes)
-        return {k: v for k, v in fields.items() if v or k not in {"decided_by", "route", "notes"}}
+        if self.decided_by:
+            told["decided_by"] = self.decided_by
+        if self.route:
+            told["route"] = self.route
+        if self.notes:
+            told["notes"] = list(self.notes)
+        return told
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from engines.base import Event, JsonObject, Message, Request, TextDelta, ToolCall
+from engines.base import Done, Event, JsonObject, Message, Request, TextDelta, ToolCall
 from engines.errors import InvalidArgumentsError
 from tools.answers import parse_answer, validator_of
 from tools.arguments import Arguments
@@ -109,8 +109,9 @@ def request_of(arguments: ChatArguments, run: Run) -> Request:
     if arguments.schema_ is not None:
         validator_of(arguments.schema_)
     sampling: Sampling = run.call.sampling
+    request = run.request(conversation(arguments, run.sources))
     return replace(
-        run.request(conversation(arguments, run.sources)),
+        request,
         schema=arguments.schema_,
         temperature=arguments.temperature,
         top_p=sampling.top_p,
@@ -119,6 +120,7 @@ def request_of(arguments: ChatArguments, run: Run) -> Request:
         logprobs=sampling.logprobs,
         tools=sampling.tools,
         tool_choice=sampling.tool_choice,
+        effort=sampling.effort or request.effort,
     )
 
 
@@ -152,6 +154,6 @@ async def _validated(events: AsyncIterator[Event], schema: JsonObject) -> AsyncI
     async for event in events:
         if isinstance(event, TextDelta):
             text.append(event.text)
-        elif text:
+        elif isinstance(event, Done) and event.finish_reason != "tool_calls":
             parse_answer("".join(text), validator)
         yield event

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import anyio
 import anyio.to_thread
 
-from engines.base import Done, Event, JsonObject, Model, Profile
+from engines.base import Done, Event, JsonObject, Model, Profile, TextDelta
 from engines.errors import EngineTimeoutError, UnknownToolError
 from engines.routing import Needs, Router
 from engines.tokens import Estimator, LazyEstimator
@@ -72,7 +72,7 @@ class _Work:
         last = tally.last
         profile = run.profile
         answer = str(fields[plain]) if plain in fields else compact(fields)
-        cost = self.estimator.count(compact(dict(run.call.arguments))) + self.estimator.count(answer)
+        cost = self.estimator.count(compact(dict(run.call.arguments)) + answer)
         return Receipt(
             tier=run.route.tier.name,
             engine=last.engine if last else profile.engine,
@@ -97,14 +97,14 @@ class Dispatcher:
         self,
         router: Router,
         engines: Engines,
+        estimator: LazyEstimator,
         *,
         deadline_s: float,
-        estimator: LazyEstimator | None = None,
         record: Record = unrecorded,
     ) -> None:
         self._router = router
         self._engines = engines
-        self._estimator = estimator or LazyEstimator()
+        self._estimator = estimator
         self._deadline_s = deadline_s
         self._record = record
         self._tools = {tool.name: tool for tool in TOOLS}
@@ -204,20 +204,31 @@ class _Answering:
     def __init__(self, work: _Work, events: AsyncIterator[Event]) -> None:
         self._work = work
         self._text: list[str] = []
-        self.done = False
+        self._receipt: Receipt | None = None
         self.events = self._counted(events)
 
     @property
+    def done(self) -> bool:
+        return self._receipt is not None
+
+    @property
     def receipt(self) -> Receipt:
+        """Of the whole answer, or of what there was of it when the caller left."""
+        return self._receipt or self._made()
+
+    def _made(self) -> Receipt:
         return self._work.receipt({"text": "".join(self._text)}, "text")
 
     async def _counted(self, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
         async for event in events:
-            if isinstance(event, Done):
-                self._work.run.tally.add(event)
-                self.done = True
-            else:
-                self._text.append(getattr(event, "text", ""))
+            match event:
+                case TextDelta():
+                    self._text.append(event.text)
+                case Done():
+                    self._work.run.tally.add(event)
+                    self._receipt = self._made()
+                case _:
+                    pass
             yield event
 
 

@@ -1,8 +1,9 @@
 """A dispatcher that plays a script, and an application around it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 from starlette.applications import Starlette
@@ -134,7 +135,7 @@ class FakeDispatcher:
         return Profile("fake", "org/tiny", Capabilities())
 
 
-def project_of(name: str) -> Project:
+def project_of(name: str, arguments: Mapping[str, Any]) -> Project:
     return Project(name or "default")
 
 
