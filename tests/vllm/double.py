@@ -38,11 +38,15 @@ class Double:
     base: str = "smollm2-135m"
     lora: bool = True
     updating: bool = True
-    max_model_len: int = 4096
+    max_model_len: int | None = 4096
     paths: Sequence[str] = ("/adapters/alpha", "/adapters/beta", "/adapters/gamma")
     """Folders with an adapter in them."""
     api_key: str = ""
     url: str = ""
+    loading_breaks: bool = False
+    """Die while loading an adapter."""
+    hidden: set[str] = field(default_factory=set[str])
+    """Adapters that are there but were not yet when the list was made."""
     adapters: dict[str, str] = field(default_factory=dict[str, str])
     asked: list[JsonObject] = field(default_factory=list[JsonObject])
     """The bodies of chats, in order."""
@@ -59,6 +63,10 @@ class Double:
         """Answer the next chat with these, whatever it asks."""
         self.turns.append(Turn(chunks, status, hold, cut))
 
+    @property
+    def root(self) -> str:
+        return self.url.removesuffix("/v1")
+
     async def models(self, request: web.Request) -> web.StreamResponse:
         self.listed += 1
         if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
@@ -68,6 +76,7 @@ class Double:
         cards: list[JsonValue] = [
             {"id": name, "root": path, "parent": self.base, "max_model_len": None}
             for name, path in self.adapters.items()
+            if name not in self.hidden
         ]
         return web.json_response({"object": "list", "data": [base, *cards]})
 
@@ -75,6 +84,8 @@ class Double:
         body = await request.json()
         name, path = str(body["lora_name"]), str(body["lora_path"])
         self.managed.append(f"load {name}")
+        if self.loading_breaks and request.transport:
+            request.transport.abort()
         if not self.updating:
             return web.json_response({"detail": "Not Found"}, status=404)
         if name in self.adapters:
@@ -166,7 +177,7 @@ def spoken(model: str) -> Sequence[JsonValue]:
 async def doubled(double: Double) -> AsyncGenerator[Double]:
     """``double`` on a loopback port of its own."""
     app = web.Application()
-    app.router.add_get("/health", lambda _: _alive())
+    app.router.add_get("/health", alive)
     app.router.add_get("/v1/models", double.models)
     app.router.add_post("/v1/load_lora_adapter", double.load)
     app.router.add_post("/v1/unload_lora_adapter", double.unload)
@@ -182,5 +193,5 @@ async def doubled(double: Double) -> AsyncGenerator[Double]:
         await runner.cleanup()
 
 
-async def _alive() -> web.StreamResponse:
+async def alive(_request: web.Request) -> web.StreamResponse:
     return web.Response()
