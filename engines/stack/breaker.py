@@ -7,12 +7,11 @@ Then one request is let through to see; its success closes the breaker, its fail
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
 
-from engines.base import Done, Embeddings, Engine, Event, Request
-from engines.errors import AgentError, EngineTimeoutError, EngineUnavailableError, ModelNotPulledError
-from engines.stack.wrapper import WrapperEngine
+from engines.base import Done, Embeddings, Engine, Event, EventStream, Request
+from engines.errors import AgentError, EngineUnavailableError, ModelNotPulledError
+from engines.stack.wrapper import HeardStream, WrapperEngine
 
 log = logging.getLogger(__name__)
 
@@ -47,48 +46,20 @@ class BreakerEngine(WrapperEngine):
         self._open_until = -math.inf
         self._last, self._hint = "", ""
 
-    @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
-        probe = self._let_through()
-        async with AsyncExitStack() as stack:
-            with self._counted(probe):
-                events = await stack.enter_async_context(self.inner.stream(request))
-            yield await stack.enter_async_context(aclosing(self._events(events, probe)))
+    def stream(self, request: Request) -> EventStream:
+        return _Watched(self, self.inner.stream(request))
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
-        probe = self._let_through()
-        with self._counted(probe):
+        probe = self.let_through()
+        try:
             embeddings = await self.inner.embed(texts, deadline=deadline)
-        self._worked()
+        except AgentError as error:
+            self.failed(error, probe=probe)
+            raise
+        self.worked()
         return embeddings
 
-    async def _events(self, events: AsyncIterator[Event], probe: bool) -> AsyncGenerator[Event, None]:
-        begun = False
-        try:
-            async for event in events:
-                begun = True
-                if isinstance(event, Done):
-                    self._worked()
-                yield event
-        except EngineUnavailableError as error:
-            self._failed(error, probe)
-            raise
-        except EngineTimeoutError as error:
-            if not begun:
-                self._failed(error, probe)
-            raise
-
-    @contextmanager
-    def _counted(self, probe: bool) -> Generator[None, None, None]:
-        try:
-            yield
-        except ModelNotPulledError:
-            raise
-        except (EngineUnavailableError, EngineTimeoutError) as error:
-            self._failed(error, probe)
-            raise
-
-    def _let_through(self) -> bool:
+    def let_through(self) -> bool:
         """Whether this request is the one that finds out if the engine is back."""
         if not self._pause_s:
             return False
@@ -102,12 +73,18 @@ class BreakerEngine(WrapperEngine):
         self._open_until = now + self._pause_s  # should this request never end, another one tries
         return True
 
-    def _worked(self) -> None:
+    def worked(self) -> None:
+        """A request was answered to its end."""
         if self._pause_s:
             log.warning("%s answers again", self.name)
         self._failures, self._pause_s = 0, 0.0
 
-    def _failed(self, error: AgentError, probe: bool) -> None:
+    def failed(self, error: AgentError, *, begun: bool = False, probe: bool) -> None:
+        """A request failed, after the answer had ``begun`` or before."""
+        if not isinstance(error, EngineUnavailableError) and (begun or error.kind != "timeout"):
+            return
+        if isinstance(error, ModelNotPulledError):
+            return
         self._failures += 1
         self._last, self._hint = error.message, error.hint
         if self._failures < self._allowed or (self._pause_s and not probe):
@@ -116,3 +93,22 @@ class BreakerEngine(WrapperEngine):
             log.warning("%s failed %d times in a row: %s", self.name, self._failures, error)
         self._pause_s = min(self._longest_s, 2 * self._pause_s or self._first_s)
         self._open_until = self._clock() + self._pause_s
+
+
+class _Watched(HeardStream):
+    def __init__(self, breaker: BreakerEngine, stream: EventStream) -> None:
+        super().__init__(stream)
+        self._breaker = breaker
+        self._begun = self._probe = False
+
+    async def __aenter__(self) -> AsyncIterator[Event]:
+        self._probe = self._breaker.let_through()
+        return await super().__aenter__()
+
+    def heard(self, event: Event) -> None:
+        self._begun = True
+        if isinstance(event, Done):
+            self._breaker.worked()
+
+    def failed(self, error: AgentError) -> None:
+        self._breaker.failed(error, begun=self._begun, probe=self._probe)

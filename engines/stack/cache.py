@@ -19,17 +19,17 @@ from engines.base import (
     Embeddings,
     Engine,
     Event,
+    EventStream,
     JsonValue,
     Profile,
     Request,
     TextDelta,
     TokenLogprob,
-    ToolCallDelta,
     Usage,
 )
 from engines.errors import AgentError
 from engines.stack.store import Store
-from engines.stack.wrapper import WrapperEngine
+from engines.stack.wrapper import HeardStream, WrapperEngine
 
 LARGEST = 2**20
 """Bytes of an answer worth keeping."""
@@ -53,12 +53,9 @@ class CachedEngine(WrapperEngine):
             async with aclosing(_replay(events)) as replayed:
                 yield replayed
             return
-        async with self.inner.stream(request) as events:
-            if not key:
-                yield events
-                return
-            async with aclosing(self._kept(key, request, events)) as kept:
-                yield kept
+        stream = self.inner.stream(request)
+        async with _Kept(stream, self._store, key, request) if key else stream as events:
+            yield events
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
         model = (await self.inner.profile()).embedding_model
@@ -87,25 +84,24 @@ class CachedEngine(WrapperEngine):
                 return None
         return None
 
-    async def _kept(
-        self, key: bytes, request: Request, events: AsyncIterator[Event]
-    ) -> AsyncGenerator[Event, None]:
-        heard: list[TextDelta] = []
-        async for event in events:
-            match event:
-                case TextDelta():
-                    heard.append(event)
-                case ToolCallDelta():
-                    pass
-                case Done():
-                    if event.finish_reason == "stop" and event.adapter == request.adapter:
-                        self._put(key, heard, event)
-            yield event
 
-    def _put(self, key: bytes, heard: list[TextDelta], done: Done) -> None:
-        packed = pack(heard, done)
-        if len(packed) <= LARGEST:
-            self._store.put(key, packed)
+class _Kept(HeardStream):
+    """Puts the answer into ``store`` when it is whole, and what was asked for."""
+
+    def __init__(self, stream: EventStream, store: Store, key: bytes, request: Request) -> None:
+        super().__init__(stream)
+        self._store = store
+        self._key = key
+        self._adapter = request.adapter
+        self._said: list[TextDelta] = []
+
+    def heard(self, event: Event) -> None:
+        if isinstance(event, TextDelta):
+            self._said.append(event)
+        elif isinstance(event, Done) and event.finish_reason == "stop" and event.adapter == self._adapter:
+            packed = pack(self._said, event)
+            if len(packed) <= LARGEST:
+                self._store.put(self._key, packed)
 
 
 async def _replay(events: list[Event]) -> AsyncGenerator[Event, None]:

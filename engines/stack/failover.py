@@ -38,6 +38,7 @@ class Health:
     up: bool = False
     was_up: bool = False
     """It has answered before: only then is its silence worth a warning and a note."""
+    asked: bool = False
     ask_again: float = -math.inf
 
 
@@ -89,8 +90,9 @@ class FailoverEngine(Engine):
         async with AsyncExitStack() as stack:
 
             async def attempt(engine: Engine, model: str) -> Opened:
+                asked = request if model == request.model else replace(request, model=model)
                 async with AsyncExitStack() as trial:
-                    events = await trial.enter_async_context(engine.stream(replace(request, model=model)))
+                    events = await trial.enter_async_context(engine.stream(asked))
                     opened = Opened(engine, await anext(events, None), events)
                     await stack.enter_async_context(trial.pop_all())
                     return opened
@@ -104,7 +106,7 @@ class FailoverEngine(Engine):
             if await self._answers(engine):
                 try:
                     found.extend(await engine.models())
-                except EngineUnavailableError as error:
+                except AgentError as error:
                     self._lost(engine, error)
         return found
 
@@ -135,47 +137,58 @@ class FailoverEngine(Engine):
         self, model: str, attempt: Callable[[Engine, str], Awaitable[T]]
     ) -> tuple[T, tuple[str, ...]]:
         """What the first engine that has ``model`` says, else the first with a model of its own."""
-        try:
-            answer = await self._ask(lambda engine: attempt(engine, model), self._engines, UnknownModelError)
-        except UnknownModelError:
-            if model not in self._names:
-                raise
-            found, notes = await self._ask(lambda engine: attempt(engine, ""), self._engines)
-            return found, (*notes, f"no engine that answers has {model}, another model answered")
+        notes: tuple[str, ...] = ()
         if model:
-            self._names.add(model)
-        return answer
+            try:
+                answer = await self._ask(
+                    lambda engine: attempt(engine, model), self._engines, UnknownModelError
+                )
+            except UnknownModelError:
+                if model not in self._names:
+                    raise
+                notes = (f"no engine that answers has {model}, another model answered",)
+            else:
+                self._names.add(model)
+                return answer
+        found, why = await self._ask(
+            lambda engine: attempt(engine, ""), self._engines, UnknownModelError, told=True
+        )
+        return found, why + notes
 
     async def _ask(
         self,
         attempt: Callable[[Engine], Awaitable[T]],
         engines: Iterable[Engine],
         passing: type[AgentError] = EngineUnavailableError,
+        *,
+        told: bool = False,
     ) -> tuple[T, tuple[str, ...]]:
-        """The first result, and a note of the engines that were to give it.
+        """The first result, and a note why it is not another engine's.
+
+        An error of the kind ``passing`` moves on to the next engine too; the note says it if ``told``.
 
         Raises:
             AgentError: of the kind ``passing`` if an engine answered so, else the last engine's own.
         """
-        silent: list[str] = []
+        why: list[str] = []
         refusal: AgentError | None = None
         failure = EngineUnavailableError("no engine answers", hint="start one, or name one as `engine`")
         for engine in engines:
             if not await self._answers(engine):
-                silent += [engine.name] if self._health[engine].was_up else []
+                why += [f"{engine.name} did not answer"] if self._health[engine].was_up else []
                 continue
             try:
                 answer = await attempt(engine)
             except EngineUnavailableError as error:
                 self._lost(engine, error)
-                silent.append(engine.name)
+                why.append(f"{engine.name} did not answer")
                 failure = error
             except passing as error:
+                why += [f"{engine.name}: {error}"] if told else []
                 refusal = refusal or error
             else:
                 self._found(engine)
-                note = f"{' and '.join(silent)} did not answer; {engine.name} answered"
-                return answer, (note,) if silent else ()
+                return answer, ("; ".join([*why, f"{engine.name} answered"]),) if why else ()
         raise refusal or failure
 
     async def _answers(self, engine: Engine) -> bool:
@@ -186,12 +199,14 @@ class FailoverEngine(Engine):
             return True
         if now < health.ask_again:
             return False
-        if health.ask_again > -math.inf:
+        if health.asked:
             health.ask_again = now + RETRY_S  # one request waits for the check, the others go on
         try:
             with anyio.fail_after(CHECK_S):
                 await engine.check()
-        except (EngineUnavailableError, TimeoutError) as error:
+        except TimeoutError:
+            self._lost(engine, EngineUnavailableError(f"nothing heard within {CHECK_S:g} s"))
+        except AgentError as error:  # of any kind: something else may listen at that address
             self._lost(engine, error)
         else:
             self._found(engine)
@@ -201,15 +216,15 @@ class FailoverEngine(Engine):
         health = self._health[engine]
         if health.was_up and not health.up:
             log.warning("%s answers again", engine.name)
-        health.up = health.was_up = True
+        health.up = health.was_up = health.asked = True
 
-    def _lost(self, engine: Engine, error: Exception) -> None:
+    def _lost(self, engine: Engine, error: AgentError) -> None:
         health = self._health[engine]
-        if health.up:
-            log.warning("%s stopped answering: %s", engine.name, error)
-        elif not health.was_up:
-            log.info("%s does not answer: %s", engine.name, error)
-        health.up = False
+        if health.up or not health.asked:
+            never_there = not health.was_up and isinstance(error, EngineUnavailableError)
+            level = logging.INFO if never_there else logging.WARNING
+            log.log(level, "%s does not answer: %s", engine.name, error)
+        health.up, health.asked = False, True
         health.ask_again = self._clock() + RETRY_S
 
     async def _events(self, opened: Opened, notes: tuple[str, ...]) -> AsyncGenerator[Event, None]:

@@ -8,14 +8,13 @@ import math
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engines.base import Done, Embeddings, Engine, Event, Request, Tags
+from engines.base import Done, Embeddings, Engine, Event, EventStream, Request, Tags
 from engines.errors import AgentError
 from engines.stack.latency import LatencyWatch, TierLatency
-from engines.stack.wrapper import WrapperEngine
+from engines.stack.wrapper import HeardStream, WrapperEngine
 
 BOUNDS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Upper bounds of the histograms; both tiers' targets are among them."""
@@ -171,14 +170,8 @@ class MeteredEngine(WrapperEngine):
         super().__init__(inner)
         self._metrics = metrics
 
-    @asynccontextmanager
-    async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
-        call = _Call(self._metrics, self.name, request.tags)
-        async with AsyncExitStack() as stack:
-            stack.callback(call.end)
-            with call.failing():
-                events = await stack.enter_async_context(self.inner.stream(request))
-            yield await stack.enter_async_context(aclosing(call.events(events)))
+    def stream(self, request: Request) -> EventStream:
+        return _Measured(self.inner.stream(request), self._metrics, self.name, request.tags)
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
         started = time.perf_counter()
@@ -191,40 +184,36 @@ class MeteredEngine(WrapperEngine):
         return embeddings
 
 
-class _Call:
+class _Measured(HeardStream):
     """One request, from its start to the end of its context."""
 
-    def __init__(self, metrics: Metrics, engine: str, tags: Tags) -> None:
+    def __init__(self, stream: EventStream, metrics: Metrics, engine: str, tags: Tags) -> None:
+        super().__init__(stream)
         self._metrics = metrics
         self._engine = engine
         self._tags = tags
-        self._totals = metrics.started(engine, tags)
+        self._started = 0.0
+        self._totals = Totals()
+        self._begun = self._settled = False
+
+    async def __aenter__(self) -> AsyncIterator[Event]:
         self._started = time.perf_counter()
-        self._settled = False
+        self._totals = self._metrics.started(self._engine, self._tags)
+        return await super().__aenter__()
 
-    async def events(self, events: AsyncIterator[Event]) -> AsyncGenerator[Event, None]:
-        begun = False
-        with self.failing():
-            async for event in events:
-                if isinstance(event, Done):
-                    self._done(event)
-                elif not begun:
-                    begun = True
-                    self._metrics.took("first_token", self._engine, self._tags, self._seconds())
-                yield event
+    def heard(self, event: Event) -> None:
+        if isinstance(event, Done):
+            self._done(event)
+        elif not self._begun:
+            self._begun = True
+            self._metrics.took("first_token", self._engine, self._tags, self._seconds())
 
-    @contextmanager
-    def failing(self) -> Generator[None, None, None]:
-        try:
-            yield
-        except AgentError as error:
-            self._settled = True
-            self._metrics.failed(
-                self._engine, self._tags, error.code, missed=error.kind in ("busy", "timeout")
-            )
-            raise
+    def failed(self, error: AgentError) -> None:
+        self._settled = True
+        missed = error.kind in ("busy", "timeout")
+        self._metrics.failed(self._engine, self._tags, error.code, missed=missed)
 
-    def end(self) -> None:
+    def left(self) -> None:
         self._metrics.ended(self._engine)
         if not self._settled:
             self._metrics.failed(self._engine, self._tags, ABANDONED, missed=False)

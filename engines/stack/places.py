@@ -50,18 +50,18 @@ NOBODY = Ranks()
 
 
 class Places:
-    """``count`` places, one of them kept for the small tier, and a pool of tokens they share.
+    """``count`` places, ``kept`` of them for the small tier alone, and a pool of tokens they share.
 
-    With a single place none is kept.
+    At least one is for everybody.
     """
 
     shared = False
     """Whether other processes take the same places, so that one may come free unnoticed."""
 
-    def __init__(self, count: int, *, pool: float = math.inf) -> None:
+    def __init__(self, count: int, *, kept: int = 1, pool: float = math.inf) -> None:
         self.count = count
         self.pool = pool
-        self._kept = range(min(1, count - 1))
+        self._kept = range(min(kept, count - 1))
         self._common = range(len(self._kept), count)
         self._held: dict[int, int] = {}
 
@@ -131,8 +131,8 @@ class SharedPlaces(Places):
 
     shared = True
 
-    def __init__(self, count: int, folder: Path, *, pool: float = math.inf) -> None:
-        super().__init__(count, pool=pool)
+    def __init__(self, count: int, folder: Path, *, kept: int = 1, pool: float = math.inf) -> None:
+        super().__init__(count, kept=kept, pool=pool)
         self._folder = folder
         self._line = f"line-{os.getpid()}-{secrets.token_hex(4)}"
         self._line_file = -1

@@ -8,6 +8,7 @@ from engines.base import Capabilities, TextDelta, complete
 from engines.errors import (
     EngineBusyError,
     EngineInterruptedError,
+    EngineProtocolError,
     EngineTimeoutError,
     EngineUnavailableError,
     ModelNotPulledError,
@@ -94,8 +95,25 @@ async def test_each_change_is_one_line_in_the_log(caplog: pytest.LogCaptureFixtu
             await complete(auto, ask())
             clock.now += RETRY_S
     assert [record.getMessage() for record in caplog.records] == [
-        "ollama stopped answering: nothing listens at ollama",
+        "ollama does not answer: nothing listens at ollama",
         "ollama answers again",
+    ]
+
+
+async def test_something_else_at_an_engine_s_address_is_passed_over_and_said_once(
+    caplog: pytest.LogCaptureFixture,
+):
+    class NotOurs(FlakyEngine):
+        async def check(self) -> None:
+            raise EngineProtocolError("no list of models at this address")
+
+    clock = Clock()
+    auto = FailoverEngine([NotOurs("vllm"), FlakyEngine("llamacpp")], clock=clock)
+    for _ in range(3):
+        assert (await complete(auto, ask())).done.engine == "llamacpp"
+        clock.now += RETRY_S
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "vllm does not answer: no list of models at this address")
     ]
 
 
@@ -150,6 +168,12 @@ async def test_a_model_that_answered_before_is_replaced_when_its_engine_is_gone(
     await complete(auto, ask(model="ollama-model"))
     ollama.up = False
     assert (await complete(auto, ask(model="ollama-model"))).done.model == "llamacpp-model"
+
+
+async def test_an_engine_without_its_own_model_is_passed_over_with_a_note():
+    ollama = FlakyEngine("ollama", [UnknownModelError("no model 'gpt-oss:20b'", hint="pull it")])
+    auto = FailoverEngine([ollama, FlakyEngine("llamacpp")])
+    assert (await complete(auto, ask())).done.notes == ("ollama: no model 'gpt-oss:20b'; llamacpp answered",)
 
 
 async def test_a_model_nobody_ever_knew_stays_an_error():
