@@ -1,0 +1,181 @@
+"""The command line as people and scripts use it: answers, exit codes, messages."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = str(Path(sys.executable).with_name("local-llm-agent"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "notes.txt").write_text("Release 2.3.0 came on 2026-10-14.\n\nIt fixes the importer.\n")
+    (tmp_path / "labels.json").write_text('{"bug": "something is broken", "feature": "something new"}')
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\0\0\0")
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "bad.json").write_text("{")
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "LOCAL_LLM_ENGINE": "scripted",
+        "XDG_CACHE_HOME": str(folder / ".home" / "cache"),
+        "XDG_CONFIG_HOME": str(folder / ".home" / "config"),
+        "XDG_RUNTIME_DIR": str(folder / ".home" / "run"),
+        **variables,
+    }
+    return subprocess.run(
+        [SCRIPT, *arguments],
+        cwd=folder,
+        env=environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_every_tool_answers_in_json_with_a_receipt(project: Path) -> None:
+    for arguments in (
+        ["classify", "--labels", "bug,feature", "It crashes on save"],
+        ["classify", "--labels-file", "labels.json", "--paths", "notes.txt", "--split", "line"],
+        ["extract", "--fields", '{"version": "the release"}', "--paths", "notes.txt"],
+        ["summarize", "--paths", ".", "--max-words", "10"],
+        ["chat", "Say a word"],
+    ):
+        done = run(project, *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["receipt"]["engine"] == "scripted"
+
+
+def test_a_person_reads_the_answer_on_stdout_and_the_receipt_beside_it(project: Path) -> None:
+    done = run(project, "classify", "--labels", "bug,feature", "It crashes")
+    assert done.stdout.split()[0] in {"bug", "feature"}
+    assert "saved" in done.stderr
+    assert "saved" not in done.stdout
+
+
+def test_standard_input_is_a_text(project: Path) -> None:
+    done = run(project, "summarize", "-", "--json", given="A text that came through a pipe.")
+    assert "pipe" in json.loads(done.stdout)["summary"]
+
+
+def test_paths_are_those_of_the_folder_one_is_in(project: Path) -> None:
+    (project / ".git").mkdir()
+    below = project / "src"
+    below.mkdir()
+    (below / "here.txt").write_text("In the folder below.")
+    done = run(below, "summarize", "--paths", "here.txt", "--json", XDG_CACHE_HOME=str(project / "c"))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["classify", "--labels", "a,b"], 2, "one of text, items, paths"),
+        (["classify", "some text"], 2, "--labels"),
+        (["classify", "--labels", "a", "text"], 2, "at least two"),
+        (["classify", "--labels", "a,b", "--paths", "notes.txt", "--", "text"], 2, "not text and paths"),
+        (["extract", "--schema", '{"type": "thing"}', "text"], 2, "JSON Schema"),
+        (["extract", "--schema", "bad.json", "text"], 2, "--schema"),
+        (["extract", "--fields", "{", "text"], 2, "--fields"),
+        (["summarize", "--paths", "/etc/passwd"], 1, "outside"),
+        (["summarize", "--paths", "missing.txt"], 1, "does not exist"),
+        (["summarize", "--paths", "picture.png"], 1, "binary"),
+        (["summarize", "--paths", "empty.txt"], 1, "empty"),
+        (["chat", "--tier", "huge", "hi"], 2, "huge"),
+        (["translate", "x"], 2, "invalid choice"),
+    ],
+)
+def test_wrong_usage_is_told_apart_from_failed_work(
+    project: Path, arguments: list[str], code: int, said: str
+) -> None:
+    done = run(project, *arguments)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert not done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_prompt_too_long_for_chat_is_refused_with_the_numbers(project: Path) -> None:
+    (project / "long.txt").write_text("word " * 20_000)
+    done = run(project, "chat", "What is this?", "--paths", "long.txt")
+    assert done.returncode == 1
+    assert "16384" in done.stderr
+
+
+def test_a_model_that_is_not_there_is_named_with_the_command_that_pulls_it(project: Path) -> None:
+    done = run(project, "chat", "hi", LOCAL_LLM_ENGINE="llamacpp")
+    assert done.returncode == 1
+    assert "local-llm-agent models pull smollm2-135m" in done.stderr
+
+
+def test_a_port_in_use_is_named(project: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run(project, "serve", "--port", str(port))
+    assert done.returncode == 1
+    assert str(port) in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_no_address_but_loopback_without_a_token(project: Path) -> None:
+    done = run(project, "serve", "--host", "0.0.0.0", "--port", "0")
+    assert done.returncode == 2
+    assert "token" in done.stderr
+
+
+def test_a_wrong_setting_is_named(project: Path) -> None:
+    (project / "local-llm-agent.toml").write_text("[tiers.small]\nmax_tokens = 'many'\n")
+    done = run(project, "chat", "hi")
+    assert done.returncode == 2
+    assert "tiers.small.max_tokens" in done.stderr
+
+
+def test_doctor_says_what_will_be_used(project: Path) -> None:
+    done = run(project, "doctor", "--json")
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 0
+    assert "scripted" in found["tier small"]["found"]
+    assert project.name in found["project"]["found"]
+
+
+def test_doctor_without_any_engine_says_what_to_do(project: Path) -> None:
+    done = run(project, "doctor", LOCAL_LLM_ENGINE="llamacpp")
+    assert done.returncode == 1
+    assert "models pull" in done.stdout
+
+
+def test_errors_are_json_for_a_program(project: Path) -> None:
+    done = run(project, "summarize", "--json", "--paths", "missing.txt")
+    assert json.loads(done.stdout)["error"]["code"] == "path_not_found"
+
+
+def test_route_explains_where_a_call_would_go(project: Path) -> None:
+    done = run(project, "route", "--tokens", "5000", "--json")
+    told = json.loads(done.stdout)
+    assert told["tier"] == "main"
+    assert "5000" in told["reason"]
+
+
+def test_the_memory_plan_of_the_reference_model(project: Path) -> None:
+    done = run(project, "vram", "gpt-oss:20b", "--context", "16384", "--parallel", "4", "--json")
+    plan = json.loads(done.stdout)
+    for part, wanted in (("weights", 14e9), ("kv_cache", 1.5e9), ("buffer", 0.5e9)):
+        assert abs(plan[part] - wanted) < 0.15e9 + 0.02 * wanted, part
+    assert plan["fits"]
+
+
+def test_help_teaches_by_examples(project: Path) -> None:
+    done = run(project, "--help")
+    assert "local-llm-agent classify --labels" in done.stdout
