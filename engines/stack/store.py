@@ -1,28 +1,23 @@
 """Bytes by key in one SQLite file that all processes of a user share.
 
-Nothing that goes wrong with it reaches a caller: what cannot be read was never there, what cannot be
-written is forgotten, and the log says so once. The file is used in threads only, and written to after
-the answer has gone out.
+Nothing that goes wrong with it reaches a caller: what cannot be read was never there, and what cannot be
+written is forgotten. It is written to after the answer has gone out.
 """
 
-import logging
-import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import anyio
 import anyio.to_thread
 
-from engines.stack.background import background
-
-log = logging.getLogger(__name__)
+from engines.stack.background import Behind, background
+from engines.stack.database import PAUSE_S, Connection, File
 
 FILE = "answers-1.sqlite3"
 """The number changes with the layout."""
@@ -35,8 +30,6 @@ WRITE_S = 2.0
 """How long writing waits for a lock, and closing for the last writing."""
 GATHER_S = 0.05
 """Entries that come within this time are written together."""
-PAUSE_S = 30.0
-"""A file that gave trouble is left alone for so long, a locked one for a second."""
 TOUCH_S = 3600
 """How exactly the time of an entry's last use is kept."""
 PENDING = 5000
@@ -52,88 +45,6 @@ CREATE INDEX IF NOT EXISTS entries_by_use ON entries (used);
 """
 
 Row = tuple[bytes, bytes, int]
-T = TypeVar("T")
-
-
-class File:
-    """The file's place and its troubles, shared by the connections to it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.version = 0
-        """Goes up when the file is replaced; connections to an older one are useless."""
-        self._said: set[int] = set()
-        self._lock = threading.Lock()
-
-    def connect(self, timeout_s: float) -> sqlite3.Connection:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = sqlite3.connect(
-            self.path, timeout=timeout_s, isolation_level=None, check_same_thread=False
-        )
-        try:
-            connection.executescript(SCHEMA)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    def trouble(self, error: Exception, version: int) -> float:
-        """Do and say what ``error`` calls for; returns the seconds to leave the file alone."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            self._set_aside(version)
-        if code not in self._said:
-            self._said.add(code)
-            log.warning("the cache %s cannot be used, answers go on without it: %s", self.path, error)
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return 0
-        return 1.0 if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else PAUSE_S
-
-    def _set_aside(self, version: int) -> None:
-        with self._lock, suppress(OSError):
-            if version == self.version:
-                self.version += 1
-                self.path.replace(f"{self.path}.corrupt")
-                for suffix in ("-wal", "-shm"):
-                    Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-
-
-class Connection:
-    """Work on the file, in whichever thread calls; ``None`` comes back where it did not work."""
-
-    def __init__(self, file: File, timeout_s: float) -> None:
-        self._file = file
-        self._timeout_s = timeout_s
-        self._connection: sqlite3.Connection | None = None
-        self._version = 0
-        self._paused_until = 0.0
-
-    def run(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        if time.monotonic() < self._paused_until:
-            return None
-        try:
-            return work(self._current())
-        except (sqlite3.Error, OSError) as error:
-            self.close()
-            self.pause(self._file.trouble(error, self._version))
-            return None
-
-    def pause(self, seconds: float) -> None:
-        self._paused_until = time.monotonic() + seconds
-
-    def close(self) -> None:
-        if self._connection:
-            self._connection.close()
-            self._connection = None
-
-    def _current(self) -> sqlite3.Connection:
-        if self._version != self._file.version:
-            self.close()
-        if self._connection is None:
-            self._version = self._file.version
-            self._connection = self._file.connect(self._timeout_s)
-        return self._connection
 
 
 class Store:
@@ -147,7 +58,7 @@ class Store:
         max_bytes: int = 256 * 2**20,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        file = File(folder / FILE)
+        file = File(folder / FILE, "the cache", _prepare)
         self._reader = Connection(file, LOCKED_S)
         self._writer = Connection(file, WRITE_S)
         self._max_rows = max_rows
@@ -155,7 +66,7 @@ class Store:
         self._clock = clock
         self._pending: dict[bytes, bytes] = {}
         self._touched: set[bytes] = set()
-        self._dirty = anyio.Event()
+        self._behind = Behind(self.flush, GATHER_S)
         self._reading = anyio.CapacityLimiter(1)
         self._writing = anyio.CapacityLimiter(1)
         self._stack = AsyncExitStack()
@@ -163,7 +74,7 @@ class Store:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
-            await stack.enter_async_context(background(self._write_behind))
+            await stack.enter_async_context(background(self._behind.run))
             self._stack = stack.pop_all()
         return self
 
@@ -183,14 +94,14 @@ class Store:
             found[key] = value
             if self._clock() - used > TOUCH_S:
                 self._touched.add(key)
-                self._dirty.set()
+                self._behind.wake()
         return found
 
     def put(self, key: bytes, value: bytes) -> None:
         """Keep ``value``; it is in the file a moment later."""
         if len(self._pending) < PENDING:
             self._pending[key] = value
-            self._dirty.set()
+            self._behind.wake()
 
     async def flush(self) -> None:
         """Write what ``put`` took; whatever fails is forgotten."""
@@ -211,13 +122,6 @@ class Store:
             return rows or []
         self._reader.pause(PAUSE_S)
         return []
-
-    async def _write_behind(self) -> None:
-        while True:
-            await self._dirty.wait()
-            self._dirty = anyio.Event()
-            await anyio.sleep(GATHER_S)
-            await self.flush()
 
     async def _close(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -249,6 +153,10 @@ class Store:
                 "DELETE FROM entries WHERE key IN (SELECT key FROM entries ORDER BY used LIMIT ?)",
                 (rows // 8 + 1,),
             )
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.executescript(SCHEMA)
 
 
 def _select(keys: list[bytes], connection: sqlite3.Connection) -> list[Row]:

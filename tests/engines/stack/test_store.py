@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from engines.stack import store as store_module
-from engines.stack.store import FILE, File, Store
+from engines.stack.database import File
+from engines.stack.store import FILE, Store
 from tests.engines.stack.asking import Clock
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +87,29 @@ async def test_the_file_stays_within_its_bytes(tmp_path: Path):
         assert (await store.get([bytes([99])])).keys() == {bytes([99])}
         assert not await store.get([bytes([0])])
     assert (tmp_path / FILE).stat().st_size < limit + 3 * 20_000
+
+
+async def test_a_file_that_was_removed_under_way_is_made_anew(tmp_path: Path):
+    async with Store(tmp_path) as store:
+        store.put(b"old", b"value")
+        await store.flush()
+        (tmp_path / FILE).unlink()
+        store.put(b"new", b"value")
+        await store.flush()
+        assert await store.get([b"old", b"new"]) == {b"new": b"value"}
+    assert (tmp_path / FILE).stat().st_size > 0
+
+
+async def test_a_good_file_is_not_set_aside_for_the_bad_one_another_process_has_replaced(tmp_path: Path):
+    file = File(tmp_path / FILE, "the cache", lambda connection: None)
+    file.path.write_bytes(b"bad")
+    bad = file.identity()
+    file.path.rename(tmp_path / "aside")
+    file.path.write_bytes(b"good")
+    error = sqlite3.DatabaseError("malformed")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    file.trouble(error, bad)
+    assert file.path.read_bytes() == b"good"
 
 
 @pytest.mark.parametrize("damage", [b"this is no database", b"SQLite format 3\0" + b"\xff" * 5000])
