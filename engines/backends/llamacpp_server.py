@@ -3,6 +3,7 @@
 Whether it lives is never guessed: it holds a file lock for as long as it does.
 """
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -50,7 +51,7 @@ def runtime_folder() -> Path:
     return platformdirs.user_runtime_path("local-llm-agent")
 
 
-def configuration(settings: LlamaCppSettings, *, model: str, models_folder: Path) -> "Config":
+def configuration(settings: LlamaCppSettings, *, model: str, models_folder: Path | None) -> "Config":
     """What the process for ``model`` shall serve; the embedding model comes with the default model.
 
     Raises:
@@ -61,7 +62,7 @@ def configuration(settings: LlamaCppSettings, *, model: str, models_folder: Path
     chat = path_of(find(model), models_folder)
     beside = settings.embedding if model == settings.model else ""
     embedding = path_of(find(beside), models_folder) if beside else None
-    adapters = [path for path in _adapter_paths(settings) if path.is_file()]
+    adapters = list(adapters_of(settings).values()) if model == settings.model else []
     config: Config = {
         "fingerprint": "",
         "model": model,
@@ -71,7 +72,7 @@ def configuration(settings: LlamaCppSettings, *, model: str, models_folder: Path
         "parallel": settings.parallel,
         "embedding": beside,
         "embedding_path": str(embedding or ""),
-        "embedding_window": min(context_of(embedding), WINDOW) if embedding else 0,
+        "embedding_window": window_of(embedding) if embedding else 0,
         "threads": settings.threads,
         "gpu_layers": settings.gpu_layers,
         "idle_seconds": settings.idle_seconds,
@@ -80,8 +81,16 @@ def configuration(settings: LlamaCppSettings, *, model: str, models_folder: Path
     return {**config, "fingerprint": _fingerprint(config, files)}
 
 
-def _adapter_paths(settings: LlamaCppSettings) -> list[Path]:
-    return [Path(path).expanduser() for path in settings.adapters.values()]
+def adapters_of(settings: LlamaCppSettings) -> dict[str, Path]:
+    """The adapters whose files are there, in the order in which llama.cpp numbers them."""
+    paths = {name: Path(path).expanduser() for name, path in settings.adapters.items()}
+    return {name: path for name, path in paths.items() if path.is_file()}
+
+
+@functools.cache
+def window_of(embedding: Path) -> int:
+    """Tokens of the longest text the embedding model is given at once. Reads the file, once."""
+    return min(context_of(embedding) or WINDOW, WINDOW)
 
 
 def _fingerprint(config: "Config", files: list[Path]) -> str:
