@@ -1,10 +1,16 @@
+import random
 import subprocess
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
-from engines.base import complete
+from engines.backends.scripted import Reply, ScriptedEngine
+from engines.base import Engine, Request, TextDelta, complete
+from engines.errors import AgentError, EngineBusyError, EngineInterruptedError
 from engines.settings import EngineName, Limits, LlamaCppSettings, OllamaSettings, TierSettings, VllmSettings
 from engines.stack.admission import AdmittedEngine
 from engines.stack.breaker import BreakerEngine
@@ -12,7 +18,7 @@ from engines.stack.build import Backends, Engines, Folders, build_engines, surro
 from engines.stack.cache import CachedEngine
 from engines.stack.failover import FailoverEngine
 from engines.stack.metrics import MeteredEngine, Metrics
-from engines.stack.places import Places
+from engines.stack.places import Places, SharedPlaces, open_places
 from engines.stack.store import Store
 from engines.stack.wrapper import WrapperEngine
 from tests.engines.stack.asking import FlakyEngine, ask
@@ -113,6 +119,41 @@ async def test_requests_to_the_embedded_engine_share_its_context(tmp_path: Path)
     backends = Backends({}, OllamaSettings(), VllmSettings(), llamacpp, folders(tmp_path))
     with backends.places("llamacpp", 2) as places:
         assert places.pool == 2048
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_after_any_mix_of_errors_deadlines_and_callers_that_leave_all_places_are_free(
+    tmp_path: Path, seed: int
+):
+    """Random within a seed: the interleaving differs, what must hold does not."""
+    chance, metrics = random.Random(seed), Metrics({"small": 0.5, "main": 2.0})
+
+    def reply(request: Request) -> Reply:
+        broken = [TextDelta("half"), EngineInterruptedError("died")]
+        return chance.choice(["a whole answer", broken, EngineBusyError("full"), "another one"])
+
+    async def call(engine: Engine, number: int) -> None:
+        request = ask(str(number), tier=chance.choice(["small", "main"]), agent=f"agent {number % 3}")
+        allowed = chance.choice([0.001, 0.01, 1.0])
+        with anyio.move_on_after(chance.choice([0.002, 0.02, 5.0])), suppress(AgentError):
+            await complete(engine, replace(request, deadline=anyio.current_time() + allowed))
+
+    inner = ScriptedEngine(reply, pace=0.0005)
+    async with Store(tmp_path / "cache") as store:
+        stack = surrounded(inner, open_places(3, tmp_path / "places"), Limits(queue=20), metrics, store)
+        async with stack, anyio.create_task_group() as tasks:
+            auto = FailoverEngine([stack])
+            with anyio.fail_after(20):
+                for number in range(100):
+                    tasks.start_soon(call, auto, number)
+                    await anyio.lowlevel.checkpoint()
+    snapshot = metrics.snapshot()
+    assert inner.active == 0
+    assert snapshot.active == {"scripted": 0}
+    answered = sum(sum(t.histogram.counts) for t in snapshot.timed if t.what == "request")
+    assert answered + sum(f.count for f in snapshot.failed) == sum(a.requests for a in snapshot.asked)
+    with SharedPlaces(3, tmp_path / "places") as places:
+        assert {places.take(0, common=True, kept=True) for _ in range(3)} == {0, 1, 2}
 
 
 def test_a_backend_that_is_not_asked_for_is_not_imported():

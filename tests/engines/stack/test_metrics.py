@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from engines.stack.cache import CachedEngine
 from engines.stack.metrics import ABANDONED, NAMES, Asked, Failed, MeteredEngine, Metrics
 from engines.stack.prometheus import render
 from engines.stack.store import Store
-from tests.engines.stack.asking import FlakyEngine, ask
+from tests.engines.stack.asking import FlakyEngine, GatedEngine, ask
 
 pytestmark = pytest.mark.anyio
 
@@ -78,6 +79,14 @@ async def test_a_caller_that_goes_away_is_counted_as_that():
     assert snapshot.failed == (Failed("scripted", "chat", "main", ABANDONED, 1),)
     assert snapshot.active == {"scripted": 0}
     assert snapshot.tiers[0].calls == 0
+
+
+async def test_a_caller_that_goes_away_before_the_engine_answered_is_counted_as_that():
+    metrics, inner = Metrics(), GatedEngine()
+    with anyio.move_on_after(0.01):
+        await complete(MeteredEngine(inner, metrics), ask())
+    assert metrics.snapshot().failed == (Failed("scripted", "chat", "main", ABANDONED, 1),)
+    assert metrics.snapshot().active == {"scripted": 0}
 
 
 async def test_an_error_of_whoever_reads_the_answer_is_not_the_engine_s():
