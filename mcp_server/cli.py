@@ -20,6 +20,7 @@ examples:
   local-llm-agent extract --fields '{"version": "the release"}' --paths CHANGELOG.md
   local-llm-agent summarize --paths docs --focus "how to install"
   git diff | local-llm-agent summarize --style tldr -
+  local-llm-agent register claude-code
   local-llm-agent serve --port 3160
 """
 
@@ -84,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
     _summarize(add("summarize", "asking.summarize", "summarize text of any length"))
     _chat(add("chat", "asking.chat", "ask the local model a question"))
     add("doctor", "doctor.doctor", "show what was found, what will be used, and what to do next")
+    _register(add("register", "registering.register", "make a coding agent start this server"))
     _models(add("models", "models.models", "list the models at hand, or pull one"))
     _vram(add("vram", "planning.vram", "work out the memory a model needs"))
     _route(add("route", "planning.route", "show which tier, engine and model a call would get, and why"))
@@ -151,6 +153,15 @@ def _chat(command: argparse.ArgumentParser) -> None:
     command.add_argument("--max-tokens", type=int, metavar="N")
     command.add_argument("--temperature", type=float, metavar="T")
     _source(command)
+
+
+def _register(command: argparse.ArgumentParser) -> None:
+    command.add_argument("client", choices=["claude-code", "gemini", "trae", "codex", "cursor"])
+    command.add_argument("--scope", choices=["project", "user"], default="project", help="whose settings")
+    command.add_argument("--print", action="store_true", help="show the entry and write nothing")
+    command.add_argument("--remove", action="store_true", help="take the entry out again")
+    command.add_argument("--http", metavar="URL", help="call a running server instead of starting one")
+    command.add_argument("--token-env", metavar="NAME", default="", help="variable that holds its token")
 
 
 def _models(command: argparse.ArgumentParser) -> None:

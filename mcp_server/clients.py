@@ -1,0 +1,288 @@
+"""The agents this server can be registered with: where their settings are and what they want to read there.
+
+What each client does was seen by running it (docs/clients.md has the versions), but for Trae and
+Cursor, which have no command line to run: theirs is from their documentation.
+"""
+
+import os
+import re
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from platformdirs import user_config_path
+
+from engines.base import JsonObject, JsonValue
+from engines.errors import InvalidArgumentsError
+
+NAME = "local-llm-agent"
+"""Of the server in every client's settings. No ``_``: Gemini CLI splits tool names at it."""
+
+Environment = Mapping[str, str]
+Scope = Literal["project", "user"]
+
+_SECRET = re.compile("TOKEN|SECRET|PASSWORD|PASSWD|KEY|AUTH|CREDENTIAL|CREDS|PRIVATE|CERT", re.IGNORECASE)
+"""Names of variables that Gemini CLI 0.61 hides from servers (``NEVER_ALLOWED_NAME_PATTERNS``)."""
+
+_CODEX_PASSES = frozenset(
+    {"HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"}
+)
+"""All that Codex lets a server inherit; others are named in ``env_vars``."""
+
+_PLACES = ("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
+"""Where our folders are. Without them a server would start an embedded engine of its own."""
+
+CODEX_CALL_SECONDS = 330
+"""Codex gives up after 60 s by default; our own deadline (300 s) must come first, it tells why."""
+
+
+class CannotRegisterError(InvalidArgumentsError):
+    code = "cannot_register"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a client reaches us: the process it starts, or the address it calls."""
+
+    command: str = ""
+    args: tuple[str, ...] = ()
+    url: str = ""
+    token_env: str = ""
+    """Name of the variable that holds the token; the token itself is never written down."""
+    project: str = ""
+    """Sent as ``X-Project``."""
+
+    @property
+    def transport(self) -> str:
+        if not self.url:
+            return "stdio"
+        return "sse" if urlsplit(self.url).path.rstrip("/").endswith("/sse") else "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    title: str
+    project_file: str
+    """Relative to the project's root."""
+    user_file: Callable[[Environment], Path]
+    entry: Callable[[Launch, Environment], JsonObject]
+    """What is written for a launch. The environment decides which names are handed on, never values."""
+    inherits: Callable[[Environment], dict[str, str]]
+    """What a server it starts sees of the client's own environment."""
+    expand: Callable[[str, Environment], str]
+    """A value of its settings, with references to variables replaced as it does."""
+    note: str = ""
+    """What its user still has to do."""
+
+    @property
+    def table(self) -> str:
+        return "mcp_servers" if self.project_file.endswith(".toml") else "mcpServers"
+
+
+def _home(environ: Environment) -> Path:
+    return Path(environ.get("HOME") or Path.home())
+
+
+def _braced(text: str, environ: Environment) -> str:
+    """``${NAME}`` and ``${NAME:-default}``; an unknown name stays as it is written."""
+
+    def value(match: re.Match[str]) -> str:
+        return environ.get(match[1], match[2] if match[2] is not None else match[0])
+
+    return re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", value, text)
+
+
+def _dollar(text: str, environ: Environment) -> str:
+    """As ``_braced``, and ``$NAME``."""
+    return re.sub(r"\$(\w+)", lambda m: environ.get(m[1], m[0]), _braced(text, environ))
+
+
+def _named(text: str, environ: Environment) -> str:
+    """``${env:NAME}``."""
+    return re.sub(r"\$\{env:(\w+)\}", lambda m: environ.get(m[1], m[0]), text)
+
+
+def _verbatim(text: str, environ: Environment) -> str:
+    return text
+
+
+def _headers(launch: Launch, reference: str) -> JsonObject:
+    headers: JsonObject = {}
+    if launch.token_env:
+        headers["Authorization"] = "Bearer " + reference.format(launch.token_env)
+    if launch.project:
+        headers["X-Project"] = launch.project
+    return {"headers": headers} if headers else {}
+
+
+def _stdio(launch: Launch) -> JsonObject:
+    return {"command": launch.command, "args": list[JsonValue](launch.args)}
+
+
+def _claude_code(launch: Launch, environ: Environment) -> JsonObject:
+    """``alwaysLoad``: the tools stand in the first request instead of behind a search."""
+    reach = _stdio(launch) if not launch.url else {"url": launch.url, **_headers(launch, "${{{}}}")}
+    return {"type": launch.transport, **reach, "alwaysLoad": True}
+
+
+def _gemini(launch: Launch, environ: Environment) -> JsonObject:
+    if launch.url:
+        return {"url": launch.url, "type": launch.transport, **_headers(launch, "${{{}}}")}
+    hidden = [name for name in _ours(environ) if _SECRET.search(name)]
+    env: JsonObject = {name: f"${{{name}}}" for name in hidden}
+    return {**_stdio(launch), **({"env": env} if env else {})}
+
+
+def _cursor(launch: Launch, environ: Environment) -> JsonObject:
+    if launch.url:
+        return {"url": launch.url, **_headers(launch, "${{env:{}}}")}
+    return {"type": "stdio", **_stdio(launch)}
+
+
+def _trae(launch: Launch, environ: Environment) -> JsonObject:
+    if launch.token_env:
+        raise CannotRegisterError(
+            "Trae replaces no variables in its settings, and a token is not written down",
+            hint="register Trae over stdio, or let a server on 127.0.0.1 go without a token",
+        )
+    if launch.url:
+        return {"url": launch.url, **_headers(launch, "")}
+    if " " in launch.command:
+        raise CannotRegisterError(
+            f"Trae takes no command with a space in it: {launch.command}",
+            hint=f"install so that {NAME} is on PATH: uv tool install {NAME}",
+        )
+    return _stdio(launch)
+
+
+def _codex(launch: Launch, environ: Environment) -> JsonObject:
+    if launch.transport == "sse":
+        raise CannotRegisterError("Codex has no SSE", hint="give the /mcp address instead of /sse")
+    calls: JsonObject = {"tool_timeout_sec": CODEX_CALL_SECONDS}
+    if not launch.url:
+        handed = [*_ours(environ), *(name for name in _PLACES if name in environ)]
+        return {**_stdio(launch), **({"env_vars": list[JsonValue](handed)} if handed else {}), **calls}
+    token: JsonObject = {"bearer_token_env_var": launch.token_env} if launch.token_env else {}
+    headers: JsonObject = {"http_headers": {"X-Project": launch.project}} if launch.project else {}
+    return {"url": launch.url, **token, **headers, **calls}
+
+
+def _ours(environ: Environment) -> list[str]:
+    return sorted(name for name in environ if name.startswith("LOCAL_LLM_"))
+
+
+def _all(environ: Environment) -> dict[str, str]:
+    return dict(environ)
+
+
+def _unhidden(environ: Environment) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if not _SECRET.search(name)}
+
+
+def _few(environ: Environment) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name in _CODEX_PASSES}
+
+
+CLIENTS: dict[str, Client] = {
+    "claude-code": Client(
+        "Claude Code",
+        ".mcp.json",
+        lambda environ: Path(environ.get("CLAUDE_CONFIG_DIR") or _home(environ), ".claude.json"),
+        _claude_code,
+        _all,
+        _braced,
+        "Claude Code asks once whether to trust a project's .mcp.json; `claude mcp list` shows the state",
+    ),
+    "gemini": Client(
+        "Gemini CLI",
+        ".gemini/settings.json",
+        lambda environ: Path(environ.get("GEMINI_CLI_HOME") or _home(environ), ".gemini", "settings.json"),
+        _gemini,
+        _unhidden,
+        _dollar,
+        "Gemini CLI starts servers in trusted folders only: `gemini trust`; `/mcp` shows the state",
+    ),
+    "trae": Client(
+        "Trae",
+        ".trae/mcp.json",
+        lambda environ: user_config_path("Trae", appauthor=False, roaming=True) / "User" / "mcp.json",
+        _trae,
+        _all,
+        _verbatim,
+        "in Trae, switch on Settings > MCP > Enable Project MCP for a project's .trae/mcp.json",
+    ),
+    "codex": Client(
+        "Codex",
+        ".codex/config.toml",
+        lambda environ: Path(environ.get("CODEX_HOME") or _home(environ) / ".codex", "config.toml"),
+        _codex,
+        _few,
+        _verbatim,
+        "Codex reads a project's .codex/config.toml only once the project is trusted",
+    ),
+    "cursor": Client(
+        "Cursor",
+        ".cursor/mcp.json",
+        lambda environ: _home(environ) / ".cursor" / "mcp.json",
+        _cursor,
+        _all,
+        _named,
+        "Cursor shows the server under Settings > MCP, where it is switched on",
+    ),
+}
+
+
+def own_script() -> Path:
+    """The console script of this installation.
+
+    Raises:
+        CannotRegisterError: there is none (a bare checkout run by ``-m``).
+    """
+    file = NAME + (".exe" if os.name == "nt" else "")
+    for script in (Path(sys.argv[0]), Path(sysconfig.get_path("scripts"), file)):
+        if script.name == file and script.is_file():
+            return script.absolute()
+    raise CannotRegisterError(
+        f"this installation has no {NAME} script", hint=f"install it: uv tool install {NAME}"
+    )
+
+
+def command(environ: Environment) -> str:
+    """What starts us: the bare name if a client's PATH leads to this installation, else the whole path.
+
+    A client is not started from the virtual environment that may be active here.
+    """
+    script = own_script()
+    active = environ.get("VIRTUAL_ENV")
+    hidden = {os.path.join(active, "bin"), os.path.join(active, "Scripts")} if active else set[str]()
+    folders = [each for each in environ.get("PATH", "").split(os.pathsep) if os.path.isabs(each)]
+    path = os.pathsep.join(each for each in folders if os.path.normpath(each) not in hidden)
+    found = shutil.which(NAME, path=path)
+    return NAME if found and os.path.samefile(found, script) else str(script)
+
+
+def http(url: str, token_env: str = "", project: str = "") -> Launch:
+    """The launch for a server that listens at ``url``; its root stands for ``/mcp``.
+
+    Raises:
+        CannotRegisterError: it is no address, holds a password, or ``token_env`` is no name.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CannotRegisterError(f"{url!r} is no address", hint="for example http://127.0.0.1:3160/mcp")
+    if parts.username or parts.password or parts.query:
+        raise CannotRegisterError(
+            "an address with a password or a query may hold a secret, and is not written down",
+            hint="name the variable that holds the token: --token-env LOCAL_LLM_TOKEN",
+        )
+    if token_env and not re.fullmatch(r"[A-Za-z_]\w*", token_env):
+        raise CannotRegisterError(
+            "--token-env takes the name of a variable, not the token", hint="--token-env LOCAL_LLM_TOKEN"
+        )
+    path = parts.path if parts.path.strip("/") else "/mcp"
+    return Launch(url=parts._replace(path=path).geturl(), token_env=token_env, project=project)

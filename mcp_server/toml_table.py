@@ -1,0 +1,134 @@
+"""Edits of TOML that leave every other byte as it was: one table, put at the end or cut out again.
+
+The result is read back before it is given out: an edit that would change anything else (an inline
+table on the way, a header inside a multi-line string) is refused.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from typing import Any, cast
+
+from engines.base import JsonObject, JsonValue
+
+_HEADER = re.compile(r"^[ \t]*\[.*\][ \t]*(?:#.*)?\r?$", re.MULTILINE)
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class TomlTableError(ValueError):
+    """The text is no TOML, or its form leaves no place for the table; the message says which."""
+
+
+def parse(text: str) -> dict[str, Any]:
+    """
+    Raises:
+        TomlTableError: the text cannot be read.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TomlTableError(str(error)) from None
+
+
+def put(text: str, owner: str, name: str, value: JsonObject) -> str:
+    """``text`` with the table ``[owner.name]``: where it was, else at the end.
+
+    Raises:
+        TomlTableError: the text cannot be read, or has no place for it.
+    """
+    wanted = parse(text)
+    tables = wanted.setdefault(owner, {})
+    if not isinstance(tables, dict):
+        raise TomlTableError(f"{owner} is no table")
+    there = name in tables
+    cast("dict[str, Any]", tables)[name] = value
+    newline = "\r\n" if "\r\n" in text else "\n"
+    block = newline.join([f"[{owner}.{name}]", *(f"{_key(key)} = {written(value[key])}" for key in value)])
+    if there:
+        start, end = _block(text, owner, name)
+        return _checked(text[:start] + block + text[end:], wanted, owner)
+    ended = not text or text.endswith("\n")
+    gap = "" if not text else newline if ended else newline * 2
+    # A text without a newline at its end keeps having none, so that cutting out leaves it as it was.
+    return _checked(text + gap + block + (newline if ended else ""), wanted, owner)
+
+
+def drop(text: str, owner: str, name: str) -> str:
+    """``text`` without the table ``[owner.name]``.
+
+    Raises:
+        TomlTableError: the text cannot be read, or the table is not there in a form that can be cut out.
+    """
+    wanted = parse(text)
+    tables = wanted.get(owner)
+    if not isinstance(tables, dict) or name not in tables:
+        raise TomlTableError(f"there is no [{owner}.{name}]")
+    del cast("dict[str, Any]", tables)[name]
+    start, end = _block(text, owner, name)
+    before, after = text[:start], text[end:]
+    closer = _without_newline(before)
+    if not closer or closer.endswith("\n"):
+        # The blank line above came with the table; at the end of a text without a newline, so did one more.
+        before = closer if after else _without_newline(closer)
+    return _checked(before + after.removeprefix("\r").removeprefix("\n"), wanted, owner)
+
+
+def _block(text: str, owner: str, name: str) -> tuple[int, int]:
+    """From the table's header to the end of its last line, tables inside it included."""
+    ours = re.compile(rf"^[ \t]*\[\s*{_quotable(owner)}\s*\.\s*{_quotable(name)}\s*[.\]]")
+    headers = [*_HEADER.finditer(text)]
+    first = next((at for at, header in enumerate(headers) if ours.match(header[0])), None)
+    if first is None:
+        raise TomlTableError(f"{owner}.{name} is there, but not as a table [{owner}.{name}]")
+    following = first + 1
+    while following < len(headers) and ours.match(headers[following][0]):
+        following += 1
+    start = headers[first].start()
+    end = headers[following].start() if following < len(headers) else len(text)
+    return start, start + len(_without_trailing_notes(text[start:end]))
+
+
+def _without_trailing_notes(block: str) -> str:
+    """Blank lines and comments above the next header are the next table's."""
+    lines = block.splitlines(keepends=True)
+    while lines[-1].strip() == "" or lines[-1].lstrip().startswith("#"):
+        lines.pop()
+    return "".join(lines).rstrip("\r\n")
+
+
+def _without_newline(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+
+
+def _checked(text: str, wanted: Mapping[str, Any], owner: str) -> str:
+    found = parse(text)
+    found.setdefault(owner, {})
+    if found != wanted:
+        raise TomlTableError("the table cannot be changed without changing what is around it")
+    return text
+
+
+def written(value: JsonValue) -> str:
+    """``value`` as TOML, on one line. JSON's strings, numbers and lists are TOML's too; its null is not.
+
+    Raises:
+        TomlTableError: it holds a null.
+    """
+    match value:
+        case None:
+            raise TomlTableError("TOML has no null")
+        case dict():
+            return "{ " + ", ".join(f"{_key(key)} = {written(each)}" for key, each in value.items()) + " }"
+        case list():
+            return "[" + ", ".join(map(written, value)) + "]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+def _quotable(name: str) -> str:
+    return rf"(?:{name}|\"{name}\"|'{name}')"
