@@ -1,0 +1,89 @@
+"""What every test gets: a clean environment, no network but loopback, and engines to ask."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import AsyncGenerator, Generator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from engines import models
+from engines.backends.llamacpp import LlamaCppEngine
+from engines.backends.scripted import ScriptedEngine
+from engines.errors import ModelNotPulledError
+from tests.engines import embedded
+
+OURS = ("LOCAL_LLM_", "CLAUDE_PROJECT_DIR", "HF_ENDPOINT", "HF_TOKEN")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Generator[None, None, None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(OURS)]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to another machine fails at once, and says where it would have gone."""
+    if request.node.get_closest_marker("live"):
+        return
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, _local(getattr(socket.socket, name)))
+
+
+def _local(connect: Any) -> Any:
+    def checked(self: socket.socket, address: Any) -> Any:
+        if self.family != socket.AF_UNIX and not _is_loopback(address[0]):
+            raise AssertionError(f"a test wanted to connect to {address}")
+        return connect(self, address)
+
+    return checked
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@pytest.fixture(scope="session")
+def models_folder() -> Path:
+    """Where both of the embedded engine's default models are; pulled if this machine has not got them."""
+    folder = models.models_folder()
+    for name in embedded.MODELS:
+        try:
+            models.path_of(models.find(name), folder)
+        except ModelNotPulledError:
+            anyio.run(partial(models.pull, name, folder=folder))
+    return folder
+
+
+@pytest.fixture
+async def scripted() -> AsyncGenerator[ScriptedEngine, None]:
+    async with ScriptedEngine(pace=0.001) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+async def llamacpp(
+    models_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[LlamaCppEngine, None]:
+    """The embedded engine over the real model, shared by all tests, with a process of their own."""
+    folder = tmp_path_factory.mktemp("llamacpp")
+    async with LlamaCppEngine(
+        embedded.settings(), models_folder=models_folder, runtime_folder=folder
+    ) as engine:
+        yield engine
+    await embedded.stop(folder)

@@ -1,0 +1,50 @@
+"""Handling the embedded engine's process from outside, as nothing in the product does."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import anyio
+
+from engines.locks import is_held
+from engines.settings import LlamaCppSettings
+
+MODELS = ("smollm2-135m", "all-minilm-l6-v2")
+ADAPTERS = Path(__file__).parents[1] / "data" / "adapters"
+
+
+def settings(**fields: object) -> LlamaCppSettings:
+    """Small and short-lived; two adapters, and one whose file is missing."""
+    adapters = {name: str(ADAPTERS / f"{name}.gguf") for name in ("alpha", "beta", "missing")}
+    small = {"context": 4096, "idle_seconds": 30, "adapters": adapters}
+    return LlamaCppSettings.model_validate(small | fields)
+
+
+def states(folder: Path) -> list[dict[str, str]]:
+    """What the living processes in ``folder`` say of themselves."""
+    files = (file for file in folder.glob("llamacpp-*.json") if is_held(file.with_suffix(".lock")))
+    return [json.loads(file.read_bytes()) for file in files]
+
+
+def process(folder: Path) -> int:
+    (state,) = states(folder)
+    return int(state["pid"])
+
+
+async def kill(folder: Path, number: signal.Signals = signal.SIGKILL) -> None:
+    """Signal the process in ``folder`` and wait until the kernel has taken its lock back."""
+    (state,) = states(folder)
+    os.kill(int(state["pid"]), number)
+    await gone(folder / f"llamacpp-{state['fingerprint']}.lock")
+
+
+async def gone(lock: Path) -> None:
+    with anyio.fail_after(20):
+        while is_held(lock):  # noqa: ASYNC110 (no event crosses processes)
+            await anyio.sleep(0.02)
+
+
+async def stop(folder: Path) -> None:
+    if states(folder):
+        await kill(folder, signal.SIGTERM)
