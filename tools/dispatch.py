@@ -9,18 +9,20 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import anyio
 import anyio.to_thread
 
 from engines.base import Done, Event, JsonObject, Model, Profile, TextDelta
-from engines.errors import EngineTimeoutError, UnknownToolError
+from engines.errors import AgentError, EngineTimeoutError, UnknownToolError
 from engines.routing import Needs, Router
+from engines.stack.metrics import ABANDONED
 from engines.tokens import Estimator, LazyEstimator
 from tools.answers import compact
 from tools.arguments import Arguments, parse
-from tools.base import Call, Progress, Receipt, Result, Stream, silent
+from tools.base import Call, Progress, Receipt, Result, Stream, TokenCounts, silent
 from tools.catalog import TOOLS, ToolDefinition, definitions
 from tools.chat import Chat, ChatArguments
 from tools.prompts import gives_orders
@@ -36,11 +38,11 @@ class Engines(Protocol):
     async def ready(self) -> Profile: ...
 
 
-Record = Callable[[Call, Receipt], None]
-"""Told of every call that was answered; must neither block nor raise."""
+Record = Callable[[Call, Receipt, str], None]
+"""Told of every call and the code of its error, empty for none; must neither block nor raise."""
 
 
-def unrecorded(call: Call, receipt: Receipt) -> None:
+def unrecorded(call: Call, receipt: Receipt, error: str) -> None:
     """The record of a dispatcher that keeps none."""
 
 
@@ -72,7 +74,6 @@ class _Work:
         last = tally.last
         profile = run.profile
         answer = str(fields[plain]) if plain in fields else compact(fields)
-        cost = self.estimator.count(compact(dict(run.call.arguments)) + answer)
         return Receipt(
             tier=run.route.tier.name,
             engine=last.engine if last else profile.engine,
@@ -81,13 +82,59 @@ class _Work:
             project=run.call.project.name,
             ms=round((time.perf_counter() - self.started) * 1000),
             tokens=replace(tally.tokens, read=self.read),
-            saved=self.read - cost,
+            saved=self.read - _cost(self.estimator, run.call, answer),
             cached=tally.asked > 0 and tally.cached == tally.asked,
             escalated=tally.escalated,
             decided_by=decided_by,
             route=run.route.reason,
             notes=tuple(tally.notes),
         )
+
+    def failure(self, said: str) -> Receipt:
+        """Of a call that came to nothing but ``said``: what it cost, and nothing saved."""
+        receipt = self.receipt({"error": said}, "error")
+        tokens = replace(receipt.tokens, read=0)
+        return replace(receipt, tokens=tokens, saved=receipt.saved - self.read)
+
+
+class _Booking:
+    """One call until it is recorded, however it ends; set what there is of it as it comes."""
+
+    def __init__(self, call: Call, estimator: LazyEstimator, record: Record) -> None:
+        self._call = call
+        self._estimator = estimator
+        self._record = record
+        self._started = time.perf_counter()
+        self.work: _Work | None = None
+        self.said = ""
+        """What the caller got before the end, of an answer in pieces."""
+        self.receipt: Receipt | None = None
+        """Of an answer that is whole."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.receipt:
+            self._record(self._call, self.receipt, "")
+        elif isinstance(error, AgentError):
+            said = f"{self.said}{error.message} {error.hint}"
+            self._record(self._call, await self._failure(said), error.code)
+        elif self.work:
+            code = AgentError.code if isinstance(error, Exception) else ABANDONED
+            self._record(self._call, self.work.failure(self.said), code)
+
+    async def _failure(self, said: str) -> Receipt:
+        if self.work:
+            return self.work.failure(said)
+        call, ms = self._call, round((time.perf_counter() - self._started) * 1000)
+        saved = -_cost(await self._estimator.get(), call, said)
+        return Receipt("", "", "", None, call.project.name, ms, TokenCounts(), saved)
 
 
 class Dispatcher:
@@ -127,19 +174,19 @@ class Dispatcher:
         Raises:
             AgentError: whatever went wrong, with a hint.
         """
-        tool, arguments = self._parsed(call)
         allowed = call.deadline_s or self._deadline_s
-        try:
-            with anyio.fail_after(allowed):
-                work = await self._prepare(call, tool, arguments, progress)
-                output = await tool.run(arguments, work.run)
-        except TimeoutError:
-            raise EngineTimeoutError(
-                f"{call.tool} was not done within {allowed:g} s",
-                hint="send less at once, or raise [limits] deadline_s",
-            ) from None
-        receipt = work.receipt(output.fields, tool.plain, output.decided_by)
-        self._record(call, receipt)
+        async with self._booked(call) as booking:
+            tool, arguments = self._parsed(call)
+            try:
+                with anyio.fail_after(allowed):
+                    booking.work = work = await self._prepare(call, tool, arguments, progress)
+                    output = await tool.run(arguments, work.run)
+            except TimeoutError:
+                raise EngineTimeoutError(
+                    f"{call.tool} was not done within {allowed:g} s",
+                    hint="send less at once, or raise [limits] deadline_s",
+                ) from None
+            booking.receipt = receipt = work.receipt(output.fields, tool.plain, output.decided_by)
         return Result(output.fields, receipt, tool.plain if tool.plain in output.fields else "")
 
     @asynccontextmanager
@@ -149,15 +196,21 @@ class Dispatcher:
         Raises:
             AgentError: on entering, or while iterating.
         """
-        tool, arguments = self._parsed(call)
-        if not (isinstance(tool, Chat) and isinstance(arguments, ChatArguments)):
-            raise UnknownToolError(f"{call.tool} does not stream", hint="call it without streaming")
-        work = await self._prepare(call, tool, arguments, silent)
-        async with tool.stream(arguments, work.run) as events:
-            answering = _Answering(work, events)
-            yield answering
-            if answering.done:
-                self._record(call, answering.receipt)
+        async with self._booked(call) as booking:
+            tool, arguments = self._parsed(call)
+            if not (isinstance(tool, Chat) and isinstance(arguments, ChatArguments)):
+                raise UnknownToolError(f"{call.tool} does not stream", hint="call it without streaming")
+            booking.work = work = await self._prepare(call, tool, arguments, silent)
+            async with tool.stream(arguments, work.run) as events:
+                answering = _Answering(work, events)
+                try:
+                    yield answering
+                finally:
+                    booking.said = answering.said
+                    booking.receipt = answering.receipt if answering.done else None
+
+    def _booked(self, call: Call) -> _Booking:
+        return _Booking(call, self._estimator, self._record)
 
     def _parsed(self, call: Call) -> tuple[Tool[Any], Arguments]:
         tool = self._tools.get(call.tool)
@@ -216,8 +269,12 @@ class _Answering:
         """Of the whole answer, or of what there was of it when the caller left."""
         return self._receipt or self._made()
 
+    @property
+    def said(self) -> str:
+        return "".join(self._text)
+
     def _made(self) -> Receipt:
-        return self._work.receipt({"text": "".join(self._text)}, "text")
+        return self._work.receipt({"text": self.said}, "text")
 
     async def _counted(self, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
         async for event in events:
@@ -230,6 +287,11 @@ class _Answering:
                 case _:
                     pass
             yield event
+
+
+def _cost(estimator: Estimator, call: Call, answer: str) -> int:
+    """Tokens of the caller's context that the call and its answer took."""
+    return estimator.count(compact(dict(call.arguments)) + answer)
 
 
 async def _load(call: Call, arguments: Arguments, estimator: Estimator) -> _Loaded:

@@ -81,7 +81,7 @@ class File:
 
 
 class Connection:
-    """Work on the file, in whichever thread calls; ``None`` comes back where it did not work."""
+    """Work on the file, one at a time, in whichever thread calls; ``None`` where it did not work."""
 
     def __init__(self, file: File, timeout_s: float) -> None:
         """``timeout_s``: how long to wait for a lock."""
@@ -90,16 +90,18 @@ class Connection:
         self._connection: sqlite3.Connection | None = None
         self._identity: Identity | None = None
         self._paused_until = 0.0
+        self._lock = threading.Lock()
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         if time.monotonic() < self._paused_until:
             return None
-        try:
-            return work(self._current())
-        except (sqlite3.Error, OSError) as error:
-            self.close()
-            self.pause(self._file.trouble(error, self._identity))
-            return None
+        with self._lock:
+            try:
+                return work(self._current())
+            except (sqlite3.Error, OSError) as error:
+                self.close()
+                self.pause(self._file.trouble(error, self._identity))
+                return None
 
     def pause(self, seconds: float) -> None:
         self._paused_until = time.monotonic() + seconds

@@ -216,7 +216,7 @@ async def test_a_stream_ends_in_a_receipt_and_is_recorded() -> None:
             Alone(engine),
             ESTIMATOR,
             deadline_s=30,
-            record=lambda call, receipt: recorded.append(receipt),
+            record=lambda call, receipt, error: recorded.append(receipt),
         )
         async with dispatcher.stream(Call("chat", {"prompt": "count"})) as stream:
             events = [event async for event in stream.events]
