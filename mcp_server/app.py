@@ -1,7 +1,7 @@
 """The composition root: settings become engines, engines a router, a router a dispatcher."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from engines.base import Model, Profile
@@ -11,7 +11,8 @@ from engines.stack.build import Engines, build_engines
 from engines.stack.build import Folders as EngineFolders
 from engines.tokens import LazyEstimator
 from mcp_server.settings import Folders, Settings
-from tools.dispatch import Dispatcher
+from tools.dispatch import Dispatcher, unrecorded
+from tools.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,13 @@ class App:
     engines: Engines
     router: Router
     dispatcher: Dispatcher
+    ledger: Ledger | None
+    """What calls cost and saved, unless the settings want none."""
+
+    @property
+    def targets(self) -> dict[str, int]:
+        """Milliseconds a call of each tier should take."""
+        return {name: tier.target_ms for name, tier in self.settings.tiers.items()}
 
 
 class _Together:
@@ -70,12 +78,19 @@ async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
         folders=EngineFolders(folders.cache, folders.runtime, folders.models),
         use_cache=settings.cache,
     )
-    async with engines:
+    ledger = open_ledger(settings, folders) if settings.ledger.enabled else None
+    async with ledger or nullcontext(), engines:
         router = Router(tiers, engines.of)
         dispatcher = Dispatcher(
             router,
             _Together(engines, tiers),
             estimator,
             deadline_s=settings.limits.deadline_s,
+            record=ledger.record if ledger else unrecorded,
         )
-        yield App(settings, engines, router, dispatcher)
+        yield App(settings, engines, router, dispatcher, ledger)
+
+
+def open_ledger(settings: Settings, folders: Folders) -> Ledger:
+    """The user's ledger, to be entered."""
+    return Ledger(folders.data, days=settings.ledger.days, rows=settings.ledger.rows)

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from engines.errors import AgentError
 from engines.stack.background import background
 from mcp_server.app import App
+from mcp_server.books import Books
 from mcp_server.project import named, of_paths
 from mcp_server.security import Guard, check_listening
 from mcp_server.server import Context, build_server
@@ -53,7 +54,7 @@ def build_http(app: App) -> ASGIApp:
         headers = cast("Mapping[str, str]", getattr(context.request, "headers", {}))
         return asked_by(headers.get("x-project", ""), arguments)
 
-    server = build_server(app.dispatcher, project_of)
+    server = build_server(app.dispatcher, project_of, Books(app.ledger, app.targets))
     streamable = server.streamable_http_app(
         transport_security=_GUARDED, max_request_body_size=settings.http.max_body_mib * 2**20
     )

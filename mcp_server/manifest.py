@@ -1,4 +1,4 @@
-"""Make ``manifest.json``: what the real server says to the handshake and to ``tools/list``.
+"""Make ``manifest.json``: what the real server says to the handshake, and to what hosts list after it.
 
     python -P -m mcp_server.manifest
 
@@ -15,12 +15,23 @@ from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCNotification, JSONRPCRequest
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
+from engines.tokens import LazyEstimator
+from mcp_server.books import Books
 from mcp_server.front import MANIFEST, MODERN
 from mcp_server.server import Context, build_server
+from mcp_server.settings import folders
+from tools.answers import compact
 from tools.base import Project
 from tools.dispatch import Dispatcher
 
 CLIENT = {"name": "manifest", "version": "0"}
+
+LISTS: Sequence[tuple[str, Mapping[str, Any]]] = (
+    ("resources/list", {}),
+    ("resources/templates/list", {}),
+    ("tools/list", {}),
+)
+"""What hosts ask for as they connect, in whatever order."""
 
 Outcomes = dict[str, Any]
 
@@ -33,20 +44,28 @@ class _NoDispatcher(Dispatcher):
 
 
 async def generate() -> dict[str, Outcomes]:
-    """Outcomes by era and method, as the real server gives them."""
+    """Outcomes by era and method, as the real server gives them; and what they cost a model to know."""
     manifest: dict[str, Outcomes] = {"unopened": await _said([("server/discover", {})])}
     for version in HANDSHAKE_PROTOCOL_VERSIONS:
         opening = {"protocolVersion": version, "capabilities": {}, "clientInfo": CLIENT}
-        manifest[version] = await _said([("initialize", opening), ("ping", {}), ("tools/list", {})])
+        manifest[version] = await _said([("initialize", opening), ("ping", {}), *LISTS])
     for version in MODERN_PROTOCOL_VERSIONS:
         envelope = {
             MODERN: version,
             "io.modelcontextprotocol/clientInfo": CLIENT,
             "io.modelcontextprotocol/clientCapabilities": {},
         }
-        asked = [(method, {"_meta": envelope}) for method in ("server/discover", "tools/list")]
+        asked = [(method, {"_meta": envelope}) for method in ("server/discover", *dict(LISTS))]
         manifest[version] = await _said(asked)
+    manifest["definitions"] = {"tokens": await _tokens(manifest[HANDSHAKE_PROTOCOL_VERSIONS[-1]])}
     return manifest
+
+
+async def _tokens(said: Outcomes) -> int:
+    """What the tools and the instructions take in a model's context."""
+    instructions = str(said["initialize"]["result"]["instructions"])
+    estimator = await LazyEstimator(folders().cache / "tokens").get()
+    return estimator.count(instructions + compact(said["tools/list"]["result"]["tools"]))
 
 
 async def _said(asked: Sequence[tuple[str, Mapping[str, Any]]]) -> Outcomes:
@@ -55,7 +74,7 @@ async def _said(asked: Sequence[tuple[str, Mapping[str, Any]]]) -> Outcomes:
     async def nobody(context: Context, arguments: Mapping[str, Any]) -> Project:
         return Project()
 
-    server = build_server(_NoDispatcher(), nobody)
+    server = build_server(_NoDispatcher(), nobody, Books())
     outcomes: Outcomes = {}
     async with create_client_server_memory_streams() as (client, ours), anyio.create_task_group() as group:
         group.start_soon(server.run, *ours, server.create_initialization_options())

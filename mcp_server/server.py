@@ -5,19 +5,27 @@ from typing import Any, cast
 
 from mcp.server import ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
 from mcp.types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    ListResourcesResult,
     ListToolsResult,
     PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
     TextContent,
+    TextResourceContents,
     Tool,
     ToolAnnotations,
 )
 
 from engines.base import JsonObject
 from engines.errors import AgentError
-from mcp_server.errors import as_result
+from mcp_server.books import TODAY, Books
+from mcp_server.errors import as_result, as_text
 from mcp_server.version import VERSION
 from tools.answers import compact
 from tools.base import Call, Project, Result
@@ -37,13 +45,14 @@ INSTRUCTIONS = (
 )
 
 
-def build_server(dispatcher: Dispatcher, project_of: ProjectOf) -> Server[dict[str, Any]]:
-    """An MCP server over ``dispatcher``; ``project_of`` says who is asking.
+def build_server(dispatcher: Dispatcher, project_of: ProjectOf, books: Books) -> Server[dict[str, Any]]:
+    """An MCP server over ``dispatcher``; ``project_of`` says who is asking, ``books`` what that saved.
 
     Engines belong to the caller: the SDK runs a server's own lifespan once per connection.
     """
 
     async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+        books.listed((await project_of(context, {})).name, _agent(context), _session(context))
         return ListToolsResult(tools=[listed(definition) for definition in definitions()])
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
@@ -60,12 +69,28 @@ def build_server(dispatcher: Dispatcher, project_of: ProjectOf) -> Server[dict[s
         except AgentError as error:
             return as_result(error)
 
+    async def list_resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
+        return ListResourcesResult(resources=[TODAY])
+
+    async def read_resource(context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        if str(params.uri) != TODAY.uri:
+            raise MCPError(INVALID_PARAMS, f"no resource {params.uri}; there is {TODAY.uri}")
+        try:
+            told = await books.today()
+        except AgentError as error:
+            raise MCPError(INTERNAL_ERROR, as_text(error)) from None
+        return ReadResourceResult(
+            contents=[TextResourceContents(uri=TODAY.uri, mime_type=TODAY.mime_type, text=compact(told))]
+        )
+
     return Server(
         "local-llm-agent",
         version=VERSION,
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_read_resource=read_resource,
     )
 
 
@@ -95,6 +120,13 @@ def _agent(context: Context) -> str:
     """Who calls, for fair turns and metrics: the header, or the name the client gave of itself."""
     params = context.session.client_params
     return _header(context, "x-agent") or (params.client_info.name if params else "")
+
+
+def _session(context: Context) -> str:
+    """One conversation of a host: the process on stdio, a session over HTTP; empty where there are none."""
+    if context.request is None:
+        return "stdio"
+    return _header(context, "mcp-session-id") or str(context.request.query_params.get("session_id", ""))
 
 
 def _header(context: Context, name: str) -> str:

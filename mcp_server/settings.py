@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from platformdirs import user_cache_path, user_config_path
+from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
@@ -66,6 +66,12 @@ class VramSettings(Section):
     total_gib: PositiveFloat = Field(default=16, description="memory of the GPU, GiB")
 
 
+class LedgerSettings(Section):
+    enabled: bool = Field(default=True, description="keep what each call cost and saved, for `stats`")
+    days: PositiveInt = Field(default=400, description="how long calls are kept")
+    rows: PositiveInt = Field(default=200_000, description="how many calls are kept at most")
+
+
 class ProjectSettings(Section):
     paths: tuple[Path, ...] = Field(
         default=(), description="the project's folders; the first one is its root"
@@ -94,6 +100,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     vram: VramSettings = VramSettings()
     http: HttpSettings = HttpSettings()
+    ledger: LedgerSettings = LedgerSettings()
     cache: bool = Field(default=True, description="keep answers and embeddings for equal requests")
     projects: dict[str, ProjectSettings] = Field(default_factory=dict[str, ProjectSettings])
 
@@ -114,6 +121,8 @@ class Folders:
     cache: Path
     runtime: Path
     config: Path
+    data: Path
+    """What must not be lost, as caches may."""
 
     @property
     def models(self) -> Path:
@@ -124,7 +133,12 @@ def folders() -> Folders:
     """The platform's own places; without a runtime folder (cron, containers) one in the cache."""
     cache = user_cache_path(APP)
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return Folders(cache, Path(runtime, APP) if runtime else cache / "run", user_config_path(APP))
+    return Folders(
+        cache=cache,
+        runtime=Path(runtime, APP) if runtime else cache / "run",
+        config=user_config_path(APP),
+        data=user_data_path(APP),
+    )
 
 
 def read(root: Path | None = None, **flags: Any) -> Settings:

@@ -20,6 +20,7 @@ from mcp.server.stdio import stdio_server
 
 from engines.stack.background import background
 from mcp_server.app import App
+from mcp_server.books import Books
 from mcp_server.front import Backlog, pollable
 from mcp_server.project import Configured, of_paths, of_roots
 from mcp_server.server import Context, build_server
@@ -33,7 +34,9 @@ ROOTS_TIMEOUT_S = 2.0
 
 async def serve_stdio(app: App, project: Project, backlog: Backlog) -> None:
     """Serve until end of input, SIGINT or SIGTERM; first catch up with what ``front`` has answered."""
-    server = build_server(app.dispatcher, _Asking(app.settings.projects, project).project_of)
+    server = build_server(
+        app.dispatcher, _Asking(app.settings.projects, project).project_of, Books(app.ledger, app.targets)
+    )
     with anyio.CancelScope() as serving:
         async with (
             background(partial(_cancel_on_signal, serving)),
