@@ -6,8 +6,8 @@ together, by files in a folder only that user can enter:
 - ``place-N``: whoever holds ``flock`` on it holds the place. The kernel lets go when the holder
   dies, however it dies, so a killed process gives its places back at once.
 - ``line-*``: one per process: when it last looked, and since when its first small and its first
-  main request wait. Whoever waits looks every few milliseconds; a process that stopped looking
-  (stopped, killed, too busy) loses its turn, not what it holds.
+  main request wait. Whoever waits looks every few milliseconds; a process that died, or has not
+  looked for a second, loses its turn, not what it holds.
 
 Nothing in here ever waits: each method takes microseconds.
 """
@@ -31,8 +31,11 @@ if sys.platform != "win32":
 
 log = logging.getLogger(__name__)
 
-STALE_S = 0.25
-"""A process that has not looked for this long is passed over; many times the interval it looks at."""
+STALE_S = 1.0
+"""A process that has not looked for this long is passed over: long for one that is only short of CPU."""
+
+SILENT_S = 0.05
+"""One that has not looked for this long may be dead, which its lock tells."""
 
 _LINE = struct.Struct("=ddd")
 _WEIGHT = struct.Struct("=q")
@@ -160,14 +163,8 @@ class SharedPlaces(Places):
     def waiting_elsewhere(self) -> Ranks:
         if not (names := self._other_lines()):
             return NOBODY
-        now = time.monotonic()
-        lines = [line for name in names if (line := self._read(name))]
-        # A time after now was written before the last boot.
-        waiting = [ranks for looked, ranks in lines if 0 <= now - looked <= STALE_S]
-        return Ranks(
-            min((ranks.small for ranks in waiting), default=math.inf),
-            min((ranks.main for ranks in waiting), default=math.inf),
-        )
+        waiting = [self._waiting_in(name) for name in names]
+        return Ranks(min(ranks.small for ranks in waiting), min(ranks.main for ranks in waiting))
 
     def tell(self, ranks: Ranks) -> None:
         self._write(self._line_file, _LINE.pack(time.monotonic(), ranks.small, ranks.main))
@@ -192,25 +189,35 @@ class SharedPlaces(Places):
             return []
         return [name for name in names if name.startswith("line-") and name != self._line]
 
-    def _read(self, name: str) -> tuple[float, Ranks] | None:
+    def _waiting_in(self, name: str) -> Ranks:
+        looked, ranks = self._read(name)
+        silent_s = time.monotonic() - looked
+        # A time to come was written before the last boot.
+        if not 0 <= silent_s <= STALE_S or (silent_s > SILENT_S and self._sweep(name)):
+            return NOBODY
+        return ranks
+
+    def _read(self, name: str) -> tuple[float, Ranks]:
         try:
             file = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW)
         except OSError:  # its process has left since
-            return None
+            return -math.inf, NOBODY
         try:
             written = os.read(file, _LINE.size)
         finally:
             os.close(file)
         if len(written) < _LINE.size:
-            return None
+            return -math.inf, NOBODY
         looked, small, main = _LINE.unpack(written)
         return looked, Ranks(small, main)
 
-    def _sweep(self, name: str) -> None:
+    def _sweep(self, name: str) -> bool:
         """Remove the line of a process that died: nobody holds it."""
         with suppress(OSError), open(self._folder / name, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(self._folder / name)
+            return True
+        return False
 
     def _hold(self, index: int, weight: int) -> None:
         super()._hold(index, weight)

@@ -86,6 +86,33 @@ async def test_an_engine_that_is_down_is_left_alone_for_a_while_and_then_asked_a
     assert (await complete(auto, ask())).done.engine == "ollama"
 
 
+async def test_one_request_waits_while_an_engine_that_was_down_is_checked_and_the_others_go_on():
+    class SlowToSay(FlakyEngine):
+        said = anyio.Event()
+
+        async def check(self) -> None:
+            await super().check()
+            await self.said.wait()
+
+    clock, ollama = Clock(), SlowToSay("ollama", up=False)
+    auto = FailoverEngine([ollama, FlakyEngine("llamacpp")], clock=clock)
+    await complete(auto, ask())
+    clock.now += RETRY_S
+    ollama.up = True
+    answered: list[str] = []
+
+    async def patient() -> None:
+        answered.append((await complete(auto, ask())).done.engine)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(patient)
+            await anyio.wait_all_tasks_blocked()
+            assert (await complete(auto, ask())).done.engine == "llamacpp"
+            ollama.said.set()
+    assert answered == ["ollama"]
+
+
 async def test_each_change_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture):
     clock, ollama = Clock(), FlakyEngine("ollama")
     auto = FailoverEngine([ollama, FlakyEngine("llamacpp")], clock=clock)

@@ -125,33 +125,38 @@ async def test_a_killed_process_gives_its_places_back_within_a_second(tmp_path: 
         assert time.monotonic() - killed < 1
 
 
-async def test_a_stopped_process_loses_its_turn_and_blocks_nobody(tmp_path: Path):
-    places = SharedPlaces(1, tmp_path / "places")
-    async with agent("worker", tmp_path / "places", 1) as worker:
-        with places:
+@pytest.mark.parametrize(("sign", "within"), [(signal.SIGSTOP, STALE_S + 1), (signal.SIGKILL, STALE_S / 2)])
+async def test_a_process_that_stops_or_dies_in_line_loses_its_turn(
+    tmp_path: Path, sign: signal.Signals, within: float
+):
+    async with agent("worker", tmp_path, 1) as worker:
+        with SharedPlaces(1, tmp_path) as places:
             held = places.take(0, common=True, kept=True)
             assert held is not None
             await worker.go_on()
             await until(lambda: places.waiting_elsewhere() != Ranks())
-            worker.process.send_signal(signal.SIGSTOP)
+            worker.process.send_signal(sign)
+            signalled = time.monotonic()
             await until(lambda: places.waiting_elsewhere() == Ranks())
+            assert time.monotonic() - signalled < within
             places.give(held)
-        async with AdmittedEngine(ScriptedEngine(), open_places(1, tmp_path / "places")) as engine:
-            with anyio.fail_after(1):
+        async with AdmittedEngine(ScriptedEngine(), open_places(1, tmp_path)) as engine:
+            with anyio.fail_after(5):
                 await complete(engine, ask())
 
 
 async def test_the_memory_is_shared_too_and_a_killed_process_gives_it_back(tmp_path: Path):
-    async with agent("holder", tmp_path / "places", 2, pool=100) as holder:
+    async with agent("holder", tmp_path, 4, pool=160) as holder:
         await holder.go_on()
-        assert await holder.says() == "held"
-        with SharedPlaces(4, tmp_path / "places", pool=100) as places:
-            assert places.take(30, common=True, kept=False) is None
-            assert places.take(20, common=True, kept=False) is not None
+        assert await holder.says() == "held"  # two of 80 tokens
+        with SharedPlaces(4, tmp_path, pool=160) as places:
+            assert places.take(1, common=True, kept=True) is None
             holder.process.send_signal(signal.SIGKILL)
             with anyio.fail_after(5):
                 await holder.process.wait()
-            assert places.take(80, common=True, kept=False) is not None
+            assert places.take(100, common=True, kept=False) is not None
+            assert places.take(60, common=True, kept=False) is not None
+            assert places.take(1, common=True, kept=False) is None
 
 
 def test_two_that_share_a_folder_share_the_places(tmp_path: Path):
