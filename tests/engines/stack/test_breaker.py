@@ -123,6 +123,15 @@ async def test_silence_and_broken_answers_open_it(reply: Reply):
     assert len(inner.requests) == 3
 
 
+async def test_embedding_that_finds_nobody_opens_it_too():
+    inner = FlakyEngine("ollama", up=False)
+    engine = BreakerEngine(inner)
+    for _ in range(3):
+        with pytest.raises(EngineUnavailableError, match="nothing listens"):
+            await engine.embed(["text"])
+    assert (await fail(engine)).retry_after == 1.0
+
+
 async def test_opening_and_closing_are_one_line_each_in_the_log(caplog: pytest.LogCaptureFixture):
     clock, inner = Clock(), FlakyEngine("ollama", up=False)
     engine = BreakerEngine(inner, clock=clock)
