@@ -104,7 +104,8 @@ class Files:
                     files[found.file] = found
                 if len(files) > MAX_FILES:
                     raise SourceUnusableError(
-                        f"more than {MAX_FILES} files match, with {path}", hint="name a smaller folder or glob"
+                        f"more than {MAX_FILES} files match, with {path}",
+                        hint="name a smaller folder or glob",
                     )
         return list(files.values())
 
@@ -122,15 +123,15 @@ class Files:
         return raw
 
     def _expand(self, path: str) -> Iterator[Found]:
-        if "\0" in path or not path.strip():
+        if not path.strip() or not _is_name(path):
             raise InvalidArgumentsError(f"{path!r} is not a path", hint="paths are files, folders or globs")
         resolved = self._anchor(path)
         # A name like [id].tsx is a file before it is a glob.
-        if is_glob(path) and not resolved.exists():
+        if is_glob(path) and not (self._is_inside(resolved) and os.path.exists(resolved)):
             yield from self._glob(path)
             return
-        self._check_inside(resolved, path)
-        if self._is_folder(resolved, path):
+        self._check_inside(resolved, _printable(path))
+        if self._is_folder(resolved, _printable(path)):
             yield from (self._found(file) for file in self._walk(resolved))
         else:
             yield self._found(resolved, named=True)
@@ -139,8 +140,11 @@ class Files:
         """``path`` as the caller means it, symlinks resolved: a relative one starts at the first root."""
         return Path(os.path.realpath(self._roots[0] / os.path.expanduser(path)))
 
+    def _is_inside(self, resolved: Path) -> bool:
+        return any(resolved == root or root in resolved.parents for root in self._roots)
+
     def _check_inside(self, resolved: Path, shown: str) -> None:
-        if not any(resolved == root or root in resolved.parents for root in self._roots):
+        if not self._is_inside(resolved):
             raise SourceRefusedError(
                 f"{shown} is outside of the project ({self._roots[0]})",
                 hint="the operator can allow more folders: [projects.NAME] paths in the settings",
@@ -170,18 +174,20 @@ class Files:
         try:
             wanted = glob(rest)
         except ValueError as error:
-            raise InvalidArgumentsError(f"{pattern!r} is not a glob: {error}", hint="use *, ** and ?") from None
+            raise InvalidArgumentsError(
+                f"{pattern!r} is not a glob: {error}", hint="use *, ** and ?"
+            ) from None
         folder = self._anchor(fixed or ".")
-        self._check_inside(folder, pattern)
+        self._check_inside(folder, _printable(pattern))
         depth = None if "**" in rest else rest.count("/")
         matches = [
             file
-            for file in (self._walk(folder, depth) if folder.is_dir() else ())
+            for file in (self._walk(folder, depth) if os.path.isdir(folder) else ())
             if wanted.match(file.relative_to(folder).as_posix())
         ]
         if not matches:
             raise SourceNotFoundError(
-                f"no file matches {pattern} in {self._roots[0]}",
+                f"no file matches {_printable(pattern)} in {self._roots[0]}",
                 hint="globs are relative to the project root; what .gitignore names is left out",
             )
         yield from map(self._found, matches)
@@ -194,14 +200,13 @@ class Files:
             ignored = self._ignored_in(top, ignored)
             below: list[tuple[Path, Ignored, int]] = []
             for entry in self._entries(top):
-                path = Path(entry.path)
                 is_folder = entry.is_dir(follow_symlinks=False)
-                if ignored(path, is_folder=is_folder) or (entry.is_symlink() and path.is_dir()):
+                if _is_passed_over(entry, is_folder=is_folder) or ignored(entry.path, is_folder=is_folder):
                     continue
                 if not is_folder:
-                    yield path
-                elif level != depth and entry.name.lower() not in SKIPPED_FOLDERS | SECRET_FOLDERS:
-                    below.append((path, ignored, level + 1))
+                    yield Path(entry.path)
+                elif level != depth:
+                    below.append((Path(entry.path), ignored, level + 1))
             waiting += reversed(below)
 
     def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
@@ -222,13 +227,13 @@ class Files:
         return sorted(entries, key=lambda entry: entry.name)
 
     def _ignored_above(self, folder: Path) -> Ignored:
-        """What the files from the root down to the parent of ``folder`` say, unless they leave it out itself."""
+        """What the files above ``folder`` say, from the root down; nothing where they leave out itself."""
         ignored = Ignored()
         root = next(root for root in self._roots if root == folder or root in folder.parents)
         for parent in reversed([each for each in folder.parents if each == root or root in each.parents]):
             ignored = self._ignored_in(parent, ignored)
             child = parent / folder.relative_to(parent).parts[0]
-            if ignored(child, is_folder=True):
+            if ignored(str(child), is_folder=True):
                 ignored = Ignored()
         return ignored
 
@@ -245,9 +250,7 @@ class Files:
 
     def _shown(self, file: Path) -> str:
         root = self._roots[0]
-        shown = file.relative_to(root).as_posix() if root in file.parents else str(file)
-        # A name that is not UTF-8 must not break the answer it is named in.
-        return os.fsencode(shown).decode(errors="replace")
+        return _printable(file.relative_to(root).as_posix() if root in file.parents else str(file))
 
     def _opened(self, file: Path, shown: str, limit: int) -> bytes:
         """At most ``limit`` bytes. What is checked is what was opened, so a swapped symlink gains nothing."""
@@ -280,6 +283,24 @@ class Files:
             raise SourceRefusedError(f"{shown} changed while it was opened", hint="try again")
 
 
+def _is_passed_over(entry: os.DirEntry[str], *, is_folder: bool) -> bool:
+    """Whether nobody means ``entry`` who names a folder around it."""
+    return entry.name.lower() in SKIPPED_FOLDERS | SECRET_FOLDERS or (not is_folder and entry.is_dir())
+
+
+def _is_name(path: str) -> bool:
+    """Whether the file system could know ``path``."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
+def _printable(name: str) -> str:
+    """A name that is not UTF-8 must not break the answer it is told in."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def _unreadable(shown: str, error: OSError) -> SourceUnusableError:
     return SourceUnusableError(f"{shown} cannot be read: {error.strerror}", hint="check its permissions")
 
@@ -293,8 +314,9 @@ def _too_large(shown: str) -> SourceUnusableError:
 
 def _secret_part(resolved: Path, roots: Sequence[Path]) -> str:
     """The part of the path below its root that looks like a secret, or an empty string."""
-    root = next((root for root in roots if root in resolved.parents), None)
-    for part in resolved.relative_to(root).parts if root else (resolved.name,):
+    around = [root for root in roots if root == resolved or root in resolved.parents]
+    innermost = max(around, key=lambda root: len(root.parts))
+    for part in resolved.relative_to(innermost).parts:
         # As file systems that fold names see it: case, compatibility forms, trailing dots.
         name = unicodedata.normalize("NFKC", part).casefold().rstrip(" .")
         if name in SECRET_FOLDERS or (_matches(name, SECRET_NAMES) and not _matches(name, HARMLESS_NAMES)):

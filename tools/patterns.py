@@ -5,17 +5,20 @@ honest one: a wildcard takes the nearest match of what follows it and never come
 group, the way ``fnmatch`` does it), so no pattern backtracks over all ways to match.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 MAX_ALTERNATIVES = 256
 """Patterns that the braces of one glob may stand for."""
 
 _MAGIC = re.compile(r"[*?\[{]")
 _TOKEN = re.compile(r"\\.|\[!?\]?[^\]/]*\]|\*+|.", re.DOTALL)
+_NOTHING = re.compile(r"(?!)")
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 
 
@@ -47,6 +50,8 @@ def _unbraced(pattern: str) -> Iterator[str]:
 
 
 def _compiled(patterns: Sequence[str]) -> re.Pattern[str]:
+    if not patterns:
+        return _NOTHING
     try:
         return re.compile(f"(?:{'|'.join(map(_translated, patterns))})\\Z", re.DOTALL)
     except re.error as error:
@@ -94,52 +99,60 @@ def _set(body: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
-    """Neighbouring lines of one kind, as one expression."""
+class _Rules:
+    """Neighbouring lines that all leave out, or all take back, as one expression for each kind of entry."""
 
-    pattern: re.Pattern[str]
-    ignores: bool
-    folders_only: bool
+    files: re.Pattern[str]
+    folders: re.Pattern[str]
+    ignore: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
     """What the ``.gitignore`` files of a folder and those above it leave out."""
 
-    files: tuple[tuple[Path, tuple[_Rule, ...]], ...] = ()
-    """The folder of each file with its rules, outermost first."""
+    files: tuple[tuple[str, tuple[_Rules, ...]], ...] = ()
+    """The folder of each file, with a separator at its end, and its rules; outermost first."""
 
     def below(self, folder: Path, text: str) -> "Ignored":
         """These, and the ``.gitignore`` in ``folder`` that says ``text``."""
-        return Ignored((*self.files, (folder, tuple(_rules(text)))))
+        return Ignored((*self.files, (os.path.join(folder, ""), tuple(_rules(text)))))
 
-    def __call__(self, path: Path, *, is_folder: bool) -> bool:
+    def __call__(self, path: str, *, is_folder: bool) -> bool:
         """Whether ``path`` is left out: the last line that matches says so, of the nearest file."""
         for folder, rules in reversed(self.files):
-            name = path.relative_to(folder).as_posix()
-            for rule in reversed(rules):
-                if (is_folder or not rule.folders_only) and rule.pattern.match(name):
-                    return rule.ignores
+            name = path.removeprefix(folder).replace(os.sep, "/")
+            for each in reversed(rules):
+                if (each.folders if is_folder else each.files).match(name):
+                    return each.ignore
         return False
 
 
-def _rules(text: str) -> Iterator[_Rule]:
-    lines = filter(None, map(_line, text.splitlines()))
-    for (ignores, folders_only), group in groupby(lines, key=lambda line: line[1:]):
-        try:
-            pattern = _compiled([pattern for pattern, *_ in group])
-        except ValueError:
-            continue  # git, too, passes over a line it cannot understand
-        yield _Rule(pattern, ignores, folders_only)
+def _rules(text: str) -> Iterator[_Rules]:
+    lines = filter(None, map(_line, text.split("\n")))
+    for ignore, group in groupby(lines, key=lambda line: line.ignore):
+        kind = list(group)
+        files = _compiled([line.pattern for line in kind if not line.folders_only])
+        yield _Rules(files, _compiled([line.pattern for line in kind]), ignore)
 
 
-def _line(line: str) -> tuple[str, bool, bool] | None:
-    """A line as pattern, whether it ignores (or takes back), and whether it means folders alone."""
-    line = re.sub(r"(?<!\\)[ \t]+\Z", "", line)
-    if not line or line.startswith("#"):
+class _Line(NamedTuple):
+    pattern: str
+    ignore: bool
+    folders_only: bool
+
+
+def _line(text: str) -> _Line | None:
+    """A line of a ``.gitignore``; nothing for those that say nothing or, as in git, make no sense."""
+    text = re.sub(r"(?<!\\)[ \t]+\Z", "", text.removesuffix("\r"))
+    if not text or text.startswith("#"):
         return None
-    ignores = not line.startswith("!")
-    line = line.removeprefix("!")
-    pattern = line.rstrip("/")
-    anchored = "/" in pattern
-    return pattern.removeprefix("/") if anchored else f"**/{pattern}", ignores, line != pattern
+    ignore = not text.startswith("!")
+    text = text.removeprefix("!")
+    pattern = text.rstrip("/")
+    anchored = pattern.removeprefix("/") if "/" in pattern else f"**/{pattern}"
+    try:
+        _compiled([anchored])
+    except ValueError:
+        return None
+    return _Line(anchored, ignore, folders_only=text != pattern)
