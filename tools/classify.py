@@ -81,8 +81,10 @@ def _one(verdict: Verdict, *, multi: bool) -> JsonObject:
 
 
 def _many(documents: Sequence[Document], verdicts: Sequence[Verdict], *, multi: bool) -> JsonObject:
+    # The parts of a single file need not repeat its name: results are what a call costs its caller.
+    shared = f"{documents[0].path}:" if len({document.path for document in documents}) == 1 else ""
     results: list[JsonValue] = [
-        {"id": document.id, **verdict.as_json(multi=multi)}
+        {"id": document.id.removeprefix(shared), **verdict.as_json(multi=multi)}
         for document, verdict in zip(documents, verdicts, strict=True)
     ]
     counts = Counter(label for verdict in verdicts if not verdict.abstained for label in verdict.labels)
