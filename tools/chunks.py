@@ -1,14 +1,15 @@
 """Long texts in parts that fit, cut at the borders a reader would choose.
 
 A border is, best first: a heading or a top-level definition, a blank line, a line end, a
-sentence end, a space. Parts are packed greedily up to the budget; together they are the text,
-no character lost and none twice.
+sentence end, a space. A part is as much as fits, ended at the last of the best borders in its
+second half; together the parts are the text, no character lost and none twice.
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from engines.errors import ContextTooLongError
 from tools.sources import Document
 
 BORDERS: Sequence[re.Pattern[str]] = (
@@ -32,45 +33,57 @@ class Chunk:
 
 
 def split(document: Document, budget: int, count: Callable[[str], int]) -> Iterator[Chunk]:
-    """Parts of ``document`` of at most ``budget`` tokens each, by ``count``, in order."""
+    """Parts of ``document`` of at most ``budget`` tokens each, by ``count``, in order.
+
+    A single character is never split, whatever it counts. Each part is counted about twice.
+
+    Raises:
+        ContextTooLongError: ``budget`` leaves no room for any text.
+    """
+    if budget < 1:
+        raise ContextTooLongError(
+            "the context leaves no room for the text", hint="use a larger context, or shorter instructions"
+        )
     line = document.line
-    for text in _pack(_pieces(document.text, budget, count, 0), budget, count):
+    for text in _parts(document.text, budget, count):
         if text.strip():
             yield Chunk(document, text, line)
         line += text.count("\n")
 
 
-def _pieces(text: str, budget: int, count: Callable[[str], int], level: int) -> Iterator[str]:
-    """``text`` cut at the best border that makes every piece fit."""
-    if count(text) <= budget:
-        yield text
-    elif level == len(BORDERS):
-        # No border left: halves, each at least one character.
-        half = max(1, len(text) // 2)
-        if len(text) == 1:
-            yield text
-            return
-        yield from _pieces(text[:half], budget, count, level)
-        yield from _pieces(text[half:], budget, count, level)
-    else:
-        start = 0
-        ends = [match.end() for match in BORDERS[level].finditer(text)]
-        for end in [*ends, len(text)]:
-            if end > start:
-                yield from _pieces(text[start:end], budget, count, level + 1)
-                start = end
+def _parts(text: str, budget: int, count: Callable[[str], int]) -> Iterator[str]:
+    start, size = 0, count(text)
+    width = len(text) if size <= budget else _scaled(len(text), budget, size)
+    while start < len(text):
+        rest = len(text) - start
+        # The end of the text in one part, if it may fit: no crumb after a nearly full part.
+        part, size = _fitting(text, start, rest if rest <= 1.2 * width else width, budget, count)
+        yield part
+        start += len(part)
+        width = _scaled(len(part), budget, size)
 
 
-def _pack(pieces: Iterator[str], budget: int, count: Callable[[str], int]) -> Iterator[str]:
-    """Neighbours joined while they fit. Token counts add up to at least the count of the whole."""
-    packed: list[str] = []
-    used = 0
-    for piece in pieces:
-        size = count(piece)
-        if packed and used + size > budget:
-            yield "".join(packed)
-            packed, used = [], 0
-        packed.append(piece)
-        used += size
-    if packed:
-        yield "".join(packed)
+def _fitting(text: str, start: int, width: int, budget: int, count: Callable[[str], int]) -> tuple[str, int]:
+    """The part that begins at ``start``, of at most ``width`` characters, and its tokens."""
+    while True:
+        part = text[start : start + width]
+        if start + width < len(text):
+            part = part[: _border(part)]
+        size = count(part)
+        if size <= budget or len(part) == 1:
+            return part, size
+        width = min(_scaled(len(part), budget, size), len(part) - 1)
+
+
+def _scaled(characters: int, budget: int, size: int) -> int:
+    """Characters expected to fill ``budget``, a little under, where ``characters`` came to ``size``."""
+    return max(1, int(0.95 * characters * budget / max(size, 1)))
+
+
+def _border(part: str) -> int:
+    """Where to end ``part``: after the last of the best borders in its second half, or at its end."""
+    for border in BORDERS:
+        ends = [found.end() for found in border.finditer(part, len(part) // 2)]
+        if ends:
+            return ends[-1]
+    return len(part)
