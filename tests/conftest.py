@@ -77,13 +77,15 @@ async def scripted() -> AsyncGenerator[ScriptedEngine, None]:
 
 
 @pytest.fixture(scope="session")
-async def llamacpp(
-    models_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncGenerator[LlamaCppEngine, None]:
+def llamacpp_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("llamacpp")
+
+
+@pytest.fixture(scope="session")
+async def llamacpp(models_folder: Path, llamacpp_folder: Path) -> AsyncGenerator[LlamaCppEngine, None]:
     """The embedded engine over the real model, shared by all tests, with a process of their own."""
-    folder = tmp_path_factory.mktemp("llamacpp")
     async with LlamaCppEngine(
-        embedded.settings(), models_folder=models_folder, runtime_folder=folder
+        embedded.settings(), models_folder=models_folder, runtime_folder=llamacpp_folder
     ) as engine:
         yield engine
-    await embedded.stop(folder)
+    await embedded.stop(llamacpp_folder)

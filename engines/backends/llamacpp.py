@@ -39,6 +39,7 @@ from engines.base import (
     Engine,
     Event,
     JsonObject,
+    JsonValue,
     Model,
     Profile,
     Request,
@@ -233,9 +234,13 @@ class LlamaCppEngine(Engine):
             thinking: JsonObject = {"enable_thinking": request.effort != "off"}
             level = "low" if request.effort == "off" else request.effort
             body["chat_template_kwargs"] = {**thinking, "reasoning_effort": level}
-        if adapters := self._adapters_for(facts.name):
-            chosen = [i for i, name in enumerate(adapters) if name == request.adapter]
-            body["lora"] = [{"id": i, "scale": 1.0} for i in chosen]
+        # Each is named, with 0 for none: a request that names none may get those of its neighbours.
+        names = self._adapters_for(facts.name)
+        lora: list[JsonValue] = [
+            {"id": number, "scale": float(name == request.adapter)} for number, name in enumerate(names)
+        ]
+        if lora:
+            body["lora"] = lora
         return body
 
     def _done(self, request: Request, facts: Facts) -> Done:

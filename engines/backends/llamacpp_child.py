@@ -102,9 +102,13 @@ def _serve(config: Config, stop: threading.Event) -> None:
     import xllamacpp
 
     key = secrets.token_urlsafe(32)
-    servers = [xllamacpp.Server(_chat(config, key))]
-    if config["embedding_path"]:
-        servers.append(xllamacpp.Server(_embedding(config, key)))
+    try:
+        servers = [xllamacpp.Server(_chat(config, key))]
+        if config["embedding_path"]:
+            servers.append(xllamacpp.Server(_embedding(config, key)))
+    except RuntimeError as error:
+        # llama.cpp has said what is wrong, just above in the log.
+        sys.exit(str(error))
     urls = [server.listening_address for server in servers]
     state: State = {
         "fingerprint": config["fingerprint"],
@@ -132,7 +136,7 @@ def _chat(config: Config, key: str) -> "xllamacpp.CommonParams":
     # One pool: a lone request may use all of it.
     params.kv_unified = True
     params.cache_ram_mib = PROMPT_CACHE_MIB
-    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in config["adapters"]]
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 0.0) for path in config["adapters"]]
     params.lora_init_without_apply = True
     return params
 

@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import aiohttp
 import anyio
 
 from engines.locks import is_held
@@ -37,6 +38,14 @@ async def kill(folder: Path, number: signal.Signals = signal.SIGKILL) -> None:
     (state,) = states(folder)
     os.kill(int(state["pid"]), number)
     await gone(folder / f"llamacpp-{state['fingerprint']}.lock")
+
+
+async def busy_slots(folder: Path) -> int:
+    """Requests the process in ``folder`` is working on, asked past the engine."""
+    (state,) = states(folder)
+    headers = {"Authorization": f"Bearer {state['key']}"}
+    async with aiohttp.request("GET", f"{state['url']}/slots", headers=headers) as response:
+        return sum(slot["is_processing"] for slot in await response.json())
 
 
 async def gone(lock: Path) -> None:
