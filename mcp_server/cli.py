@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     _extract(add("extract", "asking.extract", "pull fields out of text, with evidence"))
     _summarize(add("summarize", "asking.summarize", "summarize text of any length"))
     _chat(add("chat", "asking.chat", "ask the local model a question"))
+    _stats(add("stats", "stats.stats", "show what was saved, by project, tool, agent and tier"))
     add("doctor", "doctor.doctor", "show what was found, what will be used, and what to do next")
     _register(add("register", "registering.register", "make a coding agent start this server"))
     _models(add("models", "models.models", "list the models at hand, or pull one"))
@@ -167,6 +168,12 @@ def _register(command: argparse.ArgumentParser) -> None:
 def _models(command: argparse.ArgumentParser) -> None:
     command.add_argument("action", choices=["list", "pull"], nargs="?", default="list")
     command.add_argument("name", nargs="?", help="what to pull; without a name, what the settings need")
+
+
+def _stats(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--since", metavar="TIME", help="today, all, 12h, 7d, 2w or a date (7d)")
+    command.add_argument("--prune", action="store_true",
+                         help="forget calls from before --since, else those past [ledger] days")  # fmt: skip
 
 
 def _vram(command: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engines.errors import AgentError
 from engines.stack.background import background
+from mcp_server import metrics
 from mcp_server.app import App
 from mcp_server.books import Books
 from mcp_server.project import named, of_paths
@@ -69,6 +70,7 @@ def build_http(app: App) -> ASGIApp:
         *_sse_routes(server),
         *openai.routes(app.dispatcher, asked_by),
         *rest.routes(app.dispatcher, asked_by, VERSION),
+        *metrics.routes(app),
     ]
     return Guard(
         Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: unrouted}),

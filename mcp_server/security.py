@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engines.errors import AgentError
 from mcp_server.settings import LOOPBACK, HttpSettings, SettingsError
 
-OPEN_ROUTES = frozenset({"/health"})
-"""Say that a process is alive and nothing else; load balancers ask without a token."""
+OPEN_ROUTES = frozenset({"/health", "/", "/dashboard.css", "/dashboard.js"})
+"""Say that a process is alive and nothing else; the dashboard's page asks for its data with the token."""
 
 
 class _RefusedError(AgentError):

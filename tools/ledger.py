@@ -269,8 +269,9 @@ def _row(entry: Entry) -> tuple[str | int | None, ...]:
 
 
 def _name(text: str) -> str:
-    """Cut, and without the halves of surrogate pairs that JSON can carry and SQLite cannot."""
-    return text[:NAME_LENGTH].encode(errors="replace").decode()
+    """Cut, and in characters that show: a name may hold control codes, or halves of surrogate pairs."""
+    text = text[:NAME_LENGTH]
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -18,6 +18,7 @@ from engines.base import JsonObject
 from engines.errors import InvalidArgumentsError
 from tools.ledger import COLUMNS, DEFINITIONS, Entry, Ledger, entry_of
 
+PERIODS = ("today", "7d", "all")
 MOST = 20
 """Names of a kind listed one by one; the rest are one line, ``OTHER``."""
 OTHER = "other"
@@ -47,6 +48,11 @@ class Sums:
     saved: int = 0
     listed: int = 0
 
+    @property
+    def spent(self) -> int:
+        """Tokens of the callers' contexts: arguments, answers, definitions."""
+        return self.read - self.saved
+
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
@@ -58,7 +64,7 @@ class Sums:
             "escalated": self.escalated,
             "definitions_listed": self.listed,
             "tokens": {"read": self.read, "in": self.prompt, "out": self.completion},
-            "spent": self.read - self.saved,
+            "spent": self.spent,
             "saved": self.saved,
         }
 
@@ -114,6 +120,8 @@ class Report:
     since: float
     until: float
     project: str
+    periods: Mapping[str, Sums]
+    """The sums of ``PERIODS``, whatever ``since`` is."""
     totals: Sums
     projects: Mapping[str, Sums]
     tools: Mapping[str, Sums]
@@ -123,6 +131,8 @@ class Report:
     steps: tuple[Step, ...]
     latency: tuple[Latency, ...]
     last: tuple[Entry, ...]
+    known: tuple[str, ...]
+    """Names of projects to choose from, whatever ``project`` is; the busiest first."""
 
     def as_json(self) -> JsonObject:
         """As ``stats --json`` prints it and the dashboard reads it."""
@@ -131,6 +141,8 @@ class Report:
             "since": iso(self.since) if self.since else None,
             "until": iso(self.until),
             "project": self.project or None,
+            "projects": list(self.known),
+            "periods": {name: sums.as_json() for name, sums in self.periods.items()},
             "totals": self.totals.as_json(),
             "by": {
                 kind: [{"name": name, **sums.as_json()} for name, sums in groups.items()]
@@ -159,15 +171,6 @@ async def report(ledger: Ledger, targets: Mapping[str, int], since: float, proje
         LedgerUnreadableError: the file cannot be used.
     """
     return await ledger.read(partial(_report, targets, since, ledger.clock(), project))
-
-
-async def totals(ledger: Ledger, since: float, project: str = "") -> Sums:
-    """The sums since then alone.
-
-    Raises:
-        LedgerUnreadableError: the file cannot be used.
-    """
-    return await ledger.read(lambda file: _sum(cube(file, since, project).values()))
 
 
 def since_of(text: str, now: float) -> float:
@@ -233,6 +236,7 @@ def _report(
         since=since,
         until=until,
         project=project,
+        periods={name: _sum(cube(connection, since_of(name, until), project).values()) for name in PERIODS},
         totals=_sum(by.values()),
         projects=split(by, lambda kind: kind.project),
         tools=split(by, lambda kind: kind.tool),
@@ -242,6 +246,7 @@ def _report(
         steps=steps,
         latency=tuple(_latency(connection, tier, ms, since, project) for tier, ms in targets.items()),
         last=tuple(map(entry_of, last)),
+        known=tuple(name for name in split(cube(connection, 0), lambda kind: kind.project) if name != OTHER),
     )
 
 

@@ -11,6 +11,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Labels = dict[str, str]
 Sample = tuple[Labels, float]
+Family = tuple[str, str, str, Iterable[Sample]]
+"""Name, kind, what it is about, samples."""
 
 TIMES = {
     "request": "Time from a request to the end of its answer, waiting included",
@@ -20,9 +22,10 @@ TIMES = {
 }
 
 
-def render(snapshot: Snapshot) -> str:
+def render(snapshot: Snapshot, more: Iterable[Family] = ()) -> str:
+    """All of ``snapshot``, and of ``more`` that is known elsewhere."""
     lines: list[str] = []
-    for name, kind, about, samples in _families(snapshot):
+    for name, kind, about, samples in (*_families(snapshot), *more):
         lines += [f"# HELP {PREFIX}{name} {about}", f"# TYPE {PREFIX}{name} {kind}"]
         lines += [_line(name, labels, value) for labels, value in samples]
     for what, about in TIMES.items():
@@ -35,7 +38,7 @@ def render(snapshot: Snapshot) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _families(snapshot: Snapshot) -> Iterator[tuple[str, str, str, Iterable[Sample]]]:
+def _families(snapshot: Snapshot) -> Iterator[Family]:
     asked = [
         ({"engine": a.engine, "tool": a.tool, "tier": a.tier, "project": a.project, "agent": a.agent}, a)
         for a in snapshot.asked
