@@ -1,90 +1,167 @@
-"""A schema is a promise: what this module returns validates, or it raises."""
+"""A schema is a promise: what this module returns validates, or it raises.
+
+``format`` is part of the promise, in every draft that knows it. A schema comes from the caller and
+is checked on the event loop, so it is held to what ends soon: nothing is fetched, depth and
+references are bounded, a ``pattern`` that backtracks without end fails. What stays open is a schema
+that refers back to itself in several ways at once: it costs twice as much with each level of the
+answer.
+"""
 
 import json
-from collections.abc import Iterable
-from typing import Any, cast
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from jsonschema.protocols import Validator
-from jsonschema.validators import validator_for
-from referencing.exceptions import Unresolvable
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 
 from engines.base import JsonObject, JsonValue
 from engines.errors import InvalidAnswerError, InvalidArgumentsError
 
+if TYPE_CHECKING:
+    from jsonschema_rs import Resolver, Validator
 
-def validator_of(schema: JsonObject) -> Validator:
-    """A validator of ``schema``, whose own validity is checked.
+MAX_DEPTH = 100
+"""Levels of an answer; Python's own limit on JSON is some 1,000."""
+MAX_EXPANDED = 100_000
+"""Parts of a schema with its references written out."""
+MAX_BACKTRACKS = 100_000
+"""Steps back in one match of a ``pattern``: some 10 ms."""
+
+
+def validator_of(schema: JsonObject) -> "Validator":
+    """A validator of ``schema``, whose own validity is checked; ``{}`` means any object.
 
     Raises:
-        InvalidArgumentsError: the schema is not a JSON Schema, or refers to another document.
+        InvalidArgumentsError: the schema is no JSON Schema, refers to another document, or is too large.
     """
-    kind = validator_for(schema, default=Draft202012Validator)
+    import jsonschema_rs
+
     try:
-        kind.check_schema(schema)
-    except SchemaError as error:
-        where = "/".join(map(str, error.absolute_path)) or "its top"
-        raise InvalidArgumentsError(
-            f"the schema is not valid JSON Schema at {where}: {error.message[:200]}",
-            hint="fix the schema, or use fields {name: description} instead",
-        ) from None
-    if _outside_reference(schema):
-        raise InvalidArgumentsError(
-            f"the schema refers to another document: {_outside_reference(schema)}",
-            hint="put what it refers to under $defs and refer to it by #/$defs/NAME",
+        validator = jsonschema_rs.validator_for(
+            schema or {"type": "object"},
+            validate_formats=True,
+            offline=True,
+            pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKS),
         )
-    return kind(schema)
+        _check_size(schema, jsonschema_rs.Registry([("", schema)]).resolver(""))
+    except jsonschema_rs.ValidationError as error:
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Referencing):
+            raise _bad_schema(f"refers to another document, or to nothing: {error.message}") from None
+        where = _pointer(error.instance_path)
+        raise _bad_schema(f"is not valid JSON Schema at {where}: {error.message}") from None
+    except ValueError as error:
+        raise _bad_schema(f"cannot be used: {error}") from None
+    except RecursionError:
+        raise _bad_schema("is nested too deeply") from None
+    return validator
 
 
-def _outside_reference(node: JsonValue) -> str:
-    """The first ``$ref`` that leaves the schema; nothing is ever fetched."""
-    children: Iterable[JsonValue] = ()
-    if isinstance(node, list):
-        children = node
-    elif isinstance(node, dict):
-        target = node.get("$ref")
-        if isinstance(target, str) and not target.startswith("#"):
-            return target
-        children = node.values()
-    return next((found for child in children if (found := _outside_reference(child))), "")
+def _bad_schema(fault: str) -> InvalidArgumentsError:
+    return InvalidArgumentsError(
+        f"the schema {fault[:300]}",
+        hint="put what it refers to under $defs, or use fields {name: description} instead",
+    )
 
 
-def parse_answer(text: str, validator: Validator) -> JsonValue:
+def _check_size(schema: JsonObject, resolver: "Resolver") -> None:
+    """Raises ValueError: written out, the references of ``schema`` come to too many parts."""
+    import jsonschema_rs
+
+    known: dict[str, int] = {}
+
+    def behind(reference: JsonValue) -> int:
+        if not isinstance(reference, str):
+            return 0
+        if reference not in known:
+            known[reference] = 0  # a reference back to here
+            # Not found: data that looks like a reference, or the validator had refused it.
+            with suppress(jsonschema_rs.ReferencingError):
+                known[reference] = parts(cast("JsonValue", resolver.lookup(reference).contents))
+        return known[reference]
+
+    def parts(node: JsonValue) -> int:
+        if isinstance(node, dict):
+            return 1 + sum(map(parts, node.values())) + behind(node.get("$ref"))
+        return 1 + sum(map(parts, node)) if isinstance(node, list) else 1
+
+    if parts(schema) > MAX_EXPANDED:
+        raise ValueError(f"its references come to more than {MAX_EXPANDED} parts")
+
+
+def parse_answer(text: str, validator: "Validator") -> JsonValue:
     """The JSON value in ``text``, valid under ``validator``.
 
     Raises:
         InvalidAnswerError: saying what is wrong in words a model can repair it by.
     """
     try:
-        value = cast("JsonValue", json.loads(text, parse_constant=_refuse_constant))
+        value = cast(
+            "JsonValue",
+            json.loads(text, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_each_once),
+        )
     except ValueError as error:
         raise InvalidAnswerError(f"the answer is not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidAnswerError("the answer is nested too deeply") from None
     check(value, validator)
     return value
 
 
-def check(value: JsonValue, validator: Validator) -> None:
+def check(value: JsonValue, validator: "Validator") -> None:
     """Return if ``value`` is valid.
 
     Raises:
         InvalidAnswerError: it is not; the message names the place.
-        InvalidArgumentsError: the schema refers to something it does not hold.
     """
+    import jsonschema_rs
+
+    if _depth(value) > MAX_DEPTH:
+        raise InvalidAnswerError("the answer is nested too deeply")
     try:
-        fault: ValidationError | None = next(iter(validator.iter_errors(value)), None)
-    except Unresolvable as error:
-        raise InvalidArgumentsError(
-            f"the schema refers to something it does not hold: {error}",
-            hint="put what it refers to under $defs",
-        ) from None
-    if fault is not None:
-        where = "/" + "/".join(map(str, fault.absolute_path))
-        raise InvalidAnswerError(f"the answer breaks the schema at {where}: {fault.message[:200]}")
+        compact(value).encode()
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        where = _pointer(error.instance_path)
+        raise InvalidAnswerError(f"the answer breaks the schema at {where}: {error.message[:200]}") from None
+    except UnicodeEncodeError:
+        raise InvalidAnswerError("the answer holds half a character (a lone surrogate)") from None
 
 
-def _refuse_constant(name: str) -> Any:
+def _pointer(path: Iterable[str | int]) -> str:
+    return "/" + "/".join(map(str, path))
+
+
+def _depth(value: JsonValue) -> int:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        level = [child for node in level for child in _children(node)]
+    return depth
+
+
+def _children(node: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits} is too large")
+    return number
+
+
+def _each_once(pairs: Sequence[tuple[str, JsonValue]]) -> JsonObject:
+    """The object, unless it names a key twice: one of the values would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"{twice!r} is there twice")
+    return found
 
 
 def compact(value: JsonValue) -> str:
