@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-vllm test-live lint fix bench lock
+.PHONY: help setup demo serve test test-vllm test-clients test-live lint fix bench lock
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -31,6 +31,9 @@ test: setup  ## run the tests, the embedded model's among them
 
 test-vllm: setup  ## build a CPU vLLM beside us and run its tests (20 minutes the first time)
 	$(BIN)/python -m pytest -m vllm tests
+
+test-clients: setup  ## install the real Claude Code, Gemini CLI, Codex beside us and let them use us (needs npm)
+	$(BIN)/python -m pytest -m clients tests/clients
 
 test-live: setup  ## run the contract suite against the Ollama at OLLAMA_HOST
 	$(BIN)/python -m pytest -m live tests

@@ -1,0 +1,143 @@
+"""The real Claude Code, Gemini CLI and Codex: registered by us, run as they are, a script for their model."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.clients.agents import AGENTS, CLAUDE_CODE, GEMINI, Agent
+from tests.clients.sandbox import Sandbox
+from tests.clients.scripted_model import ScriptedModel, ToolUse, serving
+from tests.clients.serving import TOKEN
+from tests.clients.serving import serving as http_server
+from tests.mcp_server.test_front import front_said
+from tools.catalog import definitions
+
+pytestmark = [pytest.mark.anyio, pytest.mark.clients]
+
+LABELS = ["disk space", "user login"]
+CLASSIFY = ToolUse("classify", {"paths": ["service.log"], "split": "line", "labels": LABELS})
+SUMMARIZE = ToolUse("summarize", {"paths": ["service.log"], "max_words": 20})
+MISSING = ToolUse("summarize", {"paths": ["missing.txt"]})
+
+by_agent = pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
+
+
+def check_first_turn(agent: Agent, model: ScriptedModel) -> None:
+    """All our tools stand in the very first request to the model."""
+    offered = set(model.turns[0].tools)
+    assert {agent.tool.format(definition.name) for definition in definitions()} <= offered
+
+
+def counted(seen: str) -> Any:
+    """The counts in a classification, however the client wraps what it shows its model."""
+    return json.loads(seen[seen.index("{") : seen.rindex("}") + 1])["counts"]
+
+
+def check_front(box: Sandbox) -> None:
+    """Everything up to the list of tools is answered before the SDK is imported."""
+    sent = box.sent()
+    methods = [message["method"] for message in sent]
+    opening = sent[: methods.index("tools/list") + 1]
+    answers, _ = front_said(*opening)
+    assert [answer["id"] for answer in answers] == [message["id"] for message in opening if "id" in message]
+
+
+@by_agent
+@pytest.mark.parametrize("scope", ["project", "user"])
+async def test_a_client_starts_us_from_its_own_settings_and_its_model_gets_the_answer(
+    box: Sandbox, agent: Agent, scope: str
+) -> None:
+    async with serving(CLASSIFY, SUMMARIZE) as model:
+        agent.settle(box, model.url)
+        told = await box.register(agent.name, "--scope", scope)
+        assert told["entry"]["command"] == "local-llm-agent"
+        ran = await agent.ask(box, model.url)
+    assert ran.code == 0, ran
+    check_first_turn(agent, model)
+    classified, summary = model.turns[-1].results
+    assert counted(classified) == {"disk space": 2, "user login": 2}
+    assert "the disk is full" in summary
+    assert '"disk space":2' in ran.out.replace("\\", "")
+    calls = [message["params"] for message in box.sent() if message["method"] == "tools/call"]
+    assert [call["arguments"]["paths"] for call in calls] == [["service.log"], ["service.log"]]
+    metas = [message.get("result", {}).get("_meta", {}) for message in box.answered()]
+    receipts = [meta["receipt"] for meta in metas if "receipt" in meta]
+    assert {(receipt["project"], receipt["engine"]) for receipt in receipts} == {("shop", "scripted")}
+    assert box.server_folder() == box.project
+    check_front(box)
+    await check_removal(box, agent, scope, told)
+
+
+async def check_removal(box: Sandbox, agent: Agent, scope: str, told: dict[str, Any]) -> None:
+    """What the client wrote beside our entry stays; without anything beside it, the file goes."""
+    removed = await box.register(agent.name, "--scope", scope, "--remove")
+    assert (removed["outcome"], removed["file"]) == ("removed", told["file"])
+    if scope == "user" and agent is not CLAUDE_CODE:  # which keeps its own state in that file
+        assert box.written[removed["file"]] == box.read(removed["file"])
+
+
+@by_agent
+async def test_a_client_calls_a_running_server_with_a_token_it_takes_from_a_variable(
+    box: Sandbox, agent: Agent
+) -> None:
+    async with serving(CLASSIFY) as model, http_server(box) as url:
+        agent.settle(box, model.url)
+        told = await box.register(
+            agent.name, "--http", url, "--token-env", "SHOP_TOKEN", "--project", "shop", SHOP_TOKEN=TOKEN
+        )
+        assert TOKEN not in json.dumps(told)
+        ran = await agent.ask(box, model.url, SHOP_TOKEN=TOKEN)
+    assert ran.code == 0, ran
+    check_first_turn(agent, model)
+    assert counted(model.turns[-1].results[0]) == {"disk space": 2, "user login": 2}
+    assert box.sent() == []
+
+
+@pytest.mark.parametrize("agent", [CLAUDE_CODE, GEMINI], ids=lambda agent: agent.name)
+async def test_a_client_calls_a_running_server_over_sse(box: Sandbox, agent: Agent) -> None:
+    async with serving(CLASSIFY) as model, http_server(box) as url:
+        agent.settle(box, model.url)
+        told = await box.register(
+            agent.name,
+            "--http",
+            f"{url}/sse",
+            "--token-env",
+            "SHOP_TOKEN",
+            "--project",
+            "shop",
+            SHOP_TOKEN=TOKEN,
+        )
+        assert told["entry"]["type"] == "sse"
+        ran = await agent.ask(box, model.url, SHOP_TOKEN=TOKEN)
+    assert ran.code == 0, ran
+    assert counted(model.turns[-1].results[0]) == {"disk space": 2, "user login": 2}
+
+
+@by_agent
+async def test_a_client_says_that_we_are_connected(box: Sandbox, agent: Agent) -> None:
+    async with serving() as model, http_server(box) as url:
+        agent.settle(box, model.url)
+        await box.register(agent.name)
+        over_stdio = await agent.listed(box, model.url)
+        await box.register(agent.name, "--http", url, "--token-env", "SHOP_TOKEN", SHOP_TOKEN=TOKEN)
+        over_http = await agent.listed(box, model.url, SHOP_TOKEN=TOKEN)
+        without_token = await agent.listed(box, model.url, SHOP_TOKEN="wrong")
+    for ran, what in ((over_stdio, "local-llm-agent stdio"), (over_http, f"{url}/mcp")):
+        said = ran.out + ran.err
+        assert what.split()[0] in said
+        # Codex lists what is configured without trying it.
+        assert "enabled" in said if agent.name == "codex" else "Connected" in said, ran
+    assert "Connected" not in without_token.out + without_token.err
+
+
+@by_agent
+async def test_an_error_reaches_the_model_with_what_to_do(box: Sandbox, agent: Agent) -> None:
+    async with serving(MISSING) as model:
+        agent.settle(box, model.url)
+        await box.register(agent.name)
+        ran = await agent.ask(box, model.url)
+    assert ran.code == 0, ran
+    [seen] = model.turns[-1].results
+    assert "missing.txt" in seen
+    assert "path_not_found" in seen
