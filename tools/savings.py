@@ -22,7 +22,7 @@ PERIODS = ("today", "7d", "all")
 MOST = 20
 """Names of a kind listed one by one; the rest are one line, ``OTHER``."""
 OTHER = "other"
-LAST = 25
+LAST = 20
 """Calls shown with their receipts."""
 RANKED = 10_000
 """Latency is that of the latest so many calls of a tier."""

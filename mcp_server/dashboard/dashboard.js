@@ -118,13 +118,13 @@ function net({totals, periods}) {
     h('p', {className: 'sum'}, `${number.format(tokens.read)} read in your agents' place, less `
       + `${number.format(spent)} for calls, answers and tool definitions`),
     h('dl', {className: 'small'},
+      fact('Today', number.format(periods.today.saved), sign(periods.today.saved)),
+      fact('7 days', number.format(periods['7d'].saved), sign(periods['7d'].saved)),
+      fact('All time', number.format(periods.all.saved), sign(periods.all.saved)),
       fact('Calls', number.format(calls)),
       fact('Failed', number.format(failed)),
-      fact('From the cache', number.format(cached)),
-      fact('Sessions', number.format(listed)),
-      fact('Saved today', number.format(periods.today.saved), sign(periods.today.saved)),
-      fact('In 7 days', number.format(periods['7d'].saved), sign(periods['7d'].saved)),
-      fact('In all', number.format(periods.all.saved), sign(periods.all.saved))),
+      fact('Cached', number.format(cached)),
+      fact('Sessions', number.format(listed))),
   ]
 }
 
@@ -167,8 +167,11 @@ function chart(unit, steps, label) {
     const title = `${moment(unit, step.start, true)}: ${number.format(step.saved)} saved, ${step.calls} calls`
     picture.append(s('rect', {class: sign(step.saved), x: middle - bar / 2, width: bar, y: from,
       height: step.saved ? Math.max(1.5, to - from) : 0, rx: Math.min(3, bar / 4)}, s('title', {}, title)))
-    if ((steps.length - 1 - index) % every === 0)
-      picture.append(s('text', {x: middle, y: height - 4, 'text-anchor': 'middle'}, moment(unit, step.start)))
+    if ((steps.length - 1 - index) % every === 0) {
+      const last = middle + 24 > width
+      const place = {x: last ? width : middle, y: height - 4, 'text-anchor': last ? 'end' : 'middle'}
+      picture.append(s('text', place, moment(unit, step.start)))
+    }
   })
   return picture
 }
@@ -207,7 +210,7 @@ function groups(kind, found) {
 
 function latency(tiers) {
   const key = h('p', {className: 'key'}, h('span', {}, 'half of the calls'),
-    h('span', {className: 'k95'}, '95 % of them'), h('span', {className: 'kt'}, 'target'))
+    h('span', {className: 'k95'}, '95% of them'), h('span', {className: 'kt'}, 'target'))
   key.ariaHidden = 'true'
   return [...tiers.map(tier), key]
 }
@@ -220,7 +223,7 @@ function tier({tier: name, target_ms: target, calls, p50_ms: half, p95_ms: most,
   thin.style.width = share(half)
   tick.style.left = share(target)
   const told = calls
-    ? `Half took at most ${time(half)}, 95 % at most ${time(most)}; ${Math.round(100 * within)} % of `
+    ? `Half took at most ${time(half)}, 95% at most ${time(most)}; ${Math.round(100 * within)}% of `
       + `${number.format(calls)} kept the target of ${time(target)}.`
     : `No calls; the target is ${time(target)}.`
   return h('div', {className: 'tier'}, h('h3', {}, `Tier ${name}`),

@@ -1,0 +1,166 @@
+"""A real Chromium, driven over its own protocol: no driver, no package."""
+
+import base64
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from subprocess import DEVNULL
+from typing import Any
+
+import aiohttp
+import anyio
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+QUIET = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--remote-debugging-port=0",
+)
+
+UNTIL = """
+new Promise(done => {
+  const look = () => (%s) ? done(true) : setTimeout(look, 20)
+  look()
+})
+"""
+
+
+class Page:
+    """One tab."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._number = 0
+        self.complaints: list[str] = []
+        """Errors and warnings of the console."""
+
+    async def send(self, method: str, **params: Any) -> dict[str, Any]:
+        """The outcome of one command; events that come before it are looked at."""
+        self._number += 1
+        await self._socket.send_json({"id": self._number, "method": method, "params": params})
+        while True:
+            message = await self._socket.receive_json()
+            if message.get("id") == self._number:
+                assert "error" not in message, message
+                return message["result"]
+            self._heard(message)
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        params = message.get("params", {})
+        match message.get("method"):
+            case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
+                self.complaints.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+            case "Runtime.exceptionThrown":
+                self.complaints.append(str(params["exceptionDetails"]))
+            case "Runtime.consoleAPICalled" if params["type"] in ("error", "warning"):
+                self.complaints.append(str(params["args"]))
+            case _:
+                pass
+
+    async def open(self, url: str) -> None:
+        for domain in ("Page", "Runtime", "Log", "DOM", "Accessibility"):
+            await self.send(f"{domain}.enable")
+        await self.send("Page.navigate", url=url)
+
+    async def look(self, *, width: int, height: int = 900, dark: bool = False) -> None:
+        """As on a screen of this size, in ``height`` pixels at least."""
+        await self.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.send("Emulation.setEmulatedMedia", features=[scheme])
+
+    async def run(self, expression: str) -> Any:
+        outcome = await self.send(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in outcome, outcome["exceptionDetails"]
+        return outcome["result"].get("value")
+
+    async def until(self, condition: str) -> None:
+        await self.run(UNTIL % condition)
+
+    async def press(self, key: str, text: str = "") -> None:
+        codes = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowLeft": 37, "ArrowDown": 40}
+        typed = text or {"Enter": "\r", " ": " "}.get(key, "")
+        event = {"key": key, "code": key, "windowsVirtualKeyCode": codes.get(key, 0)}
+        await self.send("Input.dispatchKeyEvent", type="keyDown", text=typed, **event)
+        await self.send("Input.dispatchKeyEvent", type="keyUp", **event)
+
+    async def type(self, text: str) -> None:
+        await self.send("Input.insertText", text=text)
+
+    async def tree(self) -> list[tuple[str, str]]:
+        """Role and name of everything a screen reader is told of."""
+        nodes = (await self.send("Accessibility.getFullAXTree"))["nodes"]
+        return [
+            (node["role"]["value"], node.get("name", {}).get("value", ""))
+            for node in nodes
+            if not node["ignored"]
+        ]
+
+    async def screenshot(self, path: Path) -> None:
+        """The whole page."""
+        taken = await self.send("Page.captureScreenshot", captureBeyondViewport=True, format="png")
+        await anyio.Path(path).write_bytes(base64.b64decode(taken["data"]))
+
+
+class Browser:
+    """A running browser; what it listens on is ``url``."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self._url = url
+        self._session = session
+
+    @asynccontextmanager
+    async def tab(self) -> AsyncGenerator[Page]:
+        """A new tab, closed in the end."""
+        async with self._session.put(f"{self._url}/json/new?about:blank") as answer:
+            tab = await answer.json()
+        async with self._session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            yield Page(socket)
+        async with self._session.get(f"{self._url}/json/close/{tab['id']}"):
+            pass
+
+
+@asynccontextmanager
+async def browsing() -> AsyncGenerator[Browser]:
+    """A fresh browser, gone in the end with all it stored."""
+    assert CHROMIUM is not None
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        command = [CHROMIUM, *QUIET, f"--user-data-dir={folder}", "about:blank"]
+        environment = {**os.environ, "HOME": folder}
+        async with await anyio.open_process(
+            command, env=environment, stdout=DEVNULL, stderr=DEVNULL
+        ) as process:
+            try:
+                async with aiohttp.ClientSession() as session:
+                    yield Browser(f"http://127.0.0.1:{await _port(Path(folder))}", session)
+            finally:
+                process.terminate()
+                with anyio.fail_after(10, shield=True):
+                    await process.wait()
+
+
+async def _port(folder: Path) -> int:
+    told = anyio.Path(folder, "DevToolsActivePort")
+    with anyio.fail_after(30):
+        while True:
+            if await told.exists() and (text := await told.read_text()).count("\n"):
+                return int(text.split("\n")[0])
+            await anyio.sleep(0.05)
