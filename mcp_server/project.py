@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from mcp_server.settings import ProjectSettings
 from tools.base import Project
@@ -28,8 +28,8 @@ _UNNAMEABLE = re.compile(r"[^\w.@-]+")
 
 def here(configured: Configured, environ: Mapping[str, str], cwd: Path, name: str = "") -> Project:
     """The project a process started in ``cwd`` speaks for."""
-    told = environ.get("CLAUDE_PROJECT_DIR")
-    root = Path(told).resolve() if told and Path(told).is_dir() else git_root(cwd.resolve())
+    told = environ.get("CLAUDE_PROJECT_DIR", "")
+    root = Path(told).resolve() if os.path.isdir(told) else git_root(cwd.resolve())
     if _is_everything(root):
         return named(configured, name) if name else Project()
     return at(configured, root, name)
@@ -57,12 +57,12 @@ def named(configured: Configured, name: str) -> Project:
 def of_paths(configured: Configured, arguments: Mapping[str, Any]) -> Project | None:
     """The configured project that the first absolute path of a call's arguments lies in."""
     given = arguments.get("paths")
-    for path in cast("list[object]", given) if isinstance(given, list) else ():
-        if (
-            isinstance(path, str)
-            and os.path.isabs(path)
-            and (name := owner(configured, Path(os.path.realpath(path))))
-        ):
+    for path in cast("list[object]", given) if isinstance(given, list) else (given,):
+        # A path with a NUL is refused where files are read; here it only must not raise.
+        if not isinstance(path, str) or "\0" in path or not os.path.isabs(os.path.expanduser(path)):
+            continue
+        name = owner(configured, Path(os.path.realpath(os.path.expanduser(path))))
+        if name:
             return named(configured, name)
     return None
 
@@ -70,10 +70,14 @@ def of_paths(configured: Configured, arguments: Mapping[str, Any]) -> Project | 
 def of_roots(configured: Configured, uris: Sequence[str]) -> Project | None:
     """The project at the first MCP root that is a folder here."""
     for uri in uris:
-        parts = urlsplit(uri)
-        root = Path(unquote(parts.path))
-        if parts.scheme == "file" and root.is_dir() and not _is_everything(root.resolve()):
-            return at(configured, root.resolve())
+        scheme, _, path = uri.partition("://")
+        # Between the scheme and the path stands a host, if any: an empty one, or this machine.
+        path = unquote(path.removeprefix("localhost"))
+        if scheme.lower() != "file" or not os.path.isabs(path) or not os.path.isdir(path):
+            continue
+        root = Path(path).resolve()
+        if not _is_everything(root):
+            return at(configured, root)
     return None
 
 
@@ -91,11 +95,11 @@ def owner(configured: Configured, path: Path) -> str | None:
 def git_root(folder: Path) -> Path:
     """The work tree ``folder`` lies in (``.git`` is a folder, or a file in linked work trees), or itself."""
     for candidate in (folder, *folder.parents):
-        if (candidate / ".git").exists():
+        if os.path.exists(candidate / ".git") and not _is_everything(candidate):
             return candidate
     return folder
 
 
 def _is_everything(root: Path) -> bool:
     """Desktop hosts start servers in ``/`` or the home folder: that is no project, and not to be read."""
-    return root == Path(root.anchor) or root == Path.home().resolve()
+    return root == Path(root.anchor) or root == Path(os.path.realpath(os.path.expanduser("~")))

@@ -8,7 +8,7 @@ server reads or where it sends text: see ``PROJECT_SECTIONS`` and ``_stay_home``
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -43,6 +43,11 @@ DEFAULT_TIERS: dict[str, dict[str, Any]] = {
 
 PROJECT_SECTIONS = frozenset({"engine", "tiers", "ollama", "vllm", "llamacpp", "limits", "cache"})
 """What a project's own file may set."""
+
+ENVIRONMENT = "environment"
+FLAGS = "command line"
+Told = tuple[str, Mapping[str, Any]]
+"""Who says what of the settings."""
 
 
 class SettingsError(InvalidArgumentsError):
@@ -81,7 +86,10 @@ class ProjectSettings(Section):
     @field_validator("paths")
     @classmethod
     def _at_home(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(path.expanduser().resolve() for path in paths)
+        at_home = [Path(os.path.expanduser(path)) for path in paths]
+        if any(not path.is_absolute() for path in at_home):
+            raise ValueError("a folder is absolute, or begins with ~/: servers start anywhere")
+        return tuple(path.resolve() for path in at_home)
 
 
 class Settings(BaseSettings):
@@ -109,9 +117,7 @@ class Settings(BaseSettings):
     def _over_the_defaults(cls, tiers: object) -> object:
         if not isinstance(tiers, dict):
             return tiers
-        given = cast("dict[str, dict[str, Any]]", tiers)
-        names = {**DEFAULT_TIERS, **given}
-        return {name: {**DEFAULT_TIERS.get(name, {}), **given.get(name, {})} for name in names}
+        return _merged(DEFAULT_TIERS, cast("dict[str, Any]", tiers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +153,62 @@ def read(root: Path | None = None, **flags: Any) -> Settings:
     Raises:
         SettingsError: naming the file or variable, the key, and what is wrong.
     """
-    user_file = Path(os.environ.get(CONFIG_VARIABLE) or folders().config / "config.toml")
+    told = os.environ.get(CONFIG_VARIABLE)
+    user_file = Path(told) if told else folders().config / "config.toml"
+    if told and not user_file.exists():
+        raise SettingsError(
+            f"{user_file} is not there", hint=f"{CONFIG_VARIABLE} names it: correct or unset it"
+        )
     user = _toml(user_file)
     project = _of_project(root / PROJECT_FILE, user) if root is not None else {}
+    told_by = [
+        (str(user_file), user),
+        (PROJECT_FILE, project),
+        (ENVIRONMENT, _of_environment()),
+        (FLAGS, flags),
+    ]
+    values: dict[str, Any] = {}
+    for _, given in told_by:
+        values = _merged(values, given)
     try:
-        values = _merged(_merged(user, project), EnvSettingsSource(Settings)())
-        return Settings.model_validate(_merged(values, flags))
+        return Settings.model_validate(values)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors(include_url=False)]
-        raise SettingsError(
-            f"the settings are wrong: {'; '.join(faults)}",
-            hint=f"look into {user_file}, {PROJECT_FILE} and the LOCAL_LLM_* variables",
-        ) from None
+        faults = [_fault(fault["loc"], fault["type"], fault["msg"], told_by) for fault in error.errors()]
+        raise SettingsError("; ".join(faults), hint="correct or remove it") from None
+
+
+def _fault(loc: Sequence[str | int], kind: str, message: str, told_by: Sequence[Told]) -> str:
+    """What is wrong with the setting at ``loc``, and who said so: of those that know most of it the last."""
+    name, _ = max(reversed(told_by), key=lambda told: _known(told[1], loc))
+    if name == ENVIRONMENT:
+        name = "LOCAL_LLM_" + "__".join(map(str, loc)).upper()
+    return f"{name}: {'.'.join(map(str, loc))}: {'no such setting' if kind == 'extra_forbidden' else message}"
+
+
+def _known(values: object, loc: Sequence[str | int]) -> int:
+    """How many steps of ``loc`` lead through ``values``."""
+    if not loc or not isinstance(values, Mapping) or loc[0] not in values:
+        return 0
+    return 1 + _known(cast("Mapping[str | int, object]", values)[loc[0]], loc[1:])
+
+
+def _of_environment() -> dict[str, Any]:
+    for name in os.environ:
+        section, _, key = name.upper().removeprefix("LOCAL_LLM_").partition("_")
+        if (
+            name.upper().startswith("LOCAL_LLM_")
+            and key
+            and key[0] != "_"
+            and section.lower() in Settings.model_fields
+        ):
+            raise SettingsError(
+                f"{name} is not a setting",
+                hint=f"two underscores lead into a section: LOCAL_LLM_{section}__{key}",
+            )
+    try:
+        return EnvSettingsSource(Settings)()
+    except ValueError as error:
+        raise SettingsError(str(error), hint="look at the LOCAL_LLM_* variables") from None
 
 
 def _toml(file: Path) -> dict[str, Any]:
@@ -185,13 +235,26 @@ def _of_project(file: Path, user: Mapping[str, Any]) -> dict[str, Any]:
 
 def _stay_home(file: Path, section: str, values: Mapping[str, Any], user: Mapping[str, Any]) -> None:
     """A repository must not send the text it is asked about to a machine its user did not name."""
-    url = values.get(section, {}).get("url")
-    if url is None or urlsplit(str(url)).hostname in LOOPBACK or url == user.get(section, {}).get("url"):
+    url = _url(values, section)
+    if url is None or _host(url) in LOOPBACK or url == _url(user, section):
         return
     raise SettingsError(
         f"{file} may not point {section} at {url}",
         hint=f"put [{section}] url into the user's own config.toml if you trust that server",
     )
+
+
+def _url(values: Mapping[str, Any], section: str) -> str | None:
+    table = values.get(section)
+    url = cast("dict[str, object]", table).get("url") if isinstance(table, dict) else None
+    return None if url is None else str(url)
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
