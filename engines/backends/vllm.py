@@ -5,19 +5,17 @@ if the server does not is it loaded, and only if that fails the base model answe
 """
 
 import math
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, cast
 
 import anyio
 
-from engines.backends.openai_json import chat_body, readable
+from engines.backends.openai_json import readable
 from engines.backends.openai_wire import Wire
-from engines.backends.thinking import Spoken
-from engines.backends.vllm_adapters import LORA_HINT, Adapters
+from engines.backends.vllm_adapters import Adapters
+from engines.backends.vllm_wire import Served, as_promised, read_models, refine, request_body
 from engines.base import (
     Capabilities,
     Done,
@@ -27,16 +25,13 @@ from engines.base import (
     Model,
     Profile,
     Request,
-    TextDelta,
     Usage,
 )
 from engines.errors import (
     AgentError,
-    ContextTooLongError,
     EngineUnavailableError,
     RequestRefusedError,
     UnknownModelError,
-    UnsupportedFeatureError,
 )
 from engines.settings import VllmSettings
 
@@ -49,35 +44,10 @@ ANSWERS_WITHIN_S = 10.0
 PARALLEL = 128
 """vLLM's default ``--max-num-seqs`` on a CPU, the least of its defaults; the server does not tell its own."""
 
-UNTOLD_CONTEXT = 4096
-"""Of a server that speaks the same protocol but does not tell its context, as vLLM does."""
-
-MAX_LOGPROBS = 20
-"""vLLM's default ``--max-logprobs``; more is a 400."""
-
 HINT = "start it with `vllm serve MODEL`, or set `url` in the settings' [vllm]"
 
 NO_PRIORITY = "Priority scheduling is not enabled"
 """How versions that do not ignore a priority they cannot keep refuse it."""
-
-TOO_LONG = re.compile(r"context length is (\d+) tokens.*?(\d+) input tokens")
-SCHEMA = re.compile(
-    r"Grammar error|grammar specification|structured output|Failed to transform json schema|Unsupported JSON"
-)
-BILLIONS = re.compile(r"(?<![a-z\d.])(\d+(?:\.\d+)?)([bm])(?![a-z\d])", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A model or an adapter, as ``/v1/models`` lists it."""
-
-    name: str
-    base: str
-    """The model it adapts, empty for a model."""
-    context: int
-    """Tokens; of an adapter, those of its base."""
-    source: str
-    """Folder or repository it was loaded from."""
 
 
 class VllmEngine(Engine):
@@ -121,14 +91,18 @@ class VllmEngine(Engine):
                 max_context=served.context,
                 parallel=PARALLEL,
             ),
-            parameters=_billions(served.name) or _billions(served.source),
+            parameters=served.billions,
         )
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
         async with AsyncExitStack() as stack:
-            answer = await self._begin(request, stack)
-            yield await stack.enter_async_context(aclosing(_spoken(answer)))
+            try:
+                answer = await self._begin(request, stack)
+            except UnknownModelError:
+                self._list_again = -math.inf  # the server may have been started anew with another model
+                raise
+            yield await stack.enter_async_context(aclosing(as_promised(answer)))
 
     async def models(self) -> Sequence[Model]:
         await self._list(anyio.current_time() + ANSWERS_WITHIN_S)
@@ -179,7 +153,7 @@ class VllmEngine(Engine):
         adapter: str | None = None,
         notes: tuple[str, ...] = (),
     ) -> AsyncIterator[Event]:
-        body = _body(request, served, adapter or served.name)
+        body = request_body(request, served, adapter or served.name)
         if self._takes_priority:
             body["priority"] = 0 if request.tags.tier == "small" else 1
         done = Done("stop", Usage(), self.name, served.name, adapter, notes=notes)
@@ -193,7 +167,7 @@ class VllmEngine(Engine):
         try:
             return await stack.enter_async_context(opening)
         except RequestRefusedError as error:
-            if not (self._takes_priority and NO_PRIORITY in error.message):
+            if not ("priority" in body and NO_PRIORITY in error.message):
                 raise
         self._takes_priority = False
         return await self._chat(request, served, stack, adapter=adapter, notes=notes)
@@ -219,9 +193,7 @@ class VllmEngine(Engine):
             answer = await self._wire.ask(
                 f"{self._url}/models", key=self._settings.api_key, deadline=deadline
             )
-            with readable(answer):
-                cards = cast("list[JsonObject]", answer["data"])
-                served = [_read_card(card, cards) for card in cards]
+            served = read_models(answer)
         except AgentError as error:
             if error.retryable:
                 raise
@@ -229,71 +201,3 @@ class VllmEngine(Engine):
         self._served = {each.name: each for each in served}
         self._list_again = anyio.current_time() + LISTED_S
         return [each.name for each in served if each.base]
-
-
-def _read_card(card: JsonObject, cards: Sequence[JsonObject]) -> Served:
-    base = str(card.get("parent") or "")
-    bearer = next((other for other in cards if other["id"] == base), card)
-    context = cast("int | None", bearer.get("max_model_len")) or UNTOLD_CONTEXT
-    return Served(str(card["id"]), base, context, str(card.get("root") or ""))
-
-
-def _body(request: Request, served: Served, name: str) -> JsonObject:
-    body = chat_body(request, name)
-    body["max_tokens"] = min(request.max_tokens, served.context)
-    if request.logprobs is not None:
-        body["top_logprobs"] = min(request.logprobs, MAX_LOGPROBS)
-    if request.choices:
-        body["structured_outputs"] = {"choice": list(request.choices)}
-    elif request.schema == {}:
-        body["response_format"] = {"type": "json_object"}
-    elif request.schema is not None:
-        schema: JsonObject = {"name": "answer", "schema": request.schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    if request.effort is not None:
-        # Models that think in levels know no "off"; templates that can switch it off know no levels.
-        body["reasoning_effort"] = "low" if request.effort == "off" else request.effort
-        body["chat_template_kwargs"] = {"enable_thinking": request.effort != "off"}
-    return body
-
-
-async def _spoken(events: AsyncIterator[Event]) -> AsyncGenerator[Event, None]:
-    """``events`` without thoughts, which a server without ``--reasoning-parser`` leaves in the text."""
-    spoken = Spoken()
-    async for event in events:
-        match event:
-            case TextDelta():
-                for delta in spoken.pass_on(event):
-                    yield delta
-            case Done():
-                for delta in spoken.rest():
-                    yield delta
-                yield event
-            case _:
-                yield event
-
-
-def refine(status: int, message: str) -> AgentError | None:
-    """vLLM's refusals, in our words."""
-    if told := TOO_LONG.search(message):
-        room, asked = told.groups()
-        return ContextTooLongError(
-            f"the prompt has at least {asked} tokens, the model takes {room}", hint="send less text"
-        )
-    if "LoRA is not enabled" in message:
-        return UnsupportedFeatureError(f"vLLM answered {status}: {message}", hint=LORA_HINT)
-    if "add_lora" in message:
-        return RequestRefusedError(f"vLLM cannot load the adapter: {message}", hint="see the server's log")
-    if status == 400 and SCHEMA.search(message):
-        return UnsupportedFeatureError(
-            f"vLLM cannot keep the schema: {message}", hint="leave the keyword out"
-        )
-    if "--enable-auto-tool-choice" in message:
-        return UnsupportedFeatureError(f"vLLM has no tools: {message}", hint="start vLLM with these options")
-    return None
-
-
-def _billions(name: str) -> float:
-    """The size most models carry in their name: ``Qwen3-4B``, ``gpt-oss-20b``, ``smollm2-135m``."""
-    told = BILLIONS.search(name)
-    return float(told[1]) / (1 if told[2] in "bB" else 1000) if told else 0.0

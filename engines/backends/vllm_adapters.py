@@ -13,10 +13,9 @@ import anyio
 
 from engines.backends.deadline import before
 from engines.backends.openai_wire import Wire
+from engines.backends.vllm_wire import LORA_HINT
 from engines.errors import RequestRefusedError, UnknownModelError, UnsupportedFeatureError
 from engines.settings import VllmSettings
-
-LORA_HINT = "start vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"
 
 GIVEN_UP_S = 30.0
 """An adapter that could not be had is not tried again for this long."""

@@ -96,6 +96,16 @@ async def test_a_server_that_refuses_priorities_is_sent_none_from_then_on(vllm: 
     assert ["priority" in body for body in double.asked] == [True, False, False]
 
 
+async def test_priorities_refused_to_several_at_once_are_dropped_for_all(vllm: VllmEngine, double: Double):
+    refused = refusal("Got priority 1 but Priority scheduling is not enabled.")
+    for _ in range(3):
+        double.say(refused, status=400)
+    async with anyio.create_task_group() as asking:
+        for _ in range(3):
+            asking.start_soon(complete, vllm, ask())
+    assert len(double.asked) == 6
+
+
 async def test_choices_go_as_structured_outputs(vllm: VllmEngine, double: Double):
     await complete(vllm, ask(choices=("bug", "feature"), logprobs=50))
     sent = double.asked[0]
@@ -175,6 +185,30 @@ async def test_tool_calls_are_put_together_from_their_pieces(vllm: VllmEngine, d
     answer = await complete(vllm, ask(tools=({"type": "function"},)))
     assert answer.tool_calls == (ToolCall("c1", "look", '{"at": "it"}'),)
     assert answer.done.finish_reason == "tool_calls"
+
+
+async def test_a_tool_demanded_by_name_is_strict_and_ends_as_a_call(vllm: VllmEngine, double: Double):
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    double.say(chunk({"content": None, "tool_calls": [call]}), chunk({}, "stop"), usage())  # type: ignore[list-item]
+    tool: JsonObject = {"type": "function", "function": {"name": "look"}}
+    answer = await complete(vllm, ask(tools=(tool,), tool_choice=tool))
+    assert answer.done.finish_reason == "tool_calls"
+    assert double.asked[0]["tools"] == [{"type": "function", "function": {"name": "look", "strict": True}}]
+
+
+async def test_probabilities_are_those_of_the_text_without_its_end(vllm: VllmEngine, double: Double):
+    def likely(token: str) -> JsonObject:
+        return {"content": [{"token": token, "logprob": -0.5, "top_logprobs": []}]}
+
+    double.say(
+        chunk({"role": "assistant", "content": ""}),
+        chunk({}, logprobs=likely("")),
+        chunk({"content": "é"}, logprobs=likely("é")),
+        chunk({}, "stop", logprobs=likely("<|im_end|>")),
+        usage(),
+    )
+    answer = await complete(vllm, ask(logprobs=0))
+    assert (answer.text, [token.token for token in answer.logprobs]) == ("é", ["", "é"])
 
 
 @pytest.mark.parametrize(
@@ -279,6 +313,14 @@ async def test_a_model_it_lacks_is_an_error_that_names_those_it_has(vllm: VllmEn
     with pytest.raises(UnknownModelError, match="gpt-9") as caught:
         await complete(vllm, ask(model="gpt-9"))
     assert BASE in caught.value.hint
+
+
+async def test_a_server_started_anew_with_another_model_is_looked_at_anew(vllm: VllmEngine, double: Double):
+    await complete(vllm, ask())
+    double.base = "other"
+    with pytest.raises(UnknownModelError):
+        await complete(vllm, ask())
+    assert (await complete(vllm, ask())).done.model == "other"
 
 
 async def test_tokens_are_counted_by_the_server(vllm: VllmEngine):

@@ -1,9 +1,8 @@
 """``python -m tests.vllm``: build the environment, train the adapters, run every test of a real vLLM."""
 
+import subprocess
 import sys
 import time
-
-import pytest
 
 from tests.vllm.weights import prepare
 
@@ -11,4 +10,5 @@ if __name__ == "__main__":
     began = time.monotonic()
     prepare()
     print(f"environment and adapters ready after {time.monotonic() - began:.0f} s", flush=True)
-    sys.exit(pytest.main(["-m", "vllm", "--durations=0", "tests/vllm", *sys.argv[1:]]))
+    tests = ["-m", "pytest", "-m", "vllm", "--durations=0", "tests/vllm", *sys.argv[1:]]
+    sys.exit(subprocess.run([sys.executable, *tests], check=False).returncode)

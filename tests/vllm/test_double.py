@@ -31,7 +31,7 @@ def exchange(root: str, path: str, body: Mapping[str, object]) -> tuple[int, str
 
 
 async def test_with_lora_both_load_unload_and_refuse_in_the_same_words(adapted: Server, weights: Path):
-    path, nowhere = str(weights / "beta"), str(weights / "nowhere")
+    path, nowhere = str(weights / "beta"), "/opt/nowhere"
     asked = [
         ("/v1/chat/completions", {"model": "new", **CHAT}),
         ("/v1/load_lora_adapter", {"lora_name": "new", "lora_path": nowhere}),
