@@ -26,10 +26,12 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def clean_environment() -> Generator[None, None, None]:
+def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(OURS)]:
             patch.delenv(name)
+        # The user's own ledger counts the user's own calls.
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
 
 
