@@ -61,6 +61,9 @@ THINKS = re.compile(r"enable_thinking|<\|channel\|>|add_generation_prompt.*<thin
 """Chat templates of models that think before they answer."""
 SCHEMA_ERROR = re.compile(r"JSON schema error at .*|failed to parse grammar", re.DOTALL)
 
+GOING_S = 2.0
+POLL_S = 0.02
+
 T = TypeVar("T")
 
 
@@ -173,7 +176,17 @@ class LlamaCppEngine(Engine):
             return await ask(server)
         except EngineUnavailableError:
             self._servers.pop(model, None)
+            await self._gone_or_well(server)
             return await ask(await self._server(model, deadline))
+
+    async def _gone_or_well(self, server: ServerAddress) -> None:
+        """Wait for a process that no longer answers to lose its lock, too."""
+        with anyio.move_on_after(GOING_S):
+            while server.is_alive():
+                with contextlib.suppress(EngineUnavailableError):
+                    await self._wire.ask(f"{server.url}/health")
+                    return
+                await anyio.sleep(POLL_S)
 
     async def _server(self, model: str, deadline: float) -> ServerAddress:
         if server := self._living(model):

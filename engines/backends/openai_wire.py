@@ -91,14 +91,19 @@ class Wire:
     ) -> AsyncGenerator[AsyncIterator[Event], None]:
         """The events of a streamed chat completion. ``done`` is its last, but for reason and usage.
 
-        What goes wrong before the first byte is raised on entering, and never as
-        ``EngineInterruptedError``: such a request may be sent again.
+        Entering waits for the first event. What goes wrong until then is never raised as
+        ``EngineInterruptedError``: such a request may be sent again, here or elsewhere.
         """
         with before(deadline, self._name):
             response = await self._open(url, body, key)
         try:
             async with aclosing(self._events(response, done, deadline)) as events:
-                yield events
+                try:
+                    first = await anext(events)
+                except EngineInterruptedError as error:
+                    raise EngineUnavailableError(error.message, hint=error.hint) from error
+                async with aclosing(_resumed(first, events)) as resumed:
+                    yield resumed
         finally:
             # Closed, not given back to the pool: that is what stops the generation.
             response.close()
@@ -119,7 +124,9 @@ class Wire:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             return await self._session.request(method, url, json=body, headers=headers)
-        except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             # Most likely a pooled connection that the server was just closing.
             return await self._session.request(method, url, json=body, headers=headers)
 
@@ -189,3 +196,9 @@ class Wire:
                 return EngineUnavailableError(said, hint=self._hint, retry_after=wait)
             case _:
                 return RequestRefusedError(said, hint="change the request")
+
+
+async def _resumed(first: Event, rest: AsyncIterator[Event]) -> AsyncGenerator[Event, None]:
+    yield first
+    async for event in rest:
+        yield event

@@ -33,11 +33,15 @@ def process(folder: Path) -> int:
     return int(state["pid"])
 
 
+def lock(folder: Path) -> Path:
+    (found,) = folder.glob("llamacpp-*.lock")
+    return found
+
+
 async def kill(folder: Path, number: signal.Signals = signal.SIGKILL) -> None:
     """Signal the process in ``folder`` and wait until the kernel has taken its lock back."""
-    (state,) = states(folder)
-    os.kill(int(state["pid"]), number)
-    await gone(folder / f"llamacpp-{state['fingerprint']}.lock")
+    os.kill(process(folder), number)
+    await gone(lock(folder))
 
 
 async def busy_slots(folder: Path) -> int:
@@ -48,9 +52,9 @@ async def busy_slots(folder: Path) -> int:
         return sum(slot["is_processing"] for slot in await response.json())
 
 
-async def gone(lock: Path) -> None:
+async def gone(held: Path) -> None:
     with anyio.fail_after(20):
-        while is_held(lock):  # noqa: ASYNC110 (no event crosses processes)
+        while is_held(held):  # noqa: ASYNC110 (no event crosses processes)
             await anyio.sleep(0.02)
 
 
