@@ -252,17 +252,18 @@ def own_script() -> Path:
     )
 
 
-def command(environ: Environment) -> str:
-    """What starts us: the bare name if a client's PATH leads to this installation, else the whole path.
-
-    A client is not started from the virtual environment that may be active here.
-    """
-    script = own_script()
+def seen_path(environ: Environment) -> str:
+    """PATH as a client has it: it is not started from the virtual environment that may be active here."""
     active = environ.get("VIRTUAL_ENV")
     hidden = {os.path.join(active, "bin"), os.path.join(active, "Scripts")} if active else set[str]()
     folders = [each for each in environ.get("PATH", "").split(os.pathsep) if os.path.isabs(each)]
-    path = os.pathsep.join(each for each in folders if os.path.normpath(each) not in hidden)
-    found = shutil.which(NAME, path=path)
+    return os.pathsep.join(each for each in folders if os.path.normpath(each) not in hidden)
+
+
+def command(environ: Environment) -> str:
+    """What starts us: the bare name if a client's PATH leads to this installation, else the whole path."""
+    script = own_script()
+    found = shutil.which(NAME, path=seen_path(environ))
     return NAME if found and os.path.samefile(found, script) else str(script)
 
 

@@ -16,6 +16,7 @@ from engines.routing import Needs
 from mcp_server.app import App, build
 from mcp_server.context import Start, fail, start
 from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE, Folders
+from mcp_server.trial import trials
 from mcp_server.version import VERSION
 
 SMALL_MODEL = 1.0
@@ -39,6 +40,7 @@ async def doctor(options: argparse.Namespace) -> int:
     except AgentError as error:
         return fail(error, as_json=options.json)
     findings.append(_estimator(begun.folders))
+    findings += await _registrations(begun)
     usable = any(finding.ok and finding.what.startswith("tier ") for finding in findings)
     if options.json:
         print(json.dumps({"ok": usable, "findings": [asdict(finding) for finding in findings]}))
@@ -106,6 +108,16 @@ def _estimator(folders: Folders) -> Finding:
     method = tokens.load(folders.cache / "tokens").method
     hint = "" if method != "bytes" else "install bpe-openai for counts instead of guesses"
     return Finding(method != "bytes", "token estimates", method, hint)
+
+
+async def _registrations(begun: Start) -> Sequence[Finding]:
+    """Each client's entry for us, tried out as the client uses it."""
+    findings = [
+        Finding(trial.ok, f"{trial.where.client.title}, {trial.where.scope}", trial.found, trial.hint)
+        async for trial in trials(begun.project.root, os.environ)
+    ]
+    none = Finding(True, "agents", "none registered", "local-llm-agent register claude-code")
+    return findings or [none]
 
 
 def _show(findings: Sequence[Finding]) -> None:
