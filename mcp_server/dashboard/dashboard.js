@@ -235,7 +235,7 @@ function engine({name, ready, error, models, running, waiting, places}) {
   const offered = models.filter(model => !model.adapts).map(model => model.name)
   const queue = `${running} of ${places} places taken, ${waiting} waiting`
   return h('div', {className: 'engine'},
-    h('h3', {}, name, h('span', {className: ready ? 'gain' : 'loss'}, ready ? '● ready' : '○ not there')),
+    h('h3', {}, name, h('span', {className: ready ? 'gain' : 'away'}, ready ? '● ready' : '○ not there')),
     h('p', {}, ready || running || waiting ? queue : error ?? ''),
     offered.length ? h('p', {}, `Models: ${offered.join(', ')}`) : '',
     adapters.length ? h('p', {}, `Adapters: ${adapters.join(', ')}`) : '')

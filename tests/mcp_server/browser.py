@@ -116,7 +116,9 @@ class Page:
 
     async def screenshot(self, path: Path) -> None:
         """The whole page."""
-        taken = await self.send("Page.captureScreenshot", captureBeyondViewport=True, format="png")
+        size = await self.run("[innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]")
+        clip = {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}
+        taken = await self.send("Page.captureScreenshot", captureBeyondViewport=True, format="png", clip=clip)
         await anyio.Path(path).write_bytes(base64.b64decode(taken["data"]))
 
 
