@@ -1,19 +1,42 @@
-"""extract: named values out of text, each with the place it was found, or marked as unsupported."""
+"""extract: named values out of text, each with the place it was found, or marked as unsupported.
 
+What can be found by rule (``spotting``) is; who has the last word depends on the model's size. A model
+of some billions of weights answers, and rules only mend what it made up and lists it cut short. A
+smaller one is asked for what the rules left open, and one too small to be trusted with that only for
+what the schema demands.
+"""
+
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Self
 
+import anyio.to_thread
 from pydantic import Field, model_validator
 
-from engines.base import JsonObject, JsonValue, Message
+from engines.base import JsonObject, JsonValue, Message, Profile
+from engines.errors import InvalidAnswerError
+from tools import fields
 from tools.answers import check, compact, validator_of
 from tools.arguments import SourceArguments
 from tools.chunks import Chunk, split
-from tools.evidence import find, leaves
+from tools.evidence import QUOTE_CHARACTERS, Evidence, Places, leaves
+from tools.filling import completed, filled, mended, merged, only
+from tools.kinds import Found, Tree, plain, spans
+from tools.pages import Page
 from tools.parallel import each
 from tools.prompts import asking, fenced
+from tools.records import records
 from tools.run import Run
+from tools.sources import Document
+from tools.spotting import spot_one
 from tools.tool import PROMPT_OVERHEAD, Output, Tool
+
+DECIDES = 3.0
+"""Billions of weights from which a model's answer goes before what rules find."""
+ANSWERS = 1.0
+"""Billions of weights from which a model is asked for what rules leave open; smaller ones make it up."""
 
 
 class ExtractArguments(SourceArguments):
@@ -65,48 +88,136 @@ class Extract(Tool[ExtractArguments]):
     arguments = ExtractArguments
 
     async def run(self, arguments: ExtractArguments, run: Run) -> Output:
-        schema = arguments.record_schema
-        validator = validator_of(schema)
+        task = _Task(arguments, run)
+        documents = run.sources.documents
+        if task.field is None or decides(run.profile):
+            answers = await task.asked(task.schema, documents)
+            mending = [task.mended(*pair) for pair in zip(answers, documents, strict=True)]
+            found = [await answer for answer in mending]
+        else:
+            found = await each(run, documents, task.found, "extracted from")
+        decided = "+".join(sorted(task.deciders, reverse=True))
+        if len(found) == 1 and not arguments.many:
+            return Output(_with_evidence("data", found[0].value, [found[0]], ""), decided)
+        kept = _records(found)
+        value: JsonValue = [record.value for record in kept]
+        return Output(_with_evidence("records", value, kept, "/{}"), decided)
+
+
+def decides(profile: Profile) -> bool:
+    """Whether the model's answers go before rules; one of unknown size was chosen by somebody."""
+    return not profile.parameters or profile.parameters >= DECIDES
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A record, and where its parts were read."""
+
+    value: JsonValue
+    source: "_Source"
+    spans: dict[str, Found]
+    """By JSON pointer, of what rules found."""
+
+    def place(self, pointer: str, value: str | float) -> Evidence | None:
+        found = self.spans.get(pointer)
+        if found is None or found.value != value:
+            return self.source.places.find(value)
+        return self.source.evidence(found) if found.start >= 0 else None
+
+
+class _Source:
+    """A document in which values are looked up."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.places = Places([Chunk(document, document.text, document.line)])
+        self._starts: list[int] = []
+
+    def evidence(self, found: Found) -> Evidence:
+        """The line on which ``found`` begins, cut around it when it is long."""
+        text = self.document.text
+        if not self._starts:
+            self._starts = [0, *(at + 1 for at, character in enumerate(text) if character == "\n")]
+        row = bisect_right(self._starts, found.start) - 1
+        line = text[self._starts[row] : text.find("\n", found.start) % (len(text) + 1)]
+        cut = max(
+            0, min(found.start - self._starts[row] - QUOTE_CHARACTERS // 4, len(line) - QUOTE_CHARACTERS)
+        )
+        return Evidence(
+            self.document.path, self.document.line + row, " ".join(line[cut : cut + QUOTE_CHARACTERS].split())
+        )
+
+
+class _Task:
+    """What one call asks of every document."""
+
+    def __init__(self, arguments: ExtractArguments, run: Run) -> None:
+        self._arguments = arguments
+        self._run = run
+        record = arguments.record_schema
+        validator_of(record)
+        self.schema = _list_of(record) if arguments.many else record
+        self._validator = validator_of(self.schema)
+        self.field = fields.read(self.schema)
+        said = fields.words(arguments.instructions or "")
+        self._hints = [word for word in said if word not in fields.COMMON]
+        self.deciders: set[str] = set()
+
+    async def found(self, document: Document) -> _Answer:
+        """What rules find; the model is asked for what is left."""
+        assert self.field is not None
+        tree = await self._spotted(document)
+        self.deciders.add("parser")
+        told = None if tree is None else plain(tree)
+        value, left = filled(self.field, told, nulls=self._run.profile.parameters < ANSWERS)
+        if left:
+            [answer] = await self.asked(only(self.schema, left), [document])
+            value = completed(value, answer, left)
+        try:
+            check(value, self._validator)
+        except InvalidAnswerError:
+            [value] = await self.asked(self.schema, [document])
+        return _Answer(value, _Source(document), dict(spans(tree)) if tree is not None else {})
+
+    async def mended(self, value: JsonValue, document: Document) -> _Answer:
+        """The model's answer, held against what rules find."""
+        tree, source = await self._spotted(document), _Source(document)
+        if tree is None:
+            return _Answer(value, source, {})
+        better = mended(value, plain(tree), source.places)
+        try:
+            check(better, self._validator)
+        except InvalidAnswerError:
+            better = value
+        if better != value:
+            self.deciders.add("parser")
+        return _Answer(better, source, dict(spans(tree)))
+
+    async def _spotted(self, document: Document) -> Tree | None:
+        if self.field is None:
+            return None
+        work = partial(spot_one, self.field, Page(document.text), self._hints, records)
+        return await anyio.to_thread.run_sync(work)
+
+    async def asked(self, schema: JsonObject, documents: Sequence[Document]) -> list[JsonValue]:
+        """The model's answer for every document, put together from its parts."""
+        run = self._run
+        self.deciders.add("model")
         count = await run.exact_count()
         room = run.route.context - run.route.max_tokens - PROMPT_OVERHEAD - count(compact(schema))
-        chunks = [
-            chunk for document in run.sources.documents for chunk in split(document, max(room, 200), count)
-        ]
-        asked = _list_of(schema) if arguments.many else schema
-        found = _by_document(await _each(run, arguments, asked, chunks), chunks)
-        if len(found) == 1 and not arguments.many:
-            data, source = found[0]
-            value = _merged(data)
-            check(value, validator)
-            return Output(_with_evidence("data", value, [(value, source)], ""))
-        records = _records(found)
-        for record, _ in records:
-            check(record, validator)
-        value: JsonValue = [record for record, _ in records]
-        return Output(_with_evidence("records", value, records, "/{}"))
+        chunks = [chunk for document in documents for chunk in split(document, max(room, 200), count)]
 
+        async def ask(chunk: Chunk) -> JsonValue:
+            return await run.ask_json(run.request(_prompt(self._arguments, schema, chunk.text)), schema)
 
-def _by_document(
-    answers: Sequence[JsonValue], chunks: Sequence[Chunk]
-) -> list[tuple[list[JsonValue], list[Chunk]]]:
-    """The answers and chunks of each document, in order."""
-    grouped: dict[str, tuple[list[JsonValue], list[Chunk]]] = {}
-    for answer, chunk in zip(answers, chunks, strict=True):
-        of_document, its_chunks = grouped.setdefault(chunk.document.id, ([], []))
-        of_document.append(answer)
-        its_chunks.append(chunk)
-    return list(grouped.values())
-
-
-async def _each(
-    run: Run, arguments: ExtractArguments, schema: JsonObject, chunks: Sequence[Chunk]
-) -> list[JsonValue]:
-    """One answer a chunk, in order."""
-
-    async def ask(chunk: Chunk) -> JsonValue:
-        return await run.ask_json(run.request(_prompt(arguments, schema, chunk.text)), schema)
-
-    return await each(run, chunks, ask, "extracted from part")
+        answers = await each(run, chunks, ask, "extracted from part")
+        parts: dict[str, list[JsonValue]] = {document.id: [] for document in documents}
+        for answer, chunk in zip(answers, chunks, strict=True):
+            parts[chunk.document.id].append(answer)
+        whole = [merged(parts[document.id]) for document in documents]
+        for value in whole:
+            check(value, validator_of(schema))
+        return whole
 
 
 def _prompt(arguments: ExtractArguments, schema: JsonObject, text: str) -> tuple[Message, ...]:
@@ -127,49 +238,29 @@ def _list_of(schema: JsonObject) -> JsonObject:
     return {**top, "type": "array", "items": record}
 
 
-def _merged(answers: Sequence[JsonValue]) -> JsonValue:
-    """One record out of those of all chunks: the first value that is not empty, lists joined."""
-    first, *rest = answers
-    for answer in rest:
-        first = _merge(first, answer)
-    return first
+def _records(found: Sequence[_Answer]) -> list[_Answer]:
+    """One record a document; lists of records are joined without doubles."""
+    kept: dict[str, _Answer] = {}
+    for index, answer in enumerate(found):
+        if not isinstance(answer.value, list):
+            kept[str(index)] = answer
+            continue
+        for at, record in enumerate(answer.value):
+            own = {p.removeprefix(f"/{at}"): f for p, f in answer.spans.items() if p.startswith(f"/{at}/")}
+            kept.setdefault(compact(record), _Answer(record, answer.source, own))
+    return list(kept.values())
 
 
-def _merge(kept: JsonValue, new: JsonValue) -> JsonValue:
-    if isinstance(kept, dict) and isinstance(new, dict):
-        return {key: _merge(kept.get(key), new.get(key)) for key in {**kept, **new}}
-    if isinstance(kept, list) and isinstance(new, list):
-        return list({compact(value): value for value in [*kept, *new]}.values())
-    return new if kept in (None, "", [], {}) else kept
-
-
-def _records(found: Sequence[tuple[list[JsonValue], list[Chunk]]]) -> list[tuple[JsonValue, list[Chunk]]]:
-    """The records with the chunks each may have come from.
-
-    Lists of records are joined without doubles; else each document is one record.
-    """
-    listed: dict[str, tuple[JsonValue, list[Chunk]]] = {}
-    single: list[tuple[JsonValue, list[Chunk]]] = []
-    for answers, chunks in found:
-        lists = [answer for answer in answers if isinstance(answer, list)]
-        if not lists:
-            single.append((_merged(answers), chunks))
-        for record in (record for answer in lists for record in answer):
-            listed.setdefault(compact(record), (record, chunks))
-    return [*listed.values(), *single]
-
-
-def _with_evidence(
-    name: str, value: JsonValue, records: Sequence[tuple[JsonValue, Sequence[Chunk]]], prefix: str
-) -> JsonObject:
+def _with_evidence(name: str, value: JsonValue, records: Sequence[_Answer], prefix: str) -> JsonObject:
     """The output: ``value`` under ``name``, and for every leaf of every record its place or its lack."""
     evidence: JsonObject = {}
     unsupported: list[JsonValue] = []
-    for index, (record, chunks) in enumerate(records):
-        for pointer, leaf in leaves(record, prefix.format(index)):
-            found = find(leaf, chunks)
-            if found is None:
-                unsupported.append(pointer)
+    for index, record in enumerate(records):
+        within = prefix.format(index)
+        for pointer, leaf in leaves(record.value):
+            place = record.place(pointer, leaf)
+            if place is None:
+                unsupported.append(within + pointer)
             else:
-                evidence[pointer] = found.as_json()
+                evidence[within + pointer] = place.as_json()
     return {name: value, "evidence": evidence, "unsupported": unsupported}

@@ -1,0 +1,372 @@
+"""Kinds of values a regular parser can find: dates, versions, addresses, counts, places in code.
+
+What kind a field holds is read off its ``format``, type and the words of its name and description;
+each kind knows how its values look in text and how they are written in an answer. The patterns and
+cue words are general knowledge of notations (ISO 8601, RFC 3986 and 5322 in their everyday forms, semantic
+versions, the words programmers use in names), written for this file and taken from no data set.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from types import MappingProxyType
+from typing import TypeAlias, Union
+
+from engines.base import JsonValue
+from tools.fields import Field
+from tools.likeness import stem
+
+Reading = Callable[[re.Match[str], Field], JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A candidate: the value, and the characters of the text it was read from."""
+
+    value: JsonValue
+    start: int = -1
+    """Negative where the value was counted, not read."""
+    end: int = -1
+
+
+Tree: TypeAlias = Union[Found, list["Tree"], dict[str, "Tree"]]  # noqa: UP007 (a string has no |)
+"""A record whose leaves know where they stand."""
+
+
+def plain(tree: Tree) -> JsonValue:
+    """The record alone."""
+    if isinstance(tree, Found):
+        return tree.value
+    if isinstance(tree, list):
+        return [plain(child) for child in tree]
+    return {key: plain(child) for key, child in tree.items()}
+
+
+def spans(tree: Tree, pointer: str = "") -> Iterator[tuple[str, Found]]:
+    """Every leaf with its JSON pointer."""
+    if isinstance(tree, Found):
+        yield pointer, tree
+    elif isinstance(tree, list):
+        for index, child in enumerate(tree):
+            yield from spans(child, f"{pointer}/{index}")
+    else:
+        for key, child in tree.items():
+            yield from spans(child, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    name: str
+    pattern: re.Pattern[str]
+    cues: frozenset[str]
+    """Words in a field's name that mean this kind."""
+    types: frozenset[str]
+    read: Reading
+    telling: bool = True
+    """Whether a value shows what it is without a label beside it: a date does, a number does not."""
+
+    def find(self, text: str, field: Field, start: int = 0, end: int | None = None) -> Iterator[Found]:
+        for match in self.pattern.finditer(text, start, len(text) if end is None else end):
+            value = self.read(match, field)
+            if value is not None:
+                yield Found(value, *match.span(_told(match)))
+
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_DATE = (
+    r"(?<![\w.-])(?:\d{4}(?P<sep>[-/.])\d{1,2}(?P=sep)\d{1,2}|\d{1,2}(?P<cut>[-/.])\d{1,2}(?P=cut)(?:\d{4}|\d\d(?!\d))"
+    rf"|{_MONTH} {_DAY},? \d{{4}}|{_DAY}\.?(?: of |[ -]){_MONTH},?[ -]\d{{4}})(?!\d)"
+)
+_CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\b\.?)?(?:Z| ?(?:UTC|GMT)|[-+]\d\d:?\d\d)?"
+_NUMBER_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    " sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred"
+)
+
+
+def _told(match: re.Match[str]) -> int:
+    """The group that holds the value: the first without a name that took part, or all of the match."""
+    named = match.re.groupindex.values()
+    return next((g for g in range(1, match.re.groups + 1) if g not in named and match[g] is not None), 0)
+
+
+def _as_is(match: re.Match[str], field: Field) -> JsonValue:
+    return match[_told(match)].strip()
+
+
+def _whole(match: re.Match[str], field: Field) -> JsonValue:
+    return match[0].strip().rstrip(".,;:")
+
+
+def _integer(match: re.Match[str], field: Field) -> JsonValue:
+    return int(re.sub(r"[^\d-]", "", match[_told(match)]) or 0)
+
+
+def _number(match: re.Match[str], field: Field) -> JsonValue:
+    """The number, or its digits as they stand where the field is text."""
+    said = match[0].strip()
+    if field.type == "string":
+        return said
+    digits = re.sub(r"[^\d.,-]", "", said).strip(".,")
+    if re.fullmatch(r"-?\d{1,3}(?:\.\d{3})+,\d+|-?\d+,\d{1,2}", digits):
+        digits = digits.replace(".", "").replace(",", ".")
+    value = float(digits.replace(",", ""))
+    if field.type == "integer":
+        return None if "." in digits else int(value)
+    return int(value) if value.is_integer() and "." not in digits else value
+
+
+def _date(match: re.Match[str], field: Field) -> JsonValue:
+    said = match[0].strip()
+    if field.format != "date" and not re.search(r"y{4}-mm-dd|iso", field.about, re.IGNORECASE):
+        return said
+    return iso(said)
+
+
+def iso(said: str) -> str | None:
+    """A date as ``YYYY-MM-DD``; of two numbers that could be the day, the second is, as in the USA."""
+    numbers = [int(number) for number in re.findall(r"\d+", said)]
+    named = re.search(_MONTH, said, re.IGNORECASE)
+    if named and len(numbers) == 2:
+        year, month, day = max(numbers), MONTHS.index(named[0].lower()[:3]) + 1, min(numbers)
+    elif len(numbers) == 3 and numbers[0] > 31:
+        year, month, day = numbers
+    elif len(numbers) == 3:
+        month, day, year = numbers
+        if month > 12 or "." in said:
+            month, day = day, month
+        year += 2000 if year < 100 else 0
+    else:
+        return None
+    try:
+        return date(year, month, day).isoformat()
+    except ValueError:
+        return None
+
+
+def _kind(
+    name: str,
+    pattern: str,
+    cues: str,
+    read: Reading = _as_is,
+    types: str = "string",
+    *,
+    telling: bool = True,
+    capitals: bool = False,
+) -> Kind:
+    """``capitals``: the pattern means its letters as they are written, small or not."""
+    expression = re.compile(pattern, re.MULTILINE if capitals else re.MULTILINE | re.IGNORECASE)
+    return Kind(name, expression, frozenset(cues.split()), frozenset(types.split()), read, telling)
+
+
+_FILES = (
+    "py|pyi|js|mjs|jsx|ts|tsx|go|rs|rb|java|kt|c|cc|cpp|h|hpp|cs|php|swift|scala|sh|sql|html|css|md|rst|txt|json"
+    "|ya?ml|toml|ini|cfg|conf|csv|tsv|log|xml|pdf|png|jpe?g|zip|gz|lock|env|proto|ex|exs|vue"
+)
+_LEVELS = "DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE|NOTICE"
+_CODES = "USD|EUR|GBP|JPY|CHF|CAD|AUD|CNY|INR|SEK|NOK|DKK|PLN|CZK|BRL|MXN"
+_RAISED = "Error|Exception|Warning|Interrupt|Exit|Fault|Failure"
+
+# Every repetition is bounded or begins at the border of a word: a text of one endless word costs no more.
+KINDS: tuple[Kind, ...] = (
+    _kind("email", r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", "email mail", _whole),
+    _kind(
+        "url",
+        r"\b(?:https?|ftp|ssh|git)://[^\s<>\"'`)\]]+|\bwww\.[^\s<>\"'`)\]]+",
+        "url uri link website homepage href webpage site",
+        _whole,
+    ),
+    _kind("datetime", rf"{_DATE}[T ,]+{_CLOCK}", "timestamp datetime", _whole),
+    _kind(
+        "date",
+        _DATE,
+        "date day birthday birth dob deadline released published created updated expires expiry expiration"
+        " due dated when",
+        _date,
+    ),
+    _kind("time", rf"(?<![\w:.]){_CLOCK}(?![\w:])", "time clock hour", _whole),
+    _kind("uuid", r"\b[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\b", "uuid guid"),
+    _kind(
+        "ip",
+        r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])|(?<![\w:])(?:[\da-f]{0,4}:){2,7}[\da-f]{1,4}(?![\w:])",
+        "ip ipv4 ipv6 client",
+    ),
+    _kind(
+        "commit",
+        r"(?<![\w-])(?=[a-f]*\d)[\da-f]{7,64}(?![\w-])",
+        "commit hash sha sha1 sha256 digest checksum revision",
+        telling=False,
+    ),
+    _kind("cve", r"\b(?:CVE-\d{4}-\d{4,9}|GHSA(?:-\w{4}){3})\b", "cve vulnerability advisory", capitals=True),
+    _kind(
+        "phone",
+        r"(?<![\w.-])\+?\(?\d{1,4}\)?(?:[ ./-]?\(?\d{2,4}\)?){2,4}(?:(?: ?x| ?ext\.?)\s?\d+)?(?![\w-])",
+        "phone telephone tel mobile cell fax",
+        _whole,
+    ),
+    _kind(
+        "version",
+        r"(?<![\w.@/])v?(\d+(?:\.\d+){1,5}"
+        r"(?:[-.+]?(?:a|b|c|rc|alpha|beta|dev|post|pre|preview|final|snapshot)[-.]?\d*)?(?:[-+][\da-z][\w.+-]{0,40})?)(?!\w)"
+        r"|(?<=\bversion )v?(\d+\w*)\b",
+        "version release semver",
+    ),
+    _kind(
+        "path",
+        r"(?<![\w:/.@+-])(?:~|\.{1,2}|[A-Z]:)?(?:[\\/]?[\w.@+-]{1,80}[\\/]){1,30}[\w.@+-]{0,80}\w"
+        rf"|(?<![\w/@.-])[\w-]{{1,80}}(?:\.[\w-]{{1,40}}){{0,4}}\.(?:{_FILES})\b",
+        "path file filename filepath directory folder dir script",
+        _whole,
+    ),
+    _kind(
+        "line",
+        r"(?<=[\w)]:)(\d+)(?=[:\s,)]|$)|\bline (\d+)\b|\((\d+),\d+\)|#L(\d+)\b",
+        "line lineno",
+        _integer,
+        "integer",
+    ),
+    _kind(
+        "column",
+        r"(?<=\d:)(\d+)(?=[:\s)]|$)|\bcol(?:umn)? (\d+)\b|\(\d+,(\d+)\)",
+        "column col",
+        _integer,
+        "integer",
+    ),
+    _kind(
+        "reference",
+        r"(?<![\w.&-])(?:[\w.-]{1,60}/[\w.-]{1,60})?#(\d+)\b|\bGH-(\d+)\b"
+        r"|/(?:issues|pull|pulls|merge_requests)/(\d+)\b"
+        r"|\b(?:issues?|pr|pull|pull request|bug|ticket|mr|gh)[}:]{0,3}[` #:]{1,4}(\d+)\b|(?<=[(\s])!(\d+)\b",
+        "reference issue pull pr ticket bug ref",
+        _integer,
+        "integer",
+    ),
+    _kind(
+        "ticket",
+        r"\b[A-Z][A-Z\d]{1,15}-\d+\b|(?<!\w)#\d+\b|\bGH-\d+\b",
+        "ticket jira issue",
+        capitals=True,
+    ),
+    _kind(
+        "error",
+        rf"(?<![\w.])(?:[A-Za-z_]\w{{0,60}}\.){{0,12}}([A-Z]\w{{0,80}}?(?:{_RAISED})|StopIteration)\b"
+        r"|\b(E(?:ACCES|ADDRINUSE|CONNREFUSED|CONNRESET|NOENT|PERM|PIPE|EXIST|TIMEDOUT))\b"
+        r"|\berror\[(E\d+)\]|\b(TS\d{4,6})\b",
+        "error exception exc",
+        capitals=True,
+    ),
+    _kind(
+        "message",
+        rf"(?:(?<!\w)\w{{0,80}}?(?:{_RAISED})|\b(?:error|fatal|panic|warning)(?:\[\w+\])?): +(\S.*?)\s*$"
+        rf"|\b(?:{_LEVELS})\b\]?(?: *[-:|])? +(?:\[?[\w.]{{1,80}}\]?(?: *[-:|]) +)?(\S.*?)\s*$",
+        "message msg reason",
+        capitals=True,
+    ),
+    _kind(
+        "level",
+        rf"\b(?:{_LEVELS})\b|\[(debug|info|warn|warning|error|fatal)\]|\blevel=\"?(\w+)",
+        "level severity loglevel",
+        capitals=True,
+    ),
+    _kind("method", r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b", "method verb", capitals=True),
+    _kind(
+        "test",
+        r"(?<![\w./-])[\w./-]{1,200}?\.py(?:::[\w<>-]{1,120}(?:\[[^\]\n]{0,200}\])?){1,6}"
+        r"|\b(?:Test[A-Z_]\w{0,80}|test_\w{1,120})(?:\.\w{1,120})?(?:/[\w#]{1,80}){0,6}\b"
+        r"|(?<=test )[\w:]{1,200}(?= \.\.\.)",
+        "test testcase case",
+        capitals=True,
+    ),
+    _kind("currency", rf"[$€£¥₹]|\b(?:{_CODES})\b", "currency", capitals=True),
+    _kind(
+        "percent",
+        r"(?<![\w.])[-+]?\d+(?:[.,]\d+)? ?(?:%|percent\b)",
+        "percent percentage coverage pct",
+        _number,
+        "string number integer",
+    ),
+    _kind(
+        "money",
+        rf"(?<![\w.])[-+]?(?:[$€£¥₹]|(?:{_CODES}) ?)\s?\d[\d,.']*(?<![,.'])(?:k|m|bn)?\b"
+        rf"|(?<![\w.,/-])[-+]?\d[\d,.']*(?<![,.'])(?= ?(?:[$€£¥₹]|(?:{_CODES})\b))"
+        r"|(?<![\w.,/:-])[-+]?\d{1,3}(?:[,.' ]?\d{3})*[.,]\d\d(?![\w.,/:%-])",
+        "amount price total cost subtotal tax vat fee balance salary revenue paid discount shipping net"
+        " gross",
+        _number,
+        "string number integer",
+    ),
+    _kind("year", r"(?<![\w.-])(?:19|20)\d\d(?![\w-])", "year", _number, "string integer number"),
+    _kind(
+        "postcode",
+        r"\b\d{5}(?:-\d{4})?\b|\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b",
+        "zip zipcode postcode postal plz",
+        telling=False,
+        capitals=True,
+    ),
+    _kind(
+        "package",
+        r"(?<![\w@/.-])@?[a-z][\w.-]{0,80}(?:/[\w.-]{1,80})?(?=(?:==|>=|<=|~=|@|\s+v?)\d)",
+        "package dependency library",
+        capitals=True,
+    ),
+    _kind(
+        "number",
+        r"(?<![\w.,:/#-])[-+]?\d+(?:[,_]\d{3})*(?:\.\d+)?(?:(?=[a-z%]{1,3}\b)|(?![\w./:-]*\w))",
+        "",
+        _number,
+        "integer number",
+        telling=False,
+    ),
+    _kind(
+        "code",
+        r"(?<![\w/.-])#?(?=[A-Z./-]*\d)[A-Z\d](?:[\w./-]{0,60}\w)?"
+        rf"|\b(?:{_NUMBER_WORDS.replace(' ', '|')})\b",
+        "id identifier number no code sku isbn serial account order invoice key count quantity size rating",
+        telling=False,
+    ),
+)
+BY_NAME = MappingProxyType({kind.name: kind for kind in KINDS})
+FORMATS = MappingProxyType({
+    "date": "date", "date-time": "datetime", "time": "time", "email": "email", "idn-email": "email",
+    "uri": "url", "uri-reference": "url", "iri": "url", "ipv4": "ip", "ipv6": "ip", "uuid": "uuid",
+})  # fmt: skip
+"""JSON Schema's formats."""
+NUMERIC = frozenset({"integer", "number"})
+WEAK = frozenset({"code"})
+"""Kinds whose cue words are general: asked only after all words have been tried for the others."""
+SHADOWING = ("email", "url", "datetime", "date", "time", "uuid", "ip", "version", "cve", "percent")
+"""Kinds whose digits are theirs alone: a number is not looked for inside of them."""
+
+
+@cache
+def _cued() -> dict[str, list[Kind]]:
+    known: dict[str, list[Kind]] = {}
+    for kind in KINDS:
+        for cue in kind.cues:
+            known.setdefault(stem(cue), []).append(kind)
+    return known
+
+
+def kind_of(field: Field) -> Kind | None:
+    """The kind of value ``field`` holds, or ``None`` for words of no particular kind."""
+    if field.enum or field.type not in NUMERIC | {"string"}:
+        return None
+    if field.format in FORMATS:
+        return BY_NAME[FORMATS[field.format]]
+    if field.type == "string" and re.search(r"y{4}-mm-dd", field.about, re.IGNORECASE):
+        return BY_NAME["date"]
+    # The last word of a name is what it is: a test file is a file.
+    kind = _by_words(field.words[::-1], field) or _by_words(field.hints, field)
+    return BY_NAME["number"] if kind is None and field.type in NUMERIC else kind
+
+
+def _by_words(said: tuple[str, ...], field: Field) -> Kind | None:
+    fitting = [kind for word in said for kind in _cued().get(stem(word), ()) if field.type in kind.types]
+    return next((kind for kind in fitting if kind.name not in WEAK), fitting[0] if fitting else None)

@@ -1,0 +1,80 @@
+"""Whether two words mean the same thing in a label: ``qty`` and ``quantity``, ``failed`` and ``failures``."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+# What English adds to a word; longest first. A stem of under three letters is no stem.
+_ENDINGS = ("ures", "ings", "ions", "ure", "ing", "ion", "ers", "ed", "er", "es", "ly", "s", "e", "d")
+# Abbreviations and synonyms of labels in forms, logs and code; own list, from no data set.
+_GROUPS = (
+    "number no nr num",
+    "phone telephone tel mobile cell",
+    "email mail",
+    "quantity qty count amount",
+    "amount amt sum",
+    "company organisation organization employer firm",
+    "address addr",
+    "url link website homepage web site webpage",
+    "customer client buyer",
+    "vendor seller supplier merchant",
+    "duration elapsed took runtime time",
+    "author by writer",
+    "price cost",
+    "failed fail failure failing fails ko",
+    "passed pass passing ok success succeeded successful",
+    "skipped skip ignored pending",
+    "released release published",
+    "due deadline until",
+    "title subject heading",
+    "role position job",
+    "reference ref",
+    "description desc details item",
+    "department dept",
+    "maximum max",
+    "minimum min",
+    "average avg mean",
+    "message msg",
+    "zip zipcode postcode postal",
+    "id identifier",
+    "language lang",
+    "licence license",
+    "place location where venue",
+    "start begin from since",
+    "end stop finish to till",
+)
+
+
+@cache
+def stem(word: str) -> str:
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word[: -len(ending)]
+    return word
+
+
+@cache
+def _meanings() -> dict[str, frozenset[int]]:
+    known: dict[str, set[int]] = {}
+    for index, group in enumerate(_GROUPS):
+        for word in group.split():
+            known.setdefault(stem(word), set()).add(index)
+    return {word: frozenset(groups) for word, groups in known.items()}
+
+
+@cache
+def alike(one: str, other: str) -> bool:
+    first, second = stem(one), stem(other)
+    if first == second:
+        return True
+    meanings = _meanings()
+    return not meanings.get(first, frozenset()).isdisjoint(meanings.get(second, frozenset()))
+
+
+def shared(wanted: Sequence[str], said: Iterable[str]) -> float:
+    """How far two labels agree: 1 for the same words, 0 for none in common (Dice's coefficient)."""
+    kept = list(said)
+    if not wanted or not kept:
+        return 0.0
+    there = sum(any(alike(word, other) for other in kept) for word in wanted)
+    back = sum(any(alike(word, other) for other in wanted) for word in kept)
+    return (there + back) / (len(wanted) + len(kept))
