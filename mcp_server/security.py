@@ -1,14 +1,15 @@
 """Who may speak to the HTTP server: one wrapper around the whole app, so that no route is forgotten.
 
 Host and Origin are checked on every request (a web page must not reach us through the user's
-browser), the token on every route but ``/health``, and no body grows past its limit.
+browser), the token on every route but ``/health``, and no body grows past its limit. There are no
+websockets here, so none is let in.
 """
 
 import ipaddress
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from hmac import compare_digest
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,9 +43,19 @@ class TokenRefusedError(_RefusedError):
     status = 401
 
 
+class HeaderRefusedError(_RefusedError):
+    code = "header_refused"
+
+
 class BodyTooLargeError(_RefusedError):
     code = "body_too_large"
     status = 413
+
+
+# Nothing but a name or an address and a port: no user, no path, no second colon outside of brackets.
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]\\]+)(?::\d{1,5})?")
+_ONCE = (b"host", b"origin", b"authorization", b"content-length")
+"""Headers of which two could mean one thing to us and another to whoever reads them next."""
 
 
 def check_listening(settings: HttpSettings) -> None:
@@ -66,87 +77,127 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
         self._app = app
         self._token = settings.token.encode()
-        self._hosts = LOOPBACK | {settings.host, *settings.allowed_hosts}
-        self._origins = frozenset(settings.allowed_origins)
+        self._hosts = LOOPBACK | {host.lower() for host in (settings.host, *settings.allowed_hosts)}
+        self._origins = frozenset(origin.lower() for origin in settings.allowed_origins)
         self._max_body = settings.max_body_mib * 2**20
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        headers = {name.lower(): value for name, value in scope["headers"]}
+        if scope["type"] != "http":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
         try:
-            self._check(scope["path"], headers)
+            self._check(scope["path"], _headers(scope["headers"]))
         except _RefusedError as error:
             await _refuse(send, error)
             return
         await self._limited(scope, receive, send)
 
-    def _check(self, path: str, headers: dict[bytes, bytes]) -> None:
-        host = headers.get(b"host", b"").decode("latin-1")
+    def _check(self, path: str, headers: Mapping[bytes, bytes]) -> None:
+        host = headers.get(b"host", b"").decode("latin-1").lower()
         if not self._known_host(host):
             raise HostRefusedError(
-                f"the Host header {host!r} is not one of ours", hint="add it to [http] allowed_hosts"
+                f"the Host header {host[:100]!r} is not one of ours", hint="add it to [http] allowed_hosts"
             )
         origin = headers.get(b"origin")
-        if origin is not None and not self._known_origin(origin.decode("latin-1"), host):
+        if origin is not None and not self._known_origin(origin.decode("latin-1").lower(), host):
             raise OriginRefusedError("this Origin may not call", hint="add it to [http] allowed_origins")
         if self._token and path not in OPEN_ROUTES and not self._has_token(headers):
             raise TokenRefusedError(
                 "the bearer token is missing or wrong", hint="send Authorization: Bearer TOKEN"
             )
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._max_body:
+        if not length.isdigit():
+            raise HeaderRefusedError("Content-Length is not a number", hint="send the body's length in bytes")
+        # Python converts no more than some 4,000 digits.
+        if len(length) > 18 or int(length) > self._max_body:
             raise self._too_large()
 
     def _known_host(self, host: str) -> bool:
         """Names we were given. A bare IP address is safe too: DNS rebinding needs a name."""
-        name = urlsplit(f"//{host}").hostname or ""
-        return host in self._hosts or name in self._hosts or _is_address(name)
+        found = _HOST.fullmatch(host)
+        return found is not None and (
+            host in self._hosts or found["name"] in self._hosts or _is_address(found["name"])
+        )
 
     def _known_origin(self, origin: str, host: str) -> bool:
-        parts = urlsplit(origin)
-        return origin in self._origins or parts.netloc == host or (parts.hostname or "") in LOOPBACK
+        """Ours, those of this machine on any port, and those we were given; never ``null``."""
+        scheme, _, authority = origin.partition("://")
+        found = _HOST.fullmatch(authority)
+        if origin in self._origins:
+            return True
+        return (
+            scheme in {"http", "https"}
+            and found is not None
+            and (authority == host or found["name"] in LOOPBACK)
+        )
 
-    def _has_token(self, headers: dict[bytes, bytes]) -> bool:
+    def _has_token(self, headers: Mapping[bytes, bytes]) -> bool:
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         return scheme.lower() == b"bearer" and compare_digest(token.strip(), self._token)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The app, with a body of unknown length counted as it comes in."""
+        """The app, with the body counted as it comes in, whatever length was announced.
+
+        When there is too much we answer ourselves, and to the app the caller has gone: no error
+        handler of its own can turn the refusal into something else.
+        """
         taken = 0
-        started = False
+        started = refused = False
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal taken, refused
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self._max_body:
-                raise self._too_large()
-            return message
+            if taken <= self._max_body:
+                return message
+            if not (started or refused):
+                refused = True
+                await _refuse(send, self._too_large())
+            return {"type": "http.disconnect"}
 
         async def sending(message: Message) -> None:
             nonlocal started
-            started = True
-            await send(message)
+            if not refused:
+                started = True
+                await send(message)
 
         try:
             await self._app(scope, counted, sending)
-        except BodyTooLargeError as error:
-            if started:
+        except Exception:
+            if not refused:
                 raise
-            await _refuse(send, error)
 
     def _too_large(self) -> BodyTooLargeError:
         return BodyTooLargeError(
-            f"the body is over {self._max_body >> 20} MiB or its length is wrong",
+            f"the body is over {self._max_body >> 20} MiB",
             hint="send paths instead of text, or raise [http] max_body_mib",
         )
 
 
+def _headers(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+    """The headers by name.
+
+    Raises:
+        HeaderRefusedError: one that must be there once is there twice.
+    """
+    headers: dict[bytes, bytes] = {}
+    for name, value in raw:
+        name = name.lower()
+        if name in headers and name in _ONCE:
+            raise HeaderRefusedError(
+                f"the header {name.decode('latin-1')} is there twice", hint="send it once"
+            )
+        headers[name] = value
+    return headers
+
+
 def _is_address(name: str) -> bool:
     try:
-        ipaddress.ip_address(name)
+        ipaddress.ip_address(name.strip("[]"))
     except ValueError:
         return False
     return True
