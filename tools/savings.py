@@ -225,7 +225,14 @@ def iso(seconds: float) -> str:
 def _report(
     targets: Mapping[str, int], since: float, until: float, project: str, connection: sqlite3.Connection
 ) -> Report:
-    by = cube(connection, since, project)
+    everything = cube(connection, 0)
+
+    def since_then(start: float) -> Cube:
+        if start:
+            return cube(connection, start, project)
+        return {kind: sums for kind, sums in everything.items() if project in ("", kind.project)}
+
+    by = since_then(since)
     unit, steps = _steps(connection, since, until, project)
     where, bound = _where(since, project)
     last = connection.execute(
@@ -236,7 +243,7 @@ def _report(
         since=since,
         until=until,
         project=project,
-        periods={name: _sum(cube(connection, since_of(name, until), project).values()) for name in PERIODS},
+        periods={name: _sum(since_then(since_of(name, until)).values()) for name in PERIODS},
         totals=_sum(by.values()),
         projects=split(by, lambda kind: kind.project),
         tools=split(by, lambda kind: kind.tool),
@@ -246,7 +253,7 @@ def _report(
         steps=steps,
         latency=tuple(_latency(connection, tier, ms, since, project) for tier, ms in targets.items()),
         last=tuple(map(entry_of, last)),
-        known=tuple(name for name in split(cube(connection, 0), lambda kind: kind.project) if name != OTHER),
+        known=tuple(name for name in split(everything, lambda kind: kind.project) if name != OTHER),
     )
 
 
