@@ -47,7 +47,7 @@ class ServerAddress:
         return is_held(self.lock)
 
 
-def runtime_folder() -> Path:
+def default_folder() -> Path:
     return platformdirs.user_runtime_path("local-llm-agent")
 
 
@@ -104,6 +104,15 @@ def _fingerprint(config: "Config", files: list[Path]) -> str:
     return hashlib.sha256(json.dumps([what, stats, version]).encode()).hexdigest()[:16]
 
 
+def is_running(config: "Config", folder: Path) -> bool:
+    """Whether some process of the user started it."""
+    return is_held(_stem(config, folder).with_suffix(".lock"))
+
+
+def _stem(config: "Config", folder: Path) -> Path:
+    return folder / f"llamacpp-{config['fingerprint']}"
+
+
 async def attach(config: "Config", folder: Path, *, deadline: float) -> ServerAddress:
     """The address of the living process for ``config``, started if there is none.
 
@@ -112,10 +121,10 @@ async def attach(config: "Config", folder: Path, *, deadline: float) -> ServerAd
         EngineTimeoutError: it was not ready before ``deadline``, or not within two minutes.
     """
     _make_private(folder)
-    name = f"llamacpp-{config['fingerprint']}"
+    stem = _stem(config, folder)
     with before(min(deadline, anyio.current_time() + START_S), "the embedded engine to start"):
-        async with held(folder / f"{name}.start"):
-            return await _find_or_start(config, folder / name)
+        async with held(stem.with_suffix(".start")):
+            return await _find_or_start(config, stem)
 
 
 async def _find_or_start(config: "Config", stem: Path) -> ServerAddress:

@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 import anyio
+import gguf
 import jsonschema
 import pytest
 
 from engines.backends.llamacpp import LlamaCppEngine
+from engines.backends.llamacpp_chat import Facts, body_of
 from engines.backends.llamacpp_server import configuration
 from engines.base import JsonObject, TextDelta, complete
 from engines.errors import (
@@ -212,6 +214,47 @@ async def test_a_file_that_is_no_model_fails_with_what_the_engine_said(models_fo
         with anyio.fail_after(60), pytest.raises(EngineUnavailableError, match=r"broken\.gguf") as caught:
             await complete(engine, ask())
     assert caught.value.hint.endswith(".log")
+
+
+def written(path: Path, template: str) -> str:
+    """A GGUF file that is all header."""
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(2048)
+    writer.add_chat_template(template)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("template", "tools", "thinks"),
+    [
+        ("{{ messages }}", False, False),
+        ("{% if tools %}{{ tools }}{% endif %}", True, False),
+        ("{% if enable_thinking is false %}<think></think>{% endif %}", False, True),
+        ("{% if add_generation_prompt %}<|im_start|>assistant\n<think>{% endif %}", False, True),
+        ("<|start|>assistant<|channel|>final<|message|>{{ tools }}", True, True),
+    ],
+)
+async def test_the_chat_template_tells_what_a_model_can_do(
+    tmp_path: Path, template: str, tools: bool, thinks: bool
+):
+    settings = embedded.settings(model=written(tmp_path / "own.gguf", template), embedding="", adapters={})
+    async with LlamaCppEngine(settings, runtime_folder=tmp_path) as engine:
+        can = (await engine.profile()).capabilities
+        assert (can.tools, can.choice, can.max_context) == (tools, not thinks, 2048)
+        if thinks:
+            with pytest.raises(UnsupportedFeatureError, match="thinks before it answers"):
+                await complete(engine, ask(choices=("a",)))
+
+
+def test_a_model_that_thinks_gets_its_schema_the_servers_way():
+    facts = Facts("big", 4096, 20.0, tools=True, thinks=True)
+    body = body_of(ask(schema={}, effort="off"), facts, [])
+    assert "grammar" not in body
+    assert body["response_format"] == {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}
+    assert body["chat_template_kwargs"] == {"enable_thinking": False, "reasoning_effort": "low"}
 
 
 def test_the_fingerprint_tells_configurations_apart(models_folder: Path):

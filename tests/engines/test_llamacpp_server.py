@@ -90,6 +90,7 @@ async def test_it_outlives_who_started_it_and_the_next_one_finds_it(
     ) as first:
         await say(first)
     pid = embedded.process(tmp_path)
+    assert [model.loaded for model in await engine.models()] == [True]
     await say(engine)
     assert embedded.process(tmp_path) == pid
 
@@ -131,7 +132,7 @@ async def test_one_that_dies_in_the_middle_interrupts_that_answer_only(
 async def test_one_that_died_unseen_is_replaced_without_an_error(engine: LlamaCppEngine, tmp_path: Path):
     await say(engine)
     await embedded.kill(tmp_path)
-    assert embedded.states(tmp_path) == []
+    assert [model.loaded for model in await engine.models()] == [False]
     assert await say(engine)
 
 
