@@ -11,6 +11,9 @@ from mcp_server.front import MANIFEST
 from tools.ledger import Ledger, LedgerUnreadableError
 from tools.savings import iso, report, since_of
 
+OURS = "local-llm-agent"
+"""How our own clients' names begin: ``doctor`` lists the tools for no model."""
+
 SESSIONS = 1000
 """Latest sessions known to have been charged."""
 
@@ -39,7 +42,7 @@ class Books:
 
         Without one (empty) every listing counts: better too much than savings that are not there.
         """
-        if self._ledger and session not in self._charged:
+        if self._ledger and session not in self._charged and not agent.startswith(OURS):
             self._ledger.charge(project, agent, self._definitions)
             if session:
                 self._charged.append(session)

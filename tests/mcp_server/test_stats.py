@@ -143,6 +143,7 @@ async def test_a_session_is_charged_once_and_listing_without_one_each_time(tmp_p
         books = Books(ledger)
         for session in ("stdio", "stdio", "a", "b", "a", "", ""):
             books.listed("shop", "codex", session)
+        books.listed("shop", "local-llm-agent doctor", "")
         found = await sums(ledger)
     assert (found.listed, found.calls) == (5, 0)
     assert found.saved == -5 * definition_tokens()
