@@ -54,6 +54,9 @@ SCHEMAS: dict[str, JsonObject] = {
     "union": {"anyOf": [{"const": "none"}, {"type": "array", "items": {"type": "null"}, "maxItems": 2}]},
 }
 
+LONG = "Tell me a very long story about the sea. " * 20
+"""Long to read and long to answer, for every engine."""
+
 CHOICES = ("bug", "bug report", 'a "quoted" one\n', "\\", "ünï 😀")
 
 
@@ -158,7 +161,7 @@ async def test_the_answer_has_no_more_tokens_than_asked_for(engine: Engine):
 
 async def test_a_deadline_ends_a_stream_in_time(engine: Engine):
     await answer(engine, ask(max_tokens=1))
-    long = ask("word " * 200, max_tokens=2000)
+    long = ask(LONG, max_tokens=2000)
     with anyio.fail_after(30):
         start = anyio.current_time()
         with pytest.raises(EngineTimeoutError):
@@ -172,7 +175,7 @@ async def test_a_deadline_that_has_passed_is_not_even_started(engine: Engine):
 
 
 async def test_leaving_a_stream_and_being_cancelled_leave_the_engine_usable(engine: Engine):
-    long = ask("word " * 200, max_tokens=2000)
+    long = ask(LONG, max_tokens=2000)
     with anyio.fail_after(60):
         async with engine.stream(long) as events:
             await anext(events)

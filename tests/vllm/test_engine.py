@@ -72,7 +72,9 @@ async def test_a_keyword_the_server_cannot_keep_is_named(engine: VllmEngine):
 async def test_a_demanded_tool_is_called(engine: VllmEngine):
     wish: JsonObject = {"type": "function", "function": {"name": "get_weather"}}
     with anyio.fail_after(60):
-        answer = await complete(engine, ask("Weather in Rome?", tools=(WEATHER,), tool_choice=wish))
+        answer = await complete(
+            engine, ask("Weather in Rome?", tools=(WEATHER,), tool_choice=wish, max_tokens=90)
+        )
     assert [call.name for call in answer.tool_calls] == ["get_weather"]
     assert json.loads(answer.tool_calls[0].arguments) == {"city": "Rome"}
 
