@@ -1,6 +1,7 @@
 """``stats``, and what an MCP session is charged and can read."""
 
 import json
+import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from mcp_server.books import Books, definition_tokens
 from mcp_server.front import MANIFEST
 from mcp_server.server import Context, build_server
 from tests.mcp_server.seeded import DEFINITIONS, seed
+from tests.mcp_server.test_stdio import CHAT, started
 from tests.tools.test_dispatch import dispatching
 from tools.base import Project
 from tools.ledger import Ledger
@@ -176,3 +178,21 @@ async def test_without_a_ledger_tools_are_listed_and_the_resource_says_why_it_is
         assert len((await client.list_tools()).tools) == 4
         with pytest.raises(MCPError, match="no ledger is kept"):
             await client.read_resource("stats://today")
+
+
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, signal.SIGTERM, None], ids=["SIGINT", "SIGTERM", "end of input"]
+)
+async def test_a_server_stopped_right_after_an_answer_has_kept_the_call(
+    home: Path, stop: signal.Signals | None
+) -> None:
+    async with started(home) as host:
+        answer = await host.ask(CHAT)
+        if stop:
+            host.process.send_signal(stop)
+        else:
+            await host.hang_up()
+        assert await host.process.wait() == 0
+    async with Ledger(home / "data" / "local-llm-agent") as ledger:
+        found = await sums(ledger)
+    assert (found.calls, found.saved) == (1, answer["result"]["_meta"]["receipt"]["saved"])
