@@ -43,9 +43,7 @@ def is_held(path: Path) -> bool:
 
 def _try_lock(file: int, *, shared: bool) -> bool:
     if sys.platform == "win32":
-        raise EngineUnavailableError(
-            "the embedded engine needs POSIX file locks", hint="use WSL, or set engine = 'ollama'"
-        )
+        raise EngineUnavailableError("the embedded engine needs POSIX file locks", hint="use WSL, or Ollama")
     import fcntl
 
     try:

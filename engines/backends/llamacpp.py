@@ -5,7 +5,6 @@ is told in ``llamacpp_server``.
 """
 
 import contextlib
-import importlib.util
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -27,6 +26,7 @@ from engines.backends.llamacpp_server import (
     configuration,
     default_folder,
     is_running,
+    package_version,
     window_of,
 )
 from engines.backends.openai_wire import Wire
@@ -228,7 +228,6 @@ class LlamaCppEngine(Engine):
         return configuration(self._settings, model=model, models_folder=self._models_folder)
 
     def _check(self) -> None:
-        if importlib.util.find_spec("xllamacpp") is None:
-            raise EngineUnavailableError("xllamacpp is not installed", hint="pip install xllamacpp")
+        package_version()
         for name in filter(None, (self._settings.model, self._settings.embedding)):
             path_of(find(name), self._models_folder)

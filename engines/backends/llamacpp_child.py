@@ -28,7 +28,6 @@ LOCK_S = 5.0
 GRACE_S = 1.0
 POLL_S = 5.0
 LOG_BYTES = 4 << 20
-HTTP_THREADS = 32
 PROMPT_CACHE_MIB = 256
 EMBEDDING_SEQUENCES = 16
 COUNTERS = (
@@ -161,7 +160,6 @@ def _common(config: Config, name: str, path: str, key: str) -> "xllamacpp.Common
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [key]
-    params.n_threads_http = HTTP_THREADS
     params.ui = False
     params.endpoint_metrics = params.endpoint_props = params.endpoint_slots = True
     params.verbosity = 2

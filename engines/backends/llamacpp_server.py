@@ -93,12 +93,23 @@ def window_of(embedding: Path) -> int:
     return min(context_of(embedding) or WINDOW, WINDOW)
 
 
-def _fingerprint(config: "Config", files: list[Path]) -> str:
-    """Same fingerprint, same answers: a new package or a file pulled anew means a new process."""
+def package_version() -> str:
+    """xllamacpp's.
+
+    Raises:
+        EngineUnavailableError: it is not installed, or would not run here.
+    """
+    if sys.platform == "win32":
+        raise EngineUnavailableError("the embedded engine needs POSIX", hint="use WSL, or Ollama")
     try:
-        version = importlib.metadata.version("xllamacpp")
+        return importlib.metadata.version("xllamacpp")
     except importlib.metadata.PackageNotFoundError:
         raise EngineUnavailableError("xllamacpp is not installed", hint="pip install xllamacpp") from None
+
+
+def _fingerprint(config: "Config", files: list[Path]) -> str:
+    """Same fingerprint, same answers: a new package or a file pulled anew means a new process."""
+    version = package_version()
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     what = {key: value for key, value in config.items() if key != "idle_seconds"}
     return hashlib.sha256(json.dumps([what, stats, version]).encode()).hexdigest()[:16]

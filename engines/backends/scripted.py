@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from functools import reduce
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import anyio
 import anyio.lowlevel
 
 from engines.backends.deadline import before
+from engines.backends.scripted_json import as_object, valid_instance
 from engines.base import (
     Capabilities,
     Done,
@@ -26,8 +26,6 @@ from engines.base import (
     Engine,
     Event,
     FinishReason,
-    JsonObject,
-    JsonValue,
     Model,
     Profile,
     Request,
@@ -41,7 +39,6 @@ from engines.errors import (
     ContextTooLongError,
     EngineProtocolError,
     UnknownModelError,
-    UnsupportedFeatureError,
 )
 
 Reply: TypeAlias = str | Sequence[Event | AgentError] | AgentError
@@ -198,7 +195,7 @@ def _default_reply(request: Request) -> Reply:
     if request.choices:
         return request.choices[0]
     if request.schema is not None:
-        return json.dumps(_valid_instance(request.schema), ensure_ascii=False)
+        return json.dumps(valid_instance(request.schema), ensure_ascii=False)
     return next((m.content for m in reversed(request.messages) if m.role == "user"), "")
 
 
@@ -207,10 +204,10 @@ def _tool_call(request: Request) -> ToolCallDelta | None:
     wish = request.tool_choice
     if wish == "none" or (wish in (None, "auto") and request.messages[-1].role == "tool"):
         return None
-    functions = [_object(tool.get("function")) for tool in request.tools]
-    wanted = _object(_object(wish).get("function")).get("name")
+    functions = [as_object(tool.get("function")) for tool in request.tools]
+    wanted = as_object(as_object(wish).get("function")).get("name")
     function = next((f for f in functions if f.get("name") == wanted), functions[0])
-    arguments = json.dumps(_valid_instance(_object(function.get("parameters"))), ensure_ascii=False)
+    arguments = json.dumps(valid_instance(as_object(function.get("parameters"))), ensure_ascii=False)
     return ToolCallDelta(0, "call_0", str(function.get("name")), arguments)
 
 
@@ -255,67 +252,3 @@ def _features(text: str) -> Iterator[str]:
     for word in re.findall(r"\w+", text.lower()):
         yield word
         yield from (word[i : i + 3] for i in range(len(word) - 2))
-
-
-def _valid_instance(schema: JsonObject) -> JsonValue:
-    """A small value that ``schema`` accepts.
-
-    Raises:
-        UnsupportedFeatureError: the value made for it does not validate (a pattern, ``not``).
-    """
-    import jsonschema
-
-    instance = _instance(schema, schema)
-    try:
-        jsonschema.validate(instance, schema)
-    except jsonschema.ValidationError as error:
-        raise UnsupportedFeatureError(
-            f"the scripted engine cannot satisfy {error.validator!r}", hint="script the reply"
-        ) from error
-    return instance
-
-
-def _instance(schema: JsonObject, root: JsonObject) -> JsonValue:
-    schema = _resolved(schema, root)
-    if "const" in schema:
-        return schema["const"]
-    if options := cast("list[JsonValue]", schema.get("enum", [])):
-        return options[0]
-    kind = schema.get("type", "object")
-    kind = kind[0] if isinstance(kind, list) else kind
-    match kind:
-        case "object":
-            properties = _object(schema.get("properties"))
-            required = cast("list[str]", schema.get("required", []))
-            return {key: _instance(_object(properties.get(key)), root) for key in required}
-        case "array":
-            least = cast("int", schema.get("minItems", 0))
-            return [_instance(_object(schema.get("items")), root) for _ in range(least)]
-        case "string":
-            return "x" * cast("int", schema.get("minLength", 0))
-        case "integer" | "number":
-            return _number(schema)
-        case _:
-            return False if kind == "boolean" else None
-
-
-def _resolved(schema: JsonObject, root: JsonObject) -> JsonObject:
-    """``schema`` with its local reference followed, its parts joined, its first branch taken."""
-    if isinstance(reference := schema.get("$ref"), str):
-        steps = reference.removeprefix("#").strip("/").split("/")
-        target = reduce(lambda at, step: _object(at.get(step)), filter(None, steps), root)
-        return _resolved(target, root)
-    branches = cast("list[JsonObject]", schema.get("anyOf") or schema.get("oneOf") or [])[:1]
-    parts = [*branches, *cast("list[JsonObject]", schema.get("allOf", []))]
-    return reduce(lambda whole, part: whole | _resolved(part, root), parts, schema)
-
-
-def _number(schema: JsonObject) -> JsonValue:
-    least = cast("float", schema.get("minimum", 0))
-    above = cast("float", schema.get("exclusiveMinimum", least - 1))
-    most = cast("float", schema.get("maximum", math.inf))
-    return min(max(0, least, above + 1), most)
-
-
-def _object(value: JsonValue) -> JsonObject:
-    return value if isinstance(value, dict) else {}

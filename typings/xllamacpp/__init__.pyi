@@ -17,7 +17,6 @@ class CommonParams:
     hostnames: list[str]
     port: int
     api_keys: list[str]
-    n_threads_http: int
     ui: bool
     endpoint_metrics: bool
     endpoint_props: bool
