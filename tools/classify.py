@@ -101,5 +101,5 @@ async def _verdicts(
     """A verdict for each document, and what decided: embeddings where they are the better judge."""
     capabilities = run.profile.capabilities
     if capabilities.embed and run.profile.parameters < TRUSTED_PARAMETERS:
-        return await embedded(arguments, run, documents), "embedding"
+        return await embedded(arguments, run, documents), "head" if arguments.examples else "embedding"
     return await asked(arguments, run, documents), "logprobs" if capabilities.logprobs else "answer"

@@ -1,20 +1,39 @@
-"""Labels by meaning: how near the text's embedding lies to each label's."""
+"""Labels by meaning: how near a text's embedding lies to each label's, or to the examples'."""
 
 from collections.abc import Sequence
+
+import anyio.to_thread
 
 from tools.labels import ClassifyArguments, Verdict
 from tools.run import Run
 from tools.sources import Document
 
+BATCH = 256
+"""Texts embedded between two reports of progress."""
+
 
 async def embedded(arguments: ClassifyArguments, run: Run, documents: Sequence[Document]) -> list[Verdict]:
-    """A verdict for each document."""
-    import numpy as np
+    """A verdict for each document, all of them weighed together.
 
-    labels = list(arguments.labels)
-    named = [f"{label} {arguments.labels[label]}".replace("_", " ") for label in labels]
-    vectors = np.array((await run.embed([*named, *(d.text for d in documents)])).vectors)
-    scores = vectors[len(labels) :] @ vectors[: len(labels)].T
-    odds = np.exp(scores * 20)
-    odds /= odds.sum(axis=1, keepdims=True)
-    return [Verdict((labels[int(row.argmax())],), float(row.max())) for row in odds]
+    Raises:
+        AgentError: the texts could not be embedded.
+    """
+    # numpy is not needed before the first classification.
+    from tools.scoring import Opinion, Plan, Question
+
+    examples = tuple((example.text, example.label) for example in arguments.examples or ())
+    question = Question(arguments.labels, arguments.instructions or "", examples, arguments.multi)
+    plan = Plan(question, [document.text for document in documents])
+    texts = await anyio.to_thread.run_sync(lambda: plan.texts)
+    vectors: list[tuple[float, ...]] = []
+    for start in range(0, len(texts), BATCH):
+        vectors += (await run.embed(texts[start : start + BATCH])).vectors
+        await run.progress(len(vectors), len(texts), f"embedded {len(vectors)} of {len(texts)} texts")
+
+    def judged() -> list[Opinion]:
+        return plan.opinions(vectors)
+
+    return [
+        Verdict(opinion.labels, opinion.confidence, opinion.out_of_scope)
+        for opinion in await anyio.to_thread.run_sync(judged)
+    ]
