@@ -30,6 +30,7 @@ from tools.prompts import asking, fenced
 from tools.records import records
 from tools.run import Run
 from tools.sources import Document
+from tools.spans import named
 from tools.spotting import spot_one
 from tools.tool import PROMPT_OVERHEAD, Output, Tool
 
@@ -159,8 +160,8 @@ class _Task:
         self.schema = _list_of(record) if arguments.many else record
         self._validator = validator_of(self.schema)
         self.field = fields.read(self.schema)
-        said = fields.words(arguments.instructions or "")
-        self._hints = [word for word in said if word not in fields.COMMON]
+        self._said = fields.words(arguments.instructions or "")
+        self._hints = [word for word in self._said if word not in fields.COMMON]
         self.deciders: set[str] = set()
 
     async def found(self, document: Document) -> _Answer:
@@ -168,6 +169,7 @@ class _Task:
         assert self.field is not None
         tree = await self._spotted(document)
         self.deciders.add("parser")
+        tree = await self._named(document, tree)
         told = None if tree is None else plain(tree)
         value, left = filled(self.field, told, nulls=self._run.profile.parameters < ANSWERS)
         if left:
@@ -178,6 +180,21 @@ class _Task:
         except InvalidAnswerError:
             [value] = await self.asked(self.schema, [document])
         return _Answer(value, _Source(document), dict(spans(tree)) if tree is not None else {})
+
+    async def _named(self, document: Document, tree: Tree | None) -> Tree | None:
+        """With names and phrases chosen by meaning, where no model is to be asked and the engine embeds."""
+        field, profile = self.field, self._run.profile
+        if field is None or field.type != "object" or not profile.capabilities.embed:
+            return tree
+        if profile.parameters >= ANSWERS:
+            return tree
+        told = tree if isinstance(tree, dict) else {}
+        wanted = [part for part in field.parts if part.name not in told]
+        taken = [found for _, found in spans(tree)] if tree is not None else []
+        values = await named(wanted, Page(document.text), self._said, taken, self._run.embed)
+        if values:
+            self.deciders.add("embedding")
+        return {**told, **values} or None
 
     async def mended(self, value: JsonValue, document: Document) -> _Answer:
         """The model's answer, held against what rules find."""

@@ -84,8 +84,28 @@ _DATE = (
     r"(?<![\w.-])(?:\d{4}(?P<sep>[-/.])\d{1,2}(?P=sep)\d{1,2}|\d{1,2}(?P<cut>[-/.])\d{1,2}(?P=cut)(?:\d{4}|\d\d(?!\d))"
     rf"|{_MONTH} {_DAY},? \d{{4}}|{_DAY}\.?(?: of |[ -]){_MONTH},?[ -]\d{{4}})(?!\d)"
 )
+_FEW = "(?:\\d+|a|an|a few|one|two|three|four|five|six|seven|eight|nine|ten)"
+_WEEKDAY = "(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\b\.?)?(?:Z| ?(?:UTC|GMT)|[-+]\d\d:?\d\d)?"
-_NUMBER_WORDS = (
+# What people say for a time, in English.
+_MOMENT = (
+    rf"\b(?:(?:next|this|last|coming|following) (?:week(?:end)?|month|year|morning|afternoon|evening|night"
+    rf"|summer|winter|spring|fall|autumn|{_WEEKDAY})"
+    rf"|(?:(?:in|within) )?{_FEW} (?:second|minute|hour|day|week|month|year|decade)s?"
+    rf"(?: (?:from now|ago|later))?|to(?:day|night|morrow)|yesterday|noon|midnight|right now"
+    rf"|{_WEEKDAY}(?: (?:morning|afternoon|evening|night))?"
+    rf"|{_MONTH} (?:the )?(?:{_DAY}|first|second|third|\w{{2,12}}th)\b(?:,? \d{{4}})?"
+    rf"|\d{{1,2}}(?::\d\d)? ?[ap]\.?m\b|{_FEW} o'?clock)\b|(?<![\w:.]){_CLOCK}(?![\w:])|{_DATE}"
+)
+_RANK = (
+    r"\b(?:best|top(?:[- ]rated)?|(?:highest|highly|lowest|most|least)[- ]\w+|popular|latest"
+    r"|(?!(?:west|east|rest|test|guest|forest|interest|request|nearest|closest)\b)\w{3,12}est)\b"
+)
+_NEARNESS = (
+    r"\b(?:near(?:est|by)?(?: to)?|clos(?:e|est)(?: by| to)?|around here|(?:with)?in walking distance"
+    r"|in the (?:area|neighbou?rhood)|next to|far from)\b"
+)
+NUMBER_WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
     " sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred"
 )
@@ -188,10 +208,13 @@ KINDS: tuple[Kind, ...] = (
         "date",
         _DATE,
         "date day birthday birth dob deadline released published created updated expires expiry expiration"
-        " due dated when",
+        " due dated",
         _date,
     ),
     _kind("time", rf"(?<![\w:.]){_CLOCK}(?![\w:])", "time clock hour", _whole),
+    _kind("moment", _MOMENT, "when period range moment schedule", _whole),
+    _kind("rank", _RANK, "sort ranking superlative", capitals=True),
+    _kind("nearness", _NEARNESS, "spatial proximity distance"),
     _kind("uuid", r"\b[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\b", "uuid guid"),
     _kind(
         "ip",
@@ -327,7 +350,7 @@ KINDS: tuple[Kind, ...] = (
     _kind(
         "code",
         r"(?<![\w/.-])#?(?=[A-Z./-]*\d)[A-Z\d](?:[\w./-]{0,60}\w)?"
-        rf"|\b(?:{_NUMBER_WORDS.replace(' ', '|')})\b",
+        rf"|\b(?:{NUMBER_WORDS.replace(' ', '|')})\b",
         "id identifier number no code sku isbn serial account order invoice key count quantity size rating",
         telling=False,
     ),

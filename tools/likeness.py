@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-# What English adds to a word; longest first. A stem of under three letters is no stem.
+# What English adds to a word; longest first. A stem of under three letters is no stem, but ids and prs are.
 _ENDINGS = ("ures", "ings", "ions", "ure", "ing", "ion", "ers", "ed", "er", "es", "ly", "s", "e", "d")
 # Abbreviations and synonyms of labels in forms, logs and code; own list, from no data set.
 _GROUPS = (
@@ -47,8 +47,8 @@ _GROUPS = (
 @cache
 def stem(word: str) -> str:
     for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
+        if word.endswith(ending) and len(word) - len(ending) >= (2 if ending == "s" else 3):
+            return word if word.endswith("ss") else word[: -len(ending)]
     return word
 
 

@@ -173,8 +173,9 @@ def _blocks(parts: Sequence[Field], page: Page, hints: Sequence[str]) -> list[di
         r"\n(?=[-*+•] |\d+[.)] )",
         r"\n(?=-{3,}\s*\n|\[[\w. -]+\]\s*\n|\[\[)",
     ):
+        blocks = re.split(f"({border})", page.said)
         at, found = page.start, list[dict[str, Tree]]()
-        for block in re.split(f"({border})", page.said):
+        for block in blocks if len(blocks) > 1 or not readings else ():
             if len(block.strip()) > 3:
                 found.append(_whole(spot(parts, Page(page.text, at, at + len(block)), hints, records), parts))
             at += len(block)

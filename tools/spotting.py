@@ -98,6 +98,8 @@ def _claims(
     kind: Kind, field: Field, fields: Sequence[Field], page: Page, hints: Sequence[str]
 ) -> Iterable[_Claim]:
     candidates = page.find(kind, field)
+    if not candidates and kind.name in ("date", "time") and not field.format:
+        candidates = page.find(BY_NAME["moment"], field)
     if kind.name in WEAK and page.labelled(field):
         return
     siblings = [other for other in fields if other is not field and is_numeric(other)]
