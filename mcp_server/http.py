@@ -27,7 +27,7 @@ from mcp_server.project import named, of_paths
 from mcp_server.security import Guard, check_listening
 from mcp_server.server import Context, build_server
 from mcp_server.version import VERSION
-from shim import openai, rest
+from shim import openai, responses, rest
 from shim.unrouted import unrouted
 from tools.base import Project
 
@@ -69,6 +69,7 @@ def build_http(app: App) -> ASGIApp:
         *streamable.routes,
         *_sse_routes(server),
         *openai.routes(app.dispatcher, asked_by),
+        *responses.routes(app.dispatcher, asked_by),
         *rest.routes(app.dispatcher, asked_by, VERSION),
         *metrics.routes(app),
     ]

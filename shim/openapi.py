@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 from engines.base import JsonObject, JsonValue
+from shim import responses_wire
 from shim.caller import TIERS
 from shim.errors import STATUS
 from shim.wire import schema_of_request
@@ -34,11 +35,12 @@ MEANING = {
 
 
 def document(catalogue: Sequence[ToolDefinition], version: str) -> JsonObject:
-    request = schema_of_request()
-    shapes = cast("JsonObject", request.pop("$defs"))
+    request, asked = schema_of_request(), responses_wire.schema_of_request()
+    shapes = {**cast("JsonObject", asked.pop("$defs")), **cast("JsonObject", request.pop("$defs"))}
     tools: JsonObject = {f"/mcp/tools/{tool.name}": {"post": _tool(tool)} for tool in catalogue}
     paths: JsonObject = {
         "/v1/chat/completions": {"post": _chat()},
+        "/v1/responses": {"post": _responses()},
         "/v1/models": {"get": _read("listModels", "Tiers, models and adapters", "Models", OPENAI, ENGINE)},
         "/v1/models/{name}": {
             "parameters": [_parameter("name", "path", "a name of the list", STRING) | {"required": True}],
@@ -57,7 +59,7 @@ def document(catalogue: Sequence[ToolDefinition], version: str) -> JsonObject:
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": {**shapes, "ChatRequest": request, **SCHEMAS},
+            "schemas": {**shapes, "ChatRequest": request, "ResponsesRequest": asked, **SCHEMAS},
         },
     }
 
@@ -75,6 +77,23 @@ def _chat() -> JsonObject:
         "summary": "OpenAI chat completions, answered by a local model",
         "parameters": HEADERS,
         "requestBody": _body(_ref("ChatRequest")),
+        "responses": {"200": answer, **_errors([400, 404, *ENGINE, 500], OPENAI)},
+    }
+
+
+def _responses() -> JsonObject:
+    answer: JsonObject = {
+        "description": "The answer, whole or as response.* events that end with the whole.",
+        "content": {
+            "application/json": {"schema": _ref("Response")},
+            "text/event-stream": {"schema": _object({"event": STRING, "data": STRING})},
+        },
+    }
+    return {
+        "operationId": "respond",
+        "summary": "OpenAI responses, answered by a local model; nothing is stored",
+        "parameters": HEADERS,
+        "requestBody": _body(_ref("ResponsesRequest")),
         "responses": {"200": answer, **_errors([400, 404, *ENGINE, 500], OPENAI)},
     }
 
@@ -233,6 +252,33 @@ SCHEMAS: JsonObject = {
             },
             "usage": _ref("Usage"),
             "system_fingerprint": STRING,
+            "receipt": _ref("Receipt"),
+        }
+    ),
+    "Response": _object(
+        {
+            "id": STRING,
+            "object": {"const": "response"},
+            "created_at": COUNT,
+            "status": {"enum": ["completed", "incomplete"]},
+            "model": STRING,
+            "output": {
+                "type": "array",
+                "items": _object(
+                    {"type": {"enum": ["message", "function_call"]}, "id": STRING, "status": STRING},
+                    role={"const": "assistant"},
+                    content={
+                        "type": "array",
+                        "items": _object({"type": {"const": "output_text"}, "text": STRING}),
+                    },
+                    call_id=STRING,
+                    name=STRING,
+                    namespace=STRING,
+                    arguments=STRING,
+                ),
+            },
+            "usage": _object({"input_tokens": COUNT, "output_tokens": COUNT, "total_tokens": COUNT}),
+            "store": {"const": False},
             "receipt": _ref("Receipt"),
         }
     ),

@@ -17,7 +17,6 @@ from pydantic import (
     WithJsonSchema,
     with_config,
 )
-from pydantic_core import ErrorDetails
 
 # pydantic refuses typing.TypedDict before Python 3.12
 from typing_extensions import TypedDict
@@ -123,22 +122,14 @@ class ChatRequest(BaseModel):
     n: Annotated[Literal[1], WHOLE] | None = Field(None, description="one answer per request")
 
 
-FIELD_NAMES = frozenset(
-    name
-    for shape in (
-        ContentPart,
-        FunctionCall,
-        MessageToolCall,
-        ChatMessage,
-        FunctionDefinition,
-        FunctionTool,
-        JsonSchemaFormat,
-        ResponseFormat,
-        StreamOptions,
-        ChatRequest,
-    )
-    for name in shape.__annotations__
-)
+def field_names(*shapes: type) -> frozenset[str]:
+    return frozenset(name for shape in shapes for name in shape.__annotations__)
+
+
+FIELD_NAMES = field_names(
+    ContentPart, FunctionCall, MessageToolCall, ChatMessage, FunctionDefinition, FunctionTool,
+    JsonSchemaFormat, ResponseFormat, StreamOptions, ChatRequest,
+)  # fmt: skip
 
 
 def parse_chat(body: JsonObject) -> ChatRequest:
@@ -150,27 +141,31 @@ def parse_chat(body: JsonObject) -> ChatRequest:
     try:
         return ChatRequest.model_validate(body)
     except ValidationError as error:
-        raise _wrong_field(error.errors(include_url=False, include_input=False)) from None
+        raise wrong_field(error, FIELD_NAMES) from None
 
 
-def _wrong_field(faults: list[ErrorDetails]) -> WrongFieldError:
-    """The fault that got furthest into a union says most; others as far in say what else would do."""
+def wrong_field(error: ValidationError, names: frozenset[str]) -> WrongFieldError:
+    """The fault that got furthest into a union says most; others as far in say what else would do.
+
+    ``names`` are those of all fields, to tell them from pydantic's names of the branches of unions.
+    """
+    faults = error.errors(include_url=False, include_input=False)
     first = faults[0]["loc"][0]
-    params = {_param(fault["loc"]): fault for fault in faults if fault["loc"][0] == first}
+    params = {_param(fault["loc"], names): fault for fault in faults if fault["loc"][0] == first}
     param = max(params, key=lambda path: path.count("[") + path.count("."))
     if param == "n":
         return WrongFieldError("n must be 1", param="n", hint="ask again for each further answer")
-    said = dict.fromkeys(fault["msg"] for fault in faults if _param(fault["loc"]) == param)
+    said = dict.fromkeys(fault["msg"] for fault in faults if _param(fault["loc"], names) == param)
     return WrongFieldError(f"{param}: {', or '.join(said)}", param=param)
 
 
-def _param(location: tuple[int | str, ...]) -> str:
-    """``messages[0].content`` of pydantic's location, without its names for the branches of unions."""
+def _param(location: tuple[int | str, ...], names: frozenset[str]) -> str:
+    """``messages[0].content`` of pydantic's location."""
     path = ""
     for step in location:
         if isinstance(step, int):
             path += f"[{step}]"
-        elif step in FIELD_NAMES:
+        elif step in names:
             path += f".{step}" if path else step
     return path
 

@@ -81,6 +81,12 @@ class Sandbox:
     def read(self, file: str) -> bytes:
         return Path(file).read_bytes()
 
+    def take_models(self, folder: Path) -> None:
+        """Let the embedded engine find its weights at ``folder``."""
+        ours = self.root / "cache" / NAME
+        ours.mkdir(parents=True)
+        (ours / "models").symlink_to(folder)
+
     async def register(self, *arguments: str, **extra: str) -> Any:
         """``local-llm-agent register`` as its user would run it; what it wrote."""
         command = [str(SCRIPT), "register", *arguments, "--json"]
@@ -120,7 +126,7 @@ class Sandbox:
             err += b"\nstopped at the deadline"
         return Ran(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
 
-    async def survivors(self, within: float = 5) -> list[str]:
+    async def survivors(self, within: float = 15) -> list[str]:
         """Commands of processes that still run in this sandbox, once they had time to end."""
         left: list[str] = []
         with anyio.move_on_after(within):

@@ -1,6 +1,7 @@
 """The real Claude Code, Gemini CLI and Codex: registered by us, run as they are, a script for their model."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,3 +142,16 @@ async def test_an_error_reaches_the_model_with_what_to_do(box: Sandbox, agent: A
     [seen] = model.turns[-1].results
     assert "missing.txt" in seen
     assert "path_not_found" in seen
+
+
+@pytest.mark.model
+async def test_claude_code_gets_an_answer_of_the_embedded_model(box: Sandbox, models_folder: Path) -> None:
+    box.take_models(models_folder)
+    embedded = {"LOCAL_LLM_ENGINE": "llamacpp", "LOCAL_LLM_LLAMACPP__IDLE_SECONDS": "2"}
+    async with serving(CLASSIFY) as model:
+        CLAUDE_CODE.settle(box, model.url)
+        await box.register("claude-code")
+        ran = await CLAUDE_CODE.ask(box, model.url, **embedded)
+    assert ran.code == 0, ran
+    assert counted(model.turns[-1].results[0]) == {"disk space": 2, "user login": 2}
+    assert '"engine":"llamacpp"' in (box.root / "from-server").read_text()

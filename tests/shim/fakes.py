@@ -21,7 +21,7 @@ from engines.base import (
     Usage,
 )
 from engines.errors import AgentError
-from shim import openai, rest
+from shim import openai, responses, rest
 from shim.dispatcher import Dispatcher
 from shim.unrouted import unrouted
 from tools.base import Call, Progress, Project, Receipt, Result, TokenCounts, silent
@@ -141,7 +141,11 @@ def project_of(name: str, arguments: Mapping[str, Any]) -> Project:
 
 def app_of(dispatcher: Dispatcher) -> Starlette:
     return Starlette(
-        routes=[*openai.routes(dispatcher, project_of), *rest.routes(dispatcher, project_of, "1.2.3")],
+        routes=[
+            *openai.routes(dispatcher, project_of),
+            *responses.routes(dispatcher, project_of),
+            *rest.routes(dispatcher, project_of, "1.2.3"),
+        ],
         exception_handlers={HTTPException: unrouted},
     )
 

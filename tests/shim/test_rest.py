@@ -118,6 +118,7 @@ async def test_the_openapi_document_has_every_route_and_no_dangling_reference() 
     document = response.json()
     assert set(document["paths"]) == {
         "/v1/chat/completions",
+        "/v1/responses",
         "/v1/models",
         "/v1/models/{name}",
         "/mcp/tools",
