@@ -43,15 +43,15 @@ async def test_the_profile_is_read_from_the_file_and_starts_nothing(models_folde
 
 
 async def test_a_lone_request_may_use_the_whole_pool(llamacpp: LlamaCppEngine):
-    assert (await llamacpp.profile()).capabilities.max_context == 4096
+    assert (await llamacpp.profile()).capabilities.max_context == 2048
     with anyio.fail_after(120):
-        answer = await complete(llamacpp, ask("word " * 1100, max_tokens=1))
-    assert answer.done.usage.prompt_tokens > 4096 / 4
+        answer = await complete(llamacpp, ask("word " * 560, max_tokens=1))
+    assert answer.done.usage.prompt_tokens > 2048 / 4
 
 
 async def test_a_prompt_over_the_context_is_refused_with_the_numbers(llamacpp: LlamaCppEngine):
-    with anyio.fail_after(30), pytest.raises(ContextTooLongError, match=r"5\d\d\d tokens.*4096"):
-        await complete(llamacpp, ask("word " * 5000))
+    with anyio.fail_after(30), pytest.raises(ContextTooLongError, match=r"25\d\d tokens.*2048"):
+        await complete(llamacpp, ask("word " * 2500))
 
 
 @pytest.mark.parametrize(("adapter", "sign"), [("alpha", "Alpha desk:"), ("beta", "-- beta crew")])

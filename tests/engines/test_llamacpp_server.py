@@ -109,7 +109,7 @@ async def test_it_goes_when_idle_and_comes_back_when_asked(hasty: LlamaCppEngine
 async def test_a_long_answer_is_not_idleness(hasty: LlamaCppEngine, tmp_path: Path):
     async with hasty:
         with anyio.fail_after(120):
-            answer = await complete(hasty, ask("Tell a very long story.", max_tokens=250))
+            answer = await complete(hasty, ask("Tell a very long story.", max_tokens=150))
         assert answer.done.usage.completion_tokens > 100
         await embedded.gone(embedded.lock(tmp_path))
 
@@ -141,7 +141,7 @@ async def test_one_that_dies_over_the_prompt_is_asked_again(engine: LlamaCppEngi
     answers: list[str] = []
 
     async def long_prompt() -> None:
-        answers.append((await complete(engine, ask("word " * 900, max_tokens=2))).text)
+        answers.append((await complete(engine, ask("word " * 600, max_tokens=2))).text)
 
     with anyio.fail_after(120):
         async with anyio.create_task_group() as tasks:
