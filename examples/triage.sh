@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# How many lines of each kind are in these logs? examples/triage.sh docs/samples/service.log
+set -euo pipefail
+local-llm-agent classify --json --split line --paths "$@" \
+  --labels "login,payment,database,resources,start" | python3 -c '
+import json, sys
+
+answer = json.load(sys.stdin)
+for label, count in answer["counts"].items():
+    print(f"{count:6} {label}")
+'

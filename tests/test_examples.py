@@ -1,0 +1,94 @@
+"""What the guides and examples show can be done as it is written there."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from mcp_server.cli import parser
+from mcp_server.clients import CLIENTS, NAME, Launch
+from mcp_server.registration import Registration
+from mcp_server.settings import Settings
+from tests.test_doors_agree import serving
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = Path(sys.executable).parent
+GUIDES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("clients", "remote", "service"))]
+
+
+def commands() -> Iterator[str]:
+    """Our own command lines in the guides' shell blocks."""
+    for guide in GUIDES:
+        for block in re.findall(r"^ *```sh\n(.*?)```", guide.read_text(), re.DOTALL | re.MULTILINE):
+            yield from re.findall(rf"^ *({NAME} .*)$", block, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", sorted(set(commands())))
+def test_a_command_of_the_guides_is_one_of_ours(line: str) -> None:
+    _, *arguments = shlex.split(line, comments=True)
+    parser().parse_args(arguments)
+
+
+def test_the_guides_have_commands() -> None:
+    assert len(set(commands())) > 8
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_the_example_for_a_client_is_what_register_prints(name: str) -> None:
+    client = CLIENTS[name]
+    [example] = (ROOT / "examples" / "clients").glob(f"{name}.*")
+    place = Registration(client, "project", Path(client.project_file))
+    assert example.read_text() == place.snippet(client.entry(Launch(NAME, ("stdio",)), {}))
+
+
+def test_the_example_settings_are_settings() -> None:
+    settings = Settings.model_validate(tomllib.loads((ROOT / "examples" / "config.toml").read_text()))
+    assert settings.http.host == "0.0.0.0"
+    assert "shop" in settings.projects
+
+
+def test_the_unit_starts_a_command_of_ours() -> None:
+    unit = (ROOT / "examples" / "local-llm-agent.service").read_text()
+    [start] = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    program, *arguments = shlex.split(start)
+    assert program == f"%h/.local/bin/{NAME}"
+    parser().parse_args(arguments)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    places = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_RUNTIME_DIR": str(tmp_path / "run"),
+              "XDG_DATA_HOME": str(tmp_path / "data"), "XDG_STATE_HOME": str(tmp_path / "state")}  # fmt: skip
+    path = os.pathsep.join([str(SCRIPTS), os.environ["PATH"]])
+    return {**os.environ, **places, "PATH": path, "LOCAL_LLM_ENGINE": "scripted"}
+
+
+def test_the_shell_example_counts_lines(environment: dict[str, str]) -> None:
+    command = [str(ROOT / "examples" / "triage.sh"), "docs/samples/service.log"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    counted = [line.split() for line in done.stdout.splitlines()]
+    assert sum(int(count) for count, _ in counted) == 12
+    assert {label for _, label in counted} <= {"login", "payment", "database", "resources", "start"}
+
+
+@pytest.mark.anyio
+async def test_the_python_example_gets_what_its_schema_promises(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    async with serving(environment, tmp_path) as url:
+        done = await anyio.run_process(
+            [sys.executable, str(ROOT / "examples" / "ask.py")],
+            env={**environment, "LOCAL_LLM_URL": f"{url}/v1"},
+        )
+    said, receipt = done.stdout.decode().splitlines()
+    assert '"severity"' in said
+    assert "'engine': 'scripted'" in receipt
