@@ -264,7 +264,7 @@ def test_the_fingerprint_tells_configurations_apart(models_folder: Path):
 
     assert fingerprint() == fingerprint(idle_seconds=7)
     others = [
-        fingerprint(context=2048),
+        fingerprint(context=1024),
         fingerprint(parallel=2),
         fingerprint(embedding=""),
         fingerprint(adapters={}),
