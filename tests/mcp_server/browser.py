@@ -28,13 +28,6 @@ QUIET = (
     "--remote-debugging-port=0",
 )
 
-UNTIL = """
-new Promise(done => {
-  const look = () => (%s) ? done(true) : setTimeout(look, 20)
-  look()
-})
-"""
-
 
 class Page:
     """One tab."""
@@ -46,14 +39,19 @@ class Page:
         """Errors and warnings of the console."""
 
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
-        """The outcome of one command; events that come before it are looked at."""
+        """The outcome of one command."""
+        answer = await self._ask(method, **params)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    async def _ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """The answer to one command; events that come before it are looked at."""
         self._number += 1
         await self._socket.send_json({"id": self._number, "method": method, "params": params})
         while True:
             message = await self._socket.receive_json()
             if message.get("id") == self._number:
-                assert "error" not in message, message
-                return message["result"]
+                return message
             self._heard(message)
 
     def _heard(self, message: dict[str, Any]) -> None:
@@ -93,7 +91,13 @@ class Page:
         return outcome["result"].get("value")
 
     async def until(self, condition: str) -> None:
-        await self.run(UNTIL % condition)
+        """Asks again and again; while a page goes and another comes, nothing holds."""
+        while not await self._holds(condition):  # noqa: ASYNC110 (no event leaves the page)
+            await anyio.sleep(0.02)
+
+    async def _holds(self, condition: str) -> bool:
+        answer = await self._ask("Runtime.evaluate", expression=f"Boolean({condition})", returnByValue=True)
+        return answer.get("result", {}).get("result", {}).get("value") is True
 
     async def press(self, key: str, text: str = "") -> None:
         codes = {"Tab": 9, "Enter": 13, " ": 32, "ArrowRight": 39, "ArrowLeft": 37, "ArrowDown": 40}
@@ -105,14 +109,17 @@ class Page:
     async def type(self, text: str) -> None:
         await self.send("Input.insertText", text=text)
 
-    async def tree(self) -> list[tuple[str, str]]:
-        """Role and name of everything a screen reader is told of."""
-        nodes = (await self.send("Accessibility.getFullAXTree"))["nodes"]
-        return [
-            (node["role"]["value"], node.get("name", {}).get("value", ""))
-            for node in nodes
-            if not node["ignored"]
-        ]
+    async def tree(self, role: str) -> list[tuple[str, str]]:
+        """Role and name of everything a screen reader is told of, once ``role`` is; the tree comes late."""
+        while True:
+            nodes = (await self.send("Accessibility.getFullAXTree"))["nodes"]
+            told = [
+                (node["role"]["value"], node.get("name", {}).get("value", ""))
+                for node in nodes
+                if not node["ignored"]
+            ]
+            if role in dict(told):
+                return told
 
     async def screenshot(self, path: Path) -> None:
         """The whole page."""

@@ -82,6 +82,15 @@ async def fetched(url: str, token: str = "") -> tuple[int, Any]:
         return answer.status, await answer.json() if kind == "application/json" else await answer.text()
 
 
+async def chatted(url: str) -> None:
+    """One call, for the project shop."""
+    async with (
+        aiohttp.ClientSession(headers={"X-Project": "shop"}) as session,
+        session.post(f"{url}/mcp/tools/chat", json={"prompt": "hi"}) as answer,
+    ):
+        assert answer.status == 200
+
+
 async def test_the_page_needs_no_token_and_what_it_shows_does(tmp_path: Path) -> None:
     async with house(tmp_path, LOCAL_LLM_HTTP__TOKEN=TOKEN) as url:
         for path in PAGE:
@@ -137,8 +146,7 @@ def _named(receipt: Receipt, project: str) -> tuple[Any, ...]:
 
 async def test_scrapers_are_told_what_every_family_is(tmp_path: Path) -> None:
     async with house(tmp_path, seeded=True) as url:
-        async with aiohttp.ClientSession() as session:
-            await session.post(f"{url}/mcp/tools/chat", json={"prompt": "hi"}, headers={"X-Project": "shop"})
+        await chatted(url)
         _, text = await fetched(f"{url}/metrics")
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     for line in text.splitlines():
@@ -211,7 +219,7 @@ FAINT = """
 @in_browser
 async def test_an_empty_ledger_says_what_to_do(browser: Browser, empty: str) -> None:
     async with opened(browser, empty) as page:
-        names = [name for role, name in await page.tree() if role == "heading"]
+        names = [name for role, name in await page.tree("heading") if role == "heading"]
         assert names == ["local-llm-agent", "No calls yet", "Engines now", "scripted ● ready"]
         assert not await page.run("document.querySelector('#filters').checkVisibility()")
 
@@ -219,8 +227,7 @@ async def test_an_empty_ledger_says_what_to_do(browser: Browser, empty: str) -> 
 @in_browser
 async def test_a_call_appears_without_reloading(browser: Browser, tmp_path: Path) -> None:
     async with house(tmp_path) as url, opened(browser, url) as page:
-        async with aiohttp.ClientSession() as session:
-            await session.post(f"{url}/mcp/tools/chat", json={"prompt": "hi"}, headers={"X-Project": "shop"})
+        await chatted(url)
         await page.until("document.querySelector('#last .who')?.textContent.startsWith('shop')")
         assert await page.run("document.querySelector('.net').className") == "net loss"
 
@@ -254,7 +261,7 @@ WHO = """
 @in_browser
 async def test_a_screen_reader_is_told_what_each_thing_is(browser: Browser, full: str) -> None:
     async with opened(browser, f"{full}/#since=30d") as page:
-        tree = await page.tree()
+        tree = await page.tree("image")
     roles = {role for role, _ in tree}
     assert {"main", "banner", "status", "radio", "combobox", "table", "columnheader", "rowheader"} <= roles
     nameless = [
