@@ -4,7 +4,7 @@
 A sentence embedding of ``feat`` or ``ham`` knows little; of ``please add support for something new`` it
 knows enough. The phrases are general knowledge, written from the names alone and from no data set's rows.
 A name counts only in company (``style`` beside ``fix`` and ``docs`` is formatting, alone it may be
-fashion), so an entry is used when at least two labels of a call belong to its group.
+fashion), so an entry is used when two labels of a call, and a quarter of them, belong to its group.
 """
 
 import re
@@ -189,14 +189,19 @@ def phrases(labels: Iterable[str]) -> dict[str, tuple[str, ...]]:
     counts = {
         name: sum(_stem(word, present) in group for word in present) for name, group in _entries().items()
     }
-    best = sorted((name for name, count in counts.items() if count > 1), key=lambda name: -counts[name])
-    found: dict[str, tuple[str, ...]] = {}
-    for label, word in spoken.items():
-        if _stem(word, present) != word:
-            found[label] = (ORDINARY,)
-        elif group := next((name for name in best if word in _entries()[name]), None):
-            found[label] = _entries()[group][word]
-    return found
+    needed = max(2, len(present) / 4)
+    best = sorted((name for name, count in counts.items() if count >= needed), key=lambda name: -counts[name])
+    found = {
+        label: next((name for name in best if word in _entries()[name]), "") for label, word in spoken.items()
+    }
+    return {label: _entries()[group][spoken[label]] for label, group in found.items() if group}
+
+
+def denials(labels: Iterable[str]) -> frozenset[str]:
+    """Those of ``labels`` that are another one negated: ``not_offensive`` beside ``offensive``."""
+    spoken = {label: words(label) for label in labels}
+    present = set(spoken.values())
+    return frozenset(label for label, word in spoken.items() if _stem(word, present) != word)
 
 
 def named_in(instructions: str, label: str) -> tuple[str, ...]:

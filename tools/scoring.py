@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.glossary import is_fallback, named_in, phrases, words
+from tools.glossary import ORDINARY, denials, is_fallback, named_in, phrases, words
 from tools.heads import head
 from tools.views import text_views
 
@@ -109,17 +109,18 @@ def may_abstain(question: Question) -> bool:
 
 def label_texts(question: Question) -> list[tuple[str, ...]]:
     """For each label, the texts whose mean embedding stands for it."""
-    meant = phrases(label for label, description in question.labels.items() if not description.strip())
-    said = {
-        label: (
-            words(label) or label,
-            description,
-            *named_in(question.instructions, label),
-            *meant.get(label, ()),
-        )
+    unsaid = [label for label, description in question.labels.items() if not description.strip()]
+    meant, denied = phrases(unsaid), denials(question.labels).intersection(unsaid)
+    return [
+        (ORDINARY,)
+        if label in denied
+        else _said(label, description, *named_in(question.instructions, label), *meant.get(label, ()))
         for label, description in question.labels.items()
-    }
-    return [tuple(dict.fromkeys(text for text in texts if text.strip())) for texts in said.values()]
+    ]
+
+
+def _said(label: str, *more: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for text in (words(label) or label, *more) if text.strip()))
 
 
 @dataclass(frozen=True)
