@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from anyio import to_thread
@@ -12,7 +13,8 @@ from engines.base import JsonObject
 from engines.errors import AgentError
 from mcp_server import clients
 from mcp_server.clients import CLIENTS, Client, Launch
-from mcp_server.context import fail, start
+from mcp_server.context import fail
+from mcp_server.project import here
 from mcp_server.registration import Outcome, Registration, registration
 from mcp_server.settings import LOOPBACK
 
@@ -25,7 +27,7 @@ async def register(options: argparse.Namespace) -> int:
 def _register(options: argparse.Namespace) -> int:
     try:
         client = CLIENTS[options.client]
-        place = registration(client, options.scope, start(options).project.root, os.environ)
+        place = registration(client, options.scope, here({}, os.environ, Path.cwd()).root, os.environ)
         if options.remove:
             return _told(options, place, place.remove())
         launch = _launch(options)
