@@ -20,6 +20,7 @@ async def embedded(arguments: ClassifyArguments, run: Run, documents: Sequence[D
     """
     # numpy is not needed before the first classification.
     from tools.scoring import Opinion, Plan, Question
+    from tools.views import is_cut
 
     examples = tuple((example.text, example.label) for example in arguments.examples or ())
     question = Question(arguments.labels, arguments.instructions or "", examples, arguments.multi)
@@ -29,6 +30,10 @@ async def embedded(arguments: ClassifyArguments, run: Run, documents: Sequence[D
     for start in range(0, len(texts), BATCH):
         vectors += (await run.embed(texts[start : start + BATCH])).vectors
         await run.progress(len(vectors), len(texts), f"embedded {len(vectors)} of {len(texts)} texts")
+
+    long = sum(is_cut(document.text) for document in documents)
+    if long:
+        run.tally.note(f"{long} long texts were classified by their first 150 words")
 
     def judged() -> list[Opinion]:
         return plan.opinions(vectors)
