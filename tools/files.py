@@ -263,10 +263,9 @@ class Files:
         except OSError as error:
             raise _unreadable(shown, error) from error
         with open(descriptor, "rb") as opened:
-            status = os.fstat(descriptor)
-            self._check_opened(status, resolved, shown)
-            raw = b"" if status.st_size > limit else opened.read(limit + 1)
-        if status.st_size > limit or len(raw) > limit:
+            self._check_opened(os.fstat(descriptor), resolved, shown)
+            raw = opened.read(limit + 1)
+        if len(raw) > limit:
             raise _too_large(shown)
         return raw
 

@@ -136,15 +136,16 @@ async def house(folder: Path, **http: object) -> AsyncGenerator[ASGIApp]:
             yield asgi
 
 
-@pytest.fixture
-async def guarded(tmp_path: Path) -> AsyncGenerator[ASGIApp]:
-    async with house(tmp_path, token=TOKEN, max_body_mib=1, allowed_hosts=["Box.local", "other:99"]) as app:
+@pytest.fixture(scope="module")
+async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[ASGIApp]:
+    folder = tmp_path_factory.mktemp("guarded")
+    async with house(folder, token=TOKEN, max_body_mib=1, allowed_hosts=["Box.local", "other:99"]) as app:
         yield app
 
 
-@pytest.fixture
-async def tokenless(tmp_path: Path) -> AsyncGenerator[ASGIApp]:
-    async with house(tmp_path, max_body_mib=1) as app:
+@pytest.fixture(scope="module")
+async def tokenless(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[ASGIApp]:
+    async with house(tmp_path_factory.mktemp("tokenless"), max_body_mib=1) as app:
         yield app
 
 
@@ -259,7 +260,7 @@ async def test_a_request_without_a_host_is_refused(guarded: ASGIApp) -> None:
     assert (await ask(guarded, "GET", "/health", [BEARER])).code == "host_refused"
 
 
-async def test_without_a_host_a_null_origin_is_not_ours(tmp_path: Path) -> None:
+async def test_without_a_host_a_null_origin_is_not_ours() -> None:
     guard = Guard(_unreachable, HttpSettings(host="", token=TOKEN))
     for headers in ([BEARER], [("host", ""), BEARER], [("host", ""), ("origin", "null"), BEARER]):
         assert (await ask(guard, "GET", "/", headers)).code == "host_refused"

@@ -1,8 +1,10 @@
 """A schema is a promise: what breaks it raises, and no schema or answer can hold us up."""
 
 import json
+import socket
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -77,6 +79,16 @@ def test_a_reference_to_elsewhere_is_refused_and_never_fetched(keyword: str, ref
     error = refused({"properties": {"a": {keyword: reference}}})
     assert "refers to another document, or to nothing" in error.message
     assert "$defs" in error.hint
+
+
+def test_nothing_is_fetched_even_where_something_would_answer(tmp_path: Path) -> None:
+    (tmp_path / "schema.json").write_text('{"type": "string"}')
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        refused({"$ref": f"http://127.0.0.1:{listener.getsockname()[1]}/schema.json"})
+        refused({"$ref": (tmp_path / "schema.json").as_uri()})
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_a_draft_nobody_knows_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from random import Random
 
@@ -35,10 +36,11 @@ def test_a_text_that_guesses_its_mark_gets_another(text: str, guess: str) -> Non
         assert code_of(forged) not in forged.lower()
 
 
-def test_a_text_that_holds_the_code_of_its_own_hash_gets_a_longer_one() -> None:
-    digits = f"{Random(1).getrandbits(1_600_000):x}"
+@pytest.mark.parametrize("case", [str.lower, str.upper])
+def test_a_text_that_holds_the_code_of_its_own_hash_gets_a_longer_one(case: Callable[[str], str]) -> None:
+    digits = case(f"{Random(1).getrandbits(1_600_000):x}")
     texts = (f"{digits} {number}" for number in range(1_000))
-    text = next(text for text in texts if sha256(text.encode()).hexdigest()[:6] in text)
+    text = next(text for text in texts if case(sha256(text.encode()).hexdigest()[:6]) in text)
     assert len(code_of(text)) > 6
 
 
