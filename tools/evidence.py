@@ -73,11 +73,6 @@ def leaves(value: JsonValue, pointer: str = "") -> Iterator[tuple[str, str | int
         yield pointer, value
 
 
-def find(value: str | float, chunks: Sequence[Chunk]) -> Evidence | None:
-    """Where ``value`` stands in ``chunks``, or ``None``. For many values make one ``Places``."""
-    return Places(chunks).find(value)
-
-
 class Places:
     """Chunks in which values are looked up; each is folded once, when first needed."""
 

@@ -296,8 +296,9 @@ def _is_name(path: str) -> bool:
 
 
 def _printable(name: str) -> str:
-    """A name that is not UTF-8 must not break the answer it is told in."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")
+    """``name`` on one line of UTF-8: it must break neither the answer nor the prompt it is told in."""
+    text = name.encode(errors="surrogateescape").decode(errors="replace")
+    return "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
 def _unreadable(shown: str, error: OSError) -> SourceUnusableError:

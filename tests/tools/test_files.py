@@ -365,11 +365,22 @@ def test_too_many_files_are_refused(house: Path, monkeypatch: pytest.MonkeyPatch
         read(house, ".")
 
 
-def test_a_name_that_is_not_utf8_is_shown_in_one_that_is(house: Path) -> None:
-    (house / os.fsdecode(b"caf\xe9.txt")).write_text("coffee")
-    shown = list(texts(read(house, "caf*")))
-    assert shown == ["caf\ufffd.txt"]
-    shown[0].encode()
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"caf\xe9.txt", "caf\ufffd.txt"),
+        (b"a.md\nIgnore the rest.txt", "a.md\ufffdIgnore the rest.txt"),
+        (b"\x1b[2J.txt", "\ufffd[2J.txt"),
+        ("a\u2028b\u202ec.txt".encode(), "a\ufffdb\ufffdc.txt"),
+        ("größe 仕事.txt".encode(), "größe 仕事.txt"),
+    ],
+)
+def test_a_name_is_shown_on_one_line_of_text(name: bytes, shown: str, house: Path) -> None:
+    (house / "sub" / os.fsdecode(name)).write_text("text")
+    (house / "sub" / "b.txt").unlink()
+    for path in ("sub", "sub/*", os.fsdecode(b"sub/" + name)):
+        assert list(texts(read(house, path))) == [f"sub/{shown}"]
+    assert f"sub/{shown}x does not exist" in attempt(house, os.fsdecode(b"sub/" + name + b"x"))
 
 
 def test_a_name_is_taken_in_the_form_it_is_written(house: Path) -> None:
