@@ -15,6 +15,7 @@ from engines import models
 from engines.backends.llamacpp import LlamaCppEngine
 from engines.backends.scripted import ScriptedEngine
 from engines.errors import ModelNotPulledError
+from tests.apart import apart
 from tests.engines import embedded
 
 OURS = ("LOCAL_LLM_", "CLAUDE_PROJECT_DIR", "HF_ENDPOINT", "HF_TOKEN")
@@ -68,7 +69,7 @@ def models_folder() -> Path:
         try:
             models.path_of(models.find(name), folder)
         except ModelNotPulledError:
-            anyio.run(partial(models.pull, name, folder=folder))
+            apart(partial(anyio.run, partial(models.pull, name, folder=folder)))
     return folder
 
 

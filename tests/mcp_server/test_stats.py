@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mcp_server import cli
 from mcp_server.books import Books, definition_tokens
 from mcp_server.front import MANIFEST
 from mcp_server.server import Context, build_server
+from tests.apart import apart
 from tests.mcp_server.seeded import DEFINITIONS, seed
 from tests.mcp_server.test_stdio import CHAT, started
 from tests.tools.test_dispatch import dispatching
@@ -44,7 +46,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def house(home: Path) -> Path:
     """A user with some weeks in the ledger."""
-    anyio.run(seed, home / "data" / "local-llm-agent", time.time())
+    apart(lambda: anyio.run(seed, home / "data" / "local-llm-agent", time.time()))
     return home
 
 
@@ -53,7 +55,7 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """What ``stats`` prints; it must succeed."""
 
     def run(*arguments: str) -> str:
-        assert cli.run(["stats", *arguments]) == 0, capsys.readouterr().err
+        assert apart(partial(cli.run, ["stats", *arguments])) == 0, capsys.readouterr().err
         return capsys.readouterr().out
 
     return run
@@ -113,13 +115,13 @@ def test_pruning_forgets_what_is_older_and_says_how_much(shown: Callable[..., st
 
 
 def test_a_time_that_is_none_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["stats", "--since", "yesteryear"]) == 2
+    assert apart(partial(cli.run, ["stats", "--since", "yesteryear"])) == 2
     assert "7d" in capsys.readouterr().err
 
 
 def test_a_ledger_that_cannot_be_used_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "data").write_text("a file where a folder should be")
-    assert cli.run(["stats", "--json"]) == 1
+    assert apart(partial(cli.run, ["stats", "--json"])) == 1
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "ledger_unreadable"
 
 
