@@ -31,6 +31,9 @@ _TEMPERATURES = (0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5)
 EXAMPLES_AT_MOST = 2_000
 """Fitting grows with the cube of the examples: 2,000 take seconds."""
 
+READ = 2_000
+"""Characters of a text whose words count; forms and code are kept here, they tell much."""
+
 _WORD = re.compile(r"[^\W_][\w']*")
 _ROWS = 256
 
@@ -114,7 +117,7 @@ class _Lexicon:
 
 
 def _terms(text: str) -> set[str]:
-    found = _WORD.findall(text.lower())
+    found = _WORD.findall(text[:READ].lower())
     return {*found, *(f"{one} {other}" for one, other in pairwise(found))}
 
 

@@ -168,15 +168,19 @@ def test_what_a_clear_item_is_called_does_not_depend_on_its_company() -> None:
     assert alone.labels == crowd.labels == ("fruit",)
 
 
-def test_a_label_near_everything_is_not_everything() -> None:
+def test_one_label_having_most_items_leaves_the_others_theirs() -> None:
+    items = [*(f"apple number {n}" for n in range(90)), *(f"iron part {n}" for n in range(10))]
+    assert first(Question(FRUIT), items) == ["fruit"] * 90 + ["metal"] * 10
+
+
+def test_labels_that_seldom_win_make_all_less_sure() -> None:
     rng = np.random.default_rng(1)
-    items = rng.normal(size=(60, 16))
+    items = rng.normal(size=(60, 64))
     items /= np.linalg.norm(items, axis=1, keepdims=True)
-    fair = np.zeros((60, 2))
-    fair[:30, 0] = fair[30:, 1] = 0.1
-    biased = fair + np.array([0.15, 0.0])
-    assert (biased.argmax(axis=1) == 0).all()
-    assert (zero_shot(items, biased).argmax(axis=1)[30:] == 1).mean() > 0.5
+    fair = rng.normal(scale=0.05, size=(60, 2))
+    biased = fair + np.array([0.2, 0.0])
+    alone = softmax(biased / 0.06).max(axis=1).mean()
+    assert zero_shot(items, biased).max(axis=1).mean() < alone - 0.05
 
 
 def test_probabilities_sum_to_one_whatever_the_numbers() -> None:
@@ -259,7 +263,7 @@ def test_hundreds_of_labels_and_thousands_of_items_take_seconds() -> None:
     started = time.process_time()
     found = plan.opinions(vectors)
     assert time.process_time() - started < 5
-    assert sum(opinion.labels[0].startswith(f"topic{n % 200} ") for n, opinion in enumerate(found)) > 1_600
+    assert sum(opinion.labels[0].startswith(f"topic{n % 200} ") for n, opinion in enumerate(found)) > 1_500
 
 
 def test_more_examples_than_can_be_fitted_are_taken_from_every_label(monkeypatch: pytest.MonkeyPatch) -> None:
