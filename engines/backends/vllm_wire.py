@@ -16,6 +16,8 @@ UNTOLD_CONTEXT = 4096
 MAX_LOGPROBS = 20
 """vLLM's default ``--max-logprobs``; more is a 400."""
 
+NOTHING = TextDelta("")
+
 LORA_HINT = "start vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"
 
 TOO_LONG = re.compile(r"context length is (\d+) tokens.*?(\d+) input tokens")
@@ -89,16 +91,18 @@ async def as_promised(events: AsyncIterator[Event]) -> AsyncGenerator[Event, Non
     Without thoughts, which a server without ``--reasoning-parser`` leaves in the text; without the end
     token's probability; ended by ``tool_calls`` where vLLM says ``stop`` of a tool demanded by name.
     """
-    spoken, unsaid, called = Spoken(), TextDelta(""), False
+    spoken, held, called = Spoken(), NOTHING, False
     async for event in events:
         ended = isinstance(event, Done) and event.finish_reason != "length"
-        if unsaid.logprobs and not ended:  # a part of a character
-            for delta in spoken.pass_on(unsaid):
+        if ended:
+            held = _without_end(held)
+        if held != NOTHING:
+            for delta in spoken.pass_on(held):
                 yield delta
-        unsaid = TextDelta("")
+            held = NOTHING
         match event:
-            case TextDelta(""):
-                unsaid = event
+            case TextDelta() if event.logprobs:
+                held = event
             case TextDelta():
                 for delta in spoken.pass_on(event):
                     yield delta
@@ -109,6 +113,12 @@ async def as_promised(events: AsyncIterator[Event]) -> AsyncGenerator[Event, Non
                 for delta in spoken.rest():
                     yield delta
                 yield replace(event, finish_reason="tool_calls") if called and ended else event
+
+
+def _without_end(last: TextDelta) -> TextDelta:
+    """``last`` without a token that is none of its text. A busy server puts it beside others."""
+    said = "".join(token.token for token in last.logprobs[:-1])
+    return TextDelta(last.text, last.logprobs[:-1]) if said == last.text else last
 
 
 def refine(status: int, message: str) -> AgentError | None:

@@ -13,6 +13,7 @@ from engines.base import (
     Model,
     Request,
     Tags,
+    TextDelta,
     ToolCall,
     Usage,
     complete,
@@ -196,19 +197,27 @@ async def test_a_tool_demanded_by_name_is_strict_and_ends_as_a_call(vllm: VllmEn
     assert double.asked[0]["tools"] == [{"type": "function", "function": {"name": "look", "strict": True}}]
 
 
-async def test_probabilities_are_those_of_the_text_without_its_end(vllm: VllmEngine, double: Double):
-    def likely(token: str) -> JsonObject:
-        return {"content": [{"token": token, "logprob": -0.5, "top_logprobs": []}]}
+def likely(*tokens: str) -> JsonObject:
+    return {"content": [{"token": token, "logprob": -0.5, "top_logprobs": []} for token in tokens]}
 
-    double.say(
-        chunk({"role": "assistant", "content": ""}),
-        chunk({}, logprobs=likely("")),
-        chunk({"content": "é"}, logprobs=likely("é")),
-        chunk({}, "stop", logprobs=likely("<|im_end|>")),
-        usage(),
-    )
-    answer = await complete(vllm, ask(logprobs=0))
-    assert (answer.text, [token.token for token in answer.logprobs]) == ("é", ["", "é"])
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [chunk({"content": "é"}, logprobs=likely("é")), chunk({}, "stop", logprobs=likely("<|im_end|>"))],
+        [chunk({"content": "é"}, "stop", logprobs=likely("é", "<|im_end|>"))],
+        [chunk({"content": "é"}, "stop", logprobs=likely("é"))],
+        [chunk({"content": "é"}, "length", logprobs=likely("é"))],
+    ],
+)
+async def test_probabilities_are_those_of_the_text_without_its_end(
+    vllm: VllmEngine, double: Double, end: list[JsonObject]
+):
+    double.say(chunk({"content": ""}), chunk({}, logprobs=likely("")), *end, usage())
+    async with vllm.stream(ask(logprobs=0)) as events:
+        pieces = [event async for event in events if isinstance(event, TextDelta)]
+    told = [(piece.text, [token.token for token in piece.logprobs]) for piece in pieces]
+    assert told == [("", [""]), ("é", ["é"])]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def adapted(weights: Path, logs: Path) -> Generator[Server, None, None]:
     """A server with both adapters, that also loads and unloads at run time."""
     modules = ["--lora-modules", *(f"{name}={weights / name}" for name in ("alpha", "beta"))]
     tools = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
-    with server.vllm(weights, logs / "adapted.log", *modules, *tools) as running:
+    cached = "--enable-prompt-tokens-details"
+    with server.vllm(weights, logs / "adapted.log", *modules, *tools, cached) as running:
         yield running
 
 

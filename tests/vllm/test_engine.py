@@ -63,6 +63,14 @@ async def test_a_schema_is_kept(engine: VllmEngine):
     jsonschema.validate(json.loads(answer.text), PERSON)
 
 
+async def test_a_prompt_that_begins_like_the_one_before_is_found_in_the_prefix_cache(engine: VllmEngine):
+    text = "All about the sea, and nothing but the sea. " * 40
+    with anyio.fail_after(60):
+        for question in ("Is it deep?", "Is it blue?"):
+            answer = await complete(engine, ask(text + question, max_tokens=1))
+    assert answer.done.usage.cached_tokens >= 128
+
+
 async def test_a_keyword_the_server_cannot_keep_is_named(engine: VllmEngine):
     unique: JsonObject = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
     with anyio.fail_after(60), pytest.raises(UnsupportedFeatureError, match="uniqueItems"):

@@ -22,7 +22,7 @@ from tests.vllm.conftest import engine_at
 from tests.vllm.server import Server
 from tests.vllm.weights import BASE, prepare
 
-TOKENS = 64
+TOKENS = 32
 STORIES = [
     f"Tell me a long story about {hero}."
     for hero in ("a fox", "a ship", "a king", "the sea", "a robot", "two cats", "a town", "winter")
