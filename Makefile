@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-vllm test-clients test-live lint fix bench lock
+.PHONY: help setup demo serve test test-vllm test-clients test-browser test-live lint fix bench lock
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -34,6 +34,9 @@ test-vllm: setup  ## build a CPU vLLM beside us and run its tests (20 minutes th
 
 test-clients: setup  ## install the real Claude Code, Gemini CLI, Codex beside us and let them use us (needs npm)
 	$(BIN)/python -m pytest -m clients tests/clients
+
+test-browser: setup  ## look at the dashboard with the real Chromium of this machine
+	$(BIN)/python -m pytest -m browser tests/mcp_server
 
 test-live: setup  ## run the contract suite against the Ollama at OLLAMA_HOST
 	$(BIN)/python -m pytest -m live tests

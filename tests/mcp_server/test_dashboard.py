@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,12 @@ from tools.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
 
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt install chromium)")
+NO_CHROMIUM = "no Chromium here (Debian: apt install chromium)"
+
+
+def in_browser(test: Callable[..., object]) -> Callable[..., object]:
+    return pytest.mark.browser(pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)(test))
+
 
 TOKEN = "correct horse"
 UP_TO_DATE = "document.querySelector('#status')?.textContent.includes('up to date')"
