@@ -402,6 +402,7 @@ async def test_an_adapter_in_use_is_not_unloaded(double: Double):
         async with vllm.stream(ask(adapter="alpha")) as events:
             await anext(events)
             assert (await say(vllm, "beta")).done.adapter == "beta"
+            assert set(double.adapters) == {"alpha", "beta"}
         assert (await say(vllm, "gamma")).done.adapter == "gamma"
     assert set(double.adapters) == {"gamma"}
 
