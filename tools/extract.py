@@ -15,7 +15,7 @@ from typing import ClassVar, Self
 import anyio.to_thread
 from pydantic import Field, model_validator
 
-from engines.base import JsonObject, JsonValue, Message, Profile
+from engines.base import JsonObject, JsonValue, Message
 from engines.errors import InvalidAnswerError
 from tools import fields
 from tools.answers import check, compact, validator_of
@@ -33,11 +33,7 @@ from tools.sources import Document
 from tools.spans import named
 from tools.spotting import spot_one
 from tools.tool import PROMPT_OVERHEAD, Output, Tool
-
-DECIDES = 3.0
-"""Billions of weights from which a model's answer goes before what rules find."""
-ANSWERS = 1.0
-"""Billions of weights from which a model is asked for what rules leave open; smaller ones make it up."""
+from tools.trust import decides, writes
 
 
 class ExtractArguments(SourceArguments):
@@ -105,11 +101,6 @@ class Extract(Tool[ExtractArguments]):
         return Output(_with_evidence("records", value, kept, "/{}"), decided)
 
 
-def decides(profile: Profile) -> bool:
-    """Whether the model's answers go before rules; one of unknown size was chosen by somebody."""
-    return not profile.parameters or profile.parameters >= DECIDES
-
-
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """A record, and where its parts were read."""
@@ -171,7 +162,7 @@ class _Task:
         self.deciders.add("parser")
         tree = await self._named(document, tree)
         told = None if tree is None else plain(tree)
-        value, left = filled(self.field, told, nulls=self._run.profile.parameters < ANSWERS)
+        value, left = filled(self.field, told, nulls=not writes(self._run.profile))
         if left:
             [answer] = await self.asked(only(self.schema, left), [document])
             value = completed(value, answer, left)
@@ -186,7 +177,7 @@ class _Task:
         field, profile = self.field, self._run.profile
         if field is None or field.type != "object" or not profile.capabilities.embed:
             return tree
-        if profile.parameters >= ANSWERS:
+        if writes(profile):
             return tree
         told = tree if isinstance(tree, dict) else {}
         wanted = [part for part in field.parts if part.name not in told]
