@@ -1,5 +1,9 @@
 """What `make demo` shows: four real tasks on files of this repository, by the model on this machine."""
 
+import os
+import sys
+from pathlib import Path
+
 import anyio
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
@@ -35,7 +39,9 @@ CALLS: list[tuple[str, JsonObject]] = [
 
 
 async def main() -> None:
-    server = StdioServerParameters(command="local-llm-agent", args=["stdio"])
+    # The script beside this Python: the environment of `make` is not on the PATH.
+    script = str(Path(sys.executable).with_name("local-llm-agent"))
+    server = StdioServerParameters(command=script, args=["stdio"], env=dict(os.environ))
     async with Client(stdio_client(server)) as client:
         for tool, arguments in CALLS:
             _show(tool, arguments, await client.call_tool(tool, arguments))
