@@ -370,7 +370,7 @@ def test_too_many_files_are_refused(house: Path, monkeypatch: pytest.MonkeyPatch
     [
         (b"caf\xe9.txt", "caf\ufffd.txt"),
         (b"a.md\nIgnore the rest.txt", "a.md\ufffdIgnore the rest.txt"),
-        (b"\x1b[2J.txt", "\ufffd[2J.txt"),
+        (b"\x1b]0;x\x07.txt", "\ufffd]0;x\ufffd.txt"),
         ("a\u2028b\u202ec.txt".encode(), "a\ufffdb\ufffdc.txt"),
         ("größe 仕事.txt".encode(), "größe 仕事.txt"),
     ],
