@@ -104,11 +104,19 @@ class Opinion:
     labels: tuple[str, ...]
     """Best first: one, or with ``multi`` all from ``SEVERAL`` up, at least one."""
     confidence: float
-    """Probability of the first label among the labels, 0 to 1."""
+    """Probability of the first label among the labels, 0 to 1; times ``in_scope``, unless a label such as
+    ``other`` stands for what is not in scope."""
     runner_up: str
     """The label after the first; empty if there is none."""
-    out_of_scope: bool
-    """The item is no nearer to any label than unrelated texts are; only if the question allows for it."""
+    in_scope: float
+    """0.5 where the item is as near to its nearest label as unrelated texts are to theirs, 1 far above.
+
+    1 unless the question allows for abstention. Ranks out-of-scope texts better than ``confidence`` does.
+    """
+
+    @property
+    def out_of_scope(self) -> bool:
+        return self.in_scope < 0.5
 
 
 def may_abstain(question: Question) -> bool:
@@ -168,41 +176,51 @@ class Plan:
         space = _Space(self.texts, np.asarray(vectors, dtype=np.float32))
         # Equal items count once, or a thousand equal log lines would be what a call is about.
         distinct = dict(zip(self._views, self.items, strict=True))
-        probabilities, nearest = self._scored(space, space.means(list(distinct)), list(distinct.values()))
-        outside = nearest < 0
-        where = {views: row for row, views in enumerate(distinct)}
-        found = [self._opinion(row, bool(out)) for row, out in zip(probabilities, outside, strict=True)]
-        return [found[where[views]] for views in self._views]
+        items = space.means(list(distinct))
+        labels, examples = space.means(self._labels), space.means(self._examples)
+        probabilities = self._probabilities(space, items, labels, examples, list(distinct.values()))
+        scope = self._scope(space, items, _anchored(labels, examples, self._chosen))
+        rows = zip(probabilities * scope[:, None], scope.tolist(), strict=True)
+        found = {
+            views: self._opinion(row, inside) for views, (row, inside) in zip(distinct, rows, strict=True)
+        }
+        return [found[views] for views in self._views]
 
-    def _scored(self, space: "_Space", items: Matrix, texts: Sequence[str]) -> tuple[Matrix, Vector]:
-        """Probabilities of the labels, and how much nearer than chance each item is to its best one."""
-        labels = space.means(self._labels)
-        fallback = np.array([is_fallback(label) for label in self.question.labels])
-        if fallback.all():
-            fallback[:] = False
-        chosen = self._chosen()
-        anchors = _anchored(labels, space.means(self._examples), chosen)
-        chance = self._chance(space, anchors[~fallback])
-        scores = _similarities(items, labels, fallback, chance)
-        nearest = (items @ anchors[~fallback].T).max(axis=1) - chance
-        if not self.question.examples:
-            return zero_shot(items, scores), nearest
-        learnt = space.means(self._examples)
-        prior = softmax(_similarities(learnt, labels, fallback, chance) / TEMPERATURE)
-        fitted = head([text for text, _ in self.question.examples], learnt, chosen, prior)
-        return fitted(texts, items, softmax(scores / TEMPERATURE)), nearest
+    def _probabilities(
+        self, space: "_Space", items: Matrix, labels: Matrix, examples: Matrix, texts: Sequence[str]
+    ) -> Matrix:
+        """Of the labels, a row an item."""
+        near, taught = items @ labels.T, examples @ labels.T
+        if rest := self._rest:
+            # A label such as ``other`` is as near as chance, whatever the item.
+            others = np.delete(labels, rest, axis=0)
+            near[:, rest] = taught[:, rest] = _chance(space, others)
+        if not self._examples:
+            return zero_shot(items, near)
+        prior = softmax(taught / TEMPERATURE)
+        fitted = head([text for text, _ in self.question.examples], examples, self._chosen, prior)
+        return fitted(texts, items, softmax(near / TEMPERATURE))
 
+    def _scope(self, space: "_Space", items: Matrix, anchors: Matrix) -> Vector:
+        """How probable it is that each item belongs to some label at all."""
+        if self._rest or not _ABSTAIN.search(self.question.instructions):
+            return np.ones(len(items))
+        above = (items @ anchors.T).max(axis=1) - _chance(space, anchors)
+        return 1 / (1 + np.exp(-above / TEMPERATURE))
+
+    @cached_property
+    def _rest(self) -> list[int]:
+        """Columns of the labels that stand for whatever fits no other; none if all do."""
+        found = [index for index, label in enumerate(self.question.labels) if is_fallback(label)]
+        return found if len(found) < len(self.question.labels) else []
+
+    @cached_property
     def _chosen(self) -> NDArray[np.intp]:
+        """The column of each example's label."""
         place = {label: index for index, label in enumerate(self.question.labels)}
         return np.array([place[label] for _, label in self.question.examples], dtype=np.intp)
 
-    def _chance(self, space: "_Space", anchors: Matrix) -> float:
-        """How near an unrelated text comes to the nearest label, on average; -1 if nobody asks."""
-        if not self._unrelated:
-            return -1.0
-        return float((space.rows(self._unrelated) @ anchors.T).max(axis=1).mean())
-
-    def _opinion(self, row: Vector, outside: bool) -> Opinion:
+    def _opinion(self, row: Vector, in_scope: float) -> Opinion:
         names = list(self.question.labels)
         order: list[int] = np.argsort(-row, kind="stable").tolist()
         many = int((row >= SEVERAL).sum()) if self.question.multi else 1
@@ -210,7 +228,7 @@ class Plan:
             labels=tuple(names[index] for index in order[: max(many, 1)]),
             confidence=float(row[order[0]]),
             runner_up=names[order[1]] if len(names) > 1 else "",
-            out_of_scope=outside and not is_fallback(names[order[0]]),
+            in_scope=in_scope,
         )
 
 
@@ -283,8 +301,6 @@ def _anchored(labels: Matrix, examples: Matrix, chosen: NDArray[np.intp]) -> Mat
     return unit(anchors)
 
 
-def _similarities(items: Matrix, labels: Matrix, fallback: NDArray[np.bool_], chance: float) -> Matrix:
-    """Cosines; a label such as ``other`` is as near as chance, whatever the item."""
-    scores = items @ labels.T
-    scores[:, fallback] = chance
-    return scores
+def _chance(space: _Space, anchors: Matrix) -> float:
+    """How near an unrelated text comes to the nearest of ``anchors``, on average."""
+    return float((space.rows(_ANYTHING) @ anchors.T).max(axis=1).mean())

@@ -251,6 +251,15 @@ def test_abstention_is_for_those_who_ask_for_it(instructions: str, asked: bool) 
     ]
 
 
+def test_who_may_abstain_is_as_sure_of_a_label_as_of_there_being_one() -> None:
+    plain, asked = (
+        opinions(Question(FRUIT, told), ["pear tart"])[0] for told in ("", "Abstain if in doubt.")
+    )
+    assert plain.in_scope == 1
+    assert 0.5 < asked.in_scope < 1
+    assert asked.confidence == pytest.approx(plain.confidence * asked.in_scope)
+
+
 def test_only_labels_for_the_rest_are_labels_like_others() -> None:
     assert first(Question({"other": "", "unknown": ""}), ["other", "unknown"]) == ["other", "unknown"]
 
