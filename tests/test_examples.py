@@ -16,6 +16,7 @@ from mcp_server.cli import parser
 from mcp_server.clients import CLIENTS, NAME, Launch
 from mcp_server.registration import Registration
 from mcp_server.settings import Settings
+from tests.clients.packages import NPM, PYPI
 from tests.test_doors_agree import serving
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +47,12 @@ def test_the_example_for_a_client_is_what_register_prints(name: str) -> None:
     [example] = (ROOT / "examples" / "clients").glob(f"{name}.*")
     place = Registration(client, "project", Path(client.project_file))
     assert example.read_text() == place.snippet(client.entry(Launch(NAME, ("stdio",)), {}))
+
+
+def test_the_versions_of_the_guide_are_those_that_are_run() -> None:
+    guide = (ROOT / "docs" / "clients.md").read_text()
+    for package in (*NPM, *PYPI):
+        assert package.rpartition("@" if "@" in package else "=")[2] in guide, package
 
 
 def test_the_example_settings_are_settings() -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mcp_server.toml_table import TomlTableError, drop, parse, put
@@ -22,6 +22,10 @@ lines = st.sampled_from([
 ])  # fmt: skip
 
 
+# A machine with much to do, or coverage, makes examples slow.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> str:
     newline = draw(st.sampled_from(["\n", "\r\n"]))
@@ -34,6 +38,7 @@ def documents(draw: st.DrawFn) -> str:
     return text.replace("\n", newline)
 
 
+@patient
 @given(documents())
 def test_adding_changes_one_thing_and_removing_gives_back_every_byte(text: str) -> None:
     value = parse(text)
@@ -42,6 +47,7 @@ def test_adding_changes_one_thing_and_removing_gives_back_every_byte(text: str) 
     assert drop(added, "mcp_servers", "ours") == text
 
 
+@patient
 @given(documents())
 def test_an_update_is_as_if_it_had_been_added_so(text: str) -> None:
     once = put(text, "mcp_servers", "ours", ENTRY)
@@ -50,6 +56,7 @@ def test_an_update_is_as_if_it_had_been_added_so(text: str) -> None:
     )
 
 
+@patient
 @given(documents())
 def test_a_table_that_others_were_written_after_is_cut_out_of_the_middle(text: str) -> None:
     newline = "\r\n" if "\r\n" in text else "\n"
