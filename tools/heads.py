@@ -5,8 +5,9 @@ gives the answer each example would have got had it not been there, so strength,
 answer and temperature are not constants: every combination of a small grid votes, weighted by how
 probable it makes the left-out labels. Confidence comes calibrated by the same left-out answers.
 
-Beats logistic regression on the same features by 2 points over 20 sets at 10 examples a label, and has 0.07
-calibration error where that has 0.17.
+At 10 examples a label, one draw, 20 sets: 2 points over logistic regression (C=10, not tuned, without the
+zero-shot answer) on the same features, calibration error 0.07 against 0.17. The equal weight of both
+likenesses and the grids were settled after some fifteen variants on these sets, which differed little.
 """
 
 import math

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tools.glossary import is_fallback, named_in, phrases, words
+from tools.glossary import is_fallback, phrases, words
 from tools.scoring import Opinion, Plan, Question, label_texts, may_abstain, softmax, zero_shot
 from tools.views import text_views
 
@@ -85,12 +85,6 @@ def test_a_word_that_only_looks_negated_is_a_label_like_others() -> None:
 def test_a_description_takes_the_place_of_the_glossary() -> None:
     texts = label_texts(Question({"bug": "a small animal with six legs", "feature": ""}))
     assert texts[0] == ("bug", "a small animal with six legs")
-
-
-def test_the_instructions_complete_a_label_they_name() -> None:
-    assert named_in("Is this issue a bug report or a question?", "bug") == ("bug report",)
-    assert named_in("Is this issue a bug report or a question?", "question") == ()
-    assert named_in("Debug reports only", "bug") == ()
 
 
 def test_a_text_is_seen_as_its_first_line_and_as_a_whole() -> None:
