@@ -134,7 +134,7 @@ def _gemini(launch: Launch, environ: Environment) -> JsonObject:
     if launch.url:
         return {"url": launch.url, "type": launch.transport, **_headers(launch, "${{{}}}")}
     hidden = [name for name in _ours(environ) if _SECRET.search(name)]
-    env: JsonObject = {name: f"${{{name}}}" for name in hidden}
+    env: JsonObject = {name: f"${{{name}:-}}" for name in hidden}
     return {**_stdio(launch), **({"env": env} if env else {})}
 
 

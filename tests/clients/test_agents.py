@@ -133,6 +133,23 @@ async def test_a_client_says_that_we_are_connected(box: Sandbox, agent: Agent) -
 
 
 @by_agent
+async def test_a_server_gets_the_variables_a_client_would_keep_back(box: Sandbox, agent: Agent) -> None:
+    """Gemini CLI hides what looks like a secret, Codex nearly everything: the entry names ours."""
+    secret = {"LOCAL_LLM_VLLM__API_KEY": "a key", "OTHER_API_KEY": "not ours"}
+    async with serving(CLASSIFY) as model:
+        agent.settle(box, model.url)
+        told = await box.register(agent.name, **secret)
+        ran = await agent.ask(box, model.url, **secret)
+    assert ran.code == 0, ran
+    assert "a key" not in json.dumps(told)
+    seen = box.server_environment()
+    assert seen["LOCAL_LLM_VLLM__API_KEY"] == "a key"
+    assert seen["XDG_RUNTIME_DIR"] == str(box.root / "run")
+    assert ("OTHER_API_KEY" in seen) == (agent is CLAUDE_CODE)
+    assert ("CLAUDE_PROJECT_DIR" in seen) == (agent is CLAUDE_CODE)
+
+
+@by_agent
 async def test_an_error_reaches_the_model_with_what_to_do(box: Sandbox, agent: Agent) -> None:
     async with serving(MISSING) as model:
         agent.settle(box, model.url)

@@ -205,7 +205,7 @@ def test_gemini_is_told_the_variables_it_would_hide() -> None:
     assert entry_of("gemini", environ=environ) == {
         "command": LAUNCH.command,
         "args": ["stdio"],
-        "env": {"LOCAL_LLM_VLLM__API_KEY": "${LOCAL_LLM_VLLM__API_KEY}"},
+        "env": {"LOCAL_LLM_VLLM__API_KEY": "${LOCAL_LLM_VLLM__API_KEY:-}"},
     }
     assert entry_of("gemini", REMOTE)["headers"] == {
         "Authorization": "Bearer ${BOX_TOKEN}", "X-Project": "shop",
