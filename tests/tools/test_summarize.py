@@ -130,7 +130,8 @@ async def test_no_summary_has_more_words_than_allowed(max_words: int, tmp_path: 
 async def test_a_speaker_keeps_the_name(tmp_path: Path) -> None:
     text = (
         "Ann: We should talk about the bridge today, I think.\nBo: Fine with me.\n"
-        "Ann: The bridge will be closed from May until the end of June.\nBo: Then the school needs another bus.\n"
+        "Ann: The bridge will be closed from May until the end of June.\n"
+        "Bo: Then the school needs another bus.\n"
     )
     result = await summarize(small(), tmp_path, text=text, focus="When is the bridge closed?", style="tldr")
     assert result.fields["summary"] == "Ann: The bridge will be closed from May until the end of June."
