@@ -52,7 +52,8 @@ _SUMMARY = re.compile(
 _INNERMOST_LAST = (
     re.compile(r'^[ \t]{0,40}File "(?P<file>[^"\n]{1,300})", line (?P<line>\d+)', re.MULTILINE),
     re.compile(
-        r"^(?P<file>[^\s:][^:\n]{0,300}):(?P<line>\d+): ?(?P<error>[A-Za-z_][\w.]{0,100})?(?: \S{1,300})?$",
+        r"^(?P<file>[^\s:][^:\n]{0,300}\.pyx?):(?P<line>\d+): ?(?P<error>[A-Za-z_][\w.]{0,100})?"
+        r"(?: \S{1,300})?$",
         re.MULTILINE,
     ),
 )
@@ -87,6 +88,9 @@ def failures(text: str) -> list[Failure]:
     """The failures reported in ``text``, in its order; empty where it is no such report."""
     reports = list(_reports(text))
     named = _identifiers(text)
+    if not reports and not named:
+        alone = _read(text)
+        return [alone] if alone.error and alone.line else []
     if not reports:
         return [_from_summary(name, said) for name, said in named.items()]
     known = {name: failure for name, failure in reports if name}

@@ -125,6 +125,17 @@ def _whole(match: re.Match[str], field: Field) -> JsonValue:
     return match[0].strip().rstrip(".,;:")
 
 
+def _phone(match: re.Match[str], field: Field) -> JsonValue:
+    """Seven to fifteen digits (E.164); many in one piece are some other number."""
+    said = match[0].strip().rstrip(".,;:")
+    digits = sum(character.isdigit() for character in said)
+    return said if 7 <= digits <= (12 if said.isdigit() else 15) else None
+
+
+def _code(match: re.Match[str], field: Field) -> JsonValue:
+    return match[0].lstrip("#")
+
+
 def _integer(match: re.Match[str], field: Field) -> JsonValue:
     return int(re.sub(r"[^\d-]", "", match[_told(match)]) or 0)
 
@@ -218,7 +229,8 @@ KINDS: tuple[Kind, ...] = (
     _kind("uuid", r"\b[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\b", "uuid guid"),
     _kind(
         "ip",
-        r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])|(?<![\w:])(?:[\da-f]{0,4}:){2,7}[\da-f]{1,4}(?![\w:])",
+        r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])"
+        r"|(?<![\w:])(?=[\d:]{0,40}(?:[a-f]|::)|(?:\d+:){7})(?:[\da-f]{0,4}:){2,7}[\da-f]{1,4}(?![\w:])",
         "ip ipv4 ipv6 client",
     ),
     _kind(
@@ -232,7 +244,7 @@ KINDS: tuple[Kind, ...] = (
         "phone",
         r"(?<![\w.-])\+?\(?\d{1,4}\)?(?:[ ./-]?\(?\d{2,4}\)?){2,4}(?:(?: ?x| ?ext\.?)\s?\d+)?(?![\w-])",
         "phone telephone tel mobile cell fax",
-        _whole,
+        _phone,
     ),
     _kind(
         "version",
@@ -287,7 +299,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     _kind(
         "message",
-        rf"(?:(?<!\w)\w{{0,80}}?(?:{_RAISED})|\b(?:error|fatal|panic|warning)(?:\[\w+\])?): +(\S.*?)\s*$"
+        rf"(?:(?<!\w)\w{{0,80}}?(?:{_RAISED})|\b(?:error|fatal|panic|warning|note)(?:\[\w+\])?): +(\S.*?)\s*$"
         rf"|\b(?:{_LEVELS})\b\]?(?: *[-:|])? +(?:\[?[\w.]{{1,80}}\]?(?: *[-:|]) +)?(\S.*?)\s*$",
         "message msg reason",
         capitals=True,
@@ -325,12 +337,18 @@ KINDS: tuple[Kind, ...] = (
         _number,
         "string number integer",
     ),
+    _kind(
+        "status",
+        r"\bHTTP/\d(?:\.\d)? (\d{3})\b|\" (\d{3})(?= )|\bstatus(?:[ _]code)?[\"']?[:= ]{1,3}(\d{3})\b",
+        "status",
+        _integer,
+        "integer",
+    ),
     _kind("year", r"(?<![\w.-])(?:19|20)\d\d(?![\w-])", "year", _number, "string integer number"),
     _kind(
         "postcode",
         r"\b\d{5}(?:-\d{4})?\b|\b[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b",
         "zip zipcode postcode postal plz",
-        telling=False,
         capitals=True,
     ),
     _kind(
@@ -352,6 +370,7 @@ KINDS: tuple[Kind, ...] = (
         r"(?<![\w/.-])#?(?=[A-Z./-]*\d)[A-Z\d](?:[\w./-]{0,60}\w)?"
         rf"|\b(?:{NUMBER_WORDS.replace(' ', '|')})\b",
         "id identifier number no code sku isbn serial account order invoice key count quantity size rating",
+        _code,
         telling=False,
     ),
 )

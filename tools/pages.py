@@ -15,13 +15,19 @@ _COLON = r"(?::=|[:=](?!//))"
 _LABELLED = re.compile(
     # Key: value, key = value, key.....value; one a line, or several with a gap or a comma between
     r"(?:^|(?<=[,;|])|(?<=[.] )|(?<=[ \t]{2}))[ \t>*+#|(\[{-]{0,40}"
-    rf"(?P<key>[\"'*_`]{{0,3}}{_KEY}[\"'*_`]{{0,3}})[ \t]{{0,40}}(?:{_COLON}|\.{{3,}}|\t)"
+    rf"(?P<key>[\"'*_`]{{0,3}}{_KEY}[\"'*_`]{{0,3}})[ \t]{{0,40}}(?:(?P<sep>{_COLON})|\.{{3,}}|\t)"
     r"[ \t]{0,40}[*_]{0,2}[ \t]{0,40}(?P<value>\"[^\"\n]*\"|'[^'\n]*'|\S.*?)"
-    rf"(?=[ \t]{{0,40}}(?:$|[,;|.]\s{{0,9}}[\"']?{_KEY}[\"']?[ \t]{{0,40}}{_COLON}|[ \t]{{2,}}\S|\t))",
+    rf"(?=[ \t]{{0,40}}(?:$|[,;|.]\s{{0,9}}[\"']?{_KEY}[\"']?[ \t]{{0,40}}(?P=sep)|[ \t]{{2,}}\S|\t))",
     re.MULTILINE,
 )
 _ASSIGNED = re.compile(
     r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,60})=(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&)\]}]+)"
+)
+# listen 443 ssl; or Port 2222
+_DIRECTIVE = re.compile(
+    r"^[ \t]{0,40}(?P<key>[A-Za-z][\w-]{1,40})[ \t]{1,40}"
+    r"(?P<value>\S[^;{}\n]{0,200}(?=;$)|[^\s;{}]{1,200}$)",
+    re.MULTILINE,
 )
 _TAGGED = re.compile(r"<(?P<key>[A-Za-z][\w:-]*)[^<>]*>(?P<value>[^<>]+)</(?P=key)>")
 _CELLS = re.compile(
@@ -74,7 +80,7 @@ class Page:
     def pairs(self) -> list[Pair]:
         """Everything that looks like a label with its value, in reading order."""
         found: list[Pair] = []
-        for notation in (_LABELLED, _ASSIGNED, _TAGGED, _CELLS, _UNDER):
+        for notation in (_LABELLED, _ASSIGNED, _DIRECTIVE, _TAGGED, _CELLS, _UNDER):
             for match in notation.finditer(self.text, self.start, self.end):
                 value = _unquoted(match["value"])
                 if value:
@@ -136,8 +142,10 @@ class Page:
         if not before.strip(" \t|*-") and line > self.start:
             above = self.text[: line - 1].rsplit("\n", 1)[-1]
             before = above if len(above.split()) <= 4 else ""
-        near = _BREAKS.split(before.rstrip(" \t([{<|\"'`*$"))[-1]
-        return words(near)[::-1], words(_BREAKS.split(after)[0])[:4]
+        near = _BREAKS.split(before.rstrip(" \t([{<\"'`*$"))[-1]
+        # What stands before a bracket names what is inside of it less than what follows "3 failed (5)".
+        apart = ("(",) if before.rstrip().endswith(("(", "[")) else ()
+        return (*apart, *words(near)[::-1]), words(_BREAKS.split(after)[0])[:4]
 
     def prominence(self, found: Found) -> float:
         """How much a reader's eye falls on it: the first lines, a heading, then earlier before later."""
@@ -164,9 +172,8 @@ def _closeness(word: str, before: Sequence[str], after: Sequence[str]) -> float:
 
 def _unquoted(value: str) -> str:
     value = value.strip().rstrip(",;|").strip(" *_`")
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1].strip()
-    return value
+    quoted = len(value) > 1 and value[0] + value[-1] in ('""', "''", "{}")
+    return value[1:-1].strip() if quoted else value
 
 
 def is_numeric(field: Field) -> bool:

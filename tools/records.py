@@ -9,7 +9,7 @@ from tools.fields import Field, words
 from tools.kinds import BY_NAME, NUMERIC, Found, Kind, Tree, kind_of, plain
 from tools.pages import Page, likeness
 from tools.reports import reported
-from tools.spotting import TRUE, spot
+from tools.spotting import NAMED, TRUE, spot
 
 _RULE = re.compile(r"^[\s|:+=-]*-[\s|:+=-]*$")
 _SEPARATORS = (
@@ -19,7 +19,9 @@ _SEPARATORS = (
     # A comma outside of quotes.
     re.compile(r",(?=(?:[^\"\n]*\"[^\"\n]*\")*[^\"\n]*$)"),
     re.compile(r"\s{2,}"),
+    re.compile(r"[ \t]+"),
 )
+_WORDS = _SEPARATORS[-1]
 _BULLET = re.compile(r"^[ \t]*(?:[-*+•]|\d+[.)])[ \t]+")
 _PIECE = re.compile(r"\S(?:(?!\s*[|;\t]|\s{2}|\s[-–—]\s|,\s).)*")
 _FILLERS = frozenset(["by", "on", "at", "x", "in", "for", "from", "to", "of", "and"])
@@ -45,16 +47,30 @@ def _table(parts: Sequence[Field], page: Page) -> list[dict[str, Tree]]:
         :MAX_LINES
     ]
     rows = [(page.start + first, page.start + last) for first, last in lines]
-    for index, (first, last) in enumerate(rows[:-1]):
-        for separator in _SEPARATORS:
-            titles = [cell.value for cell in _cells(page.text, first, last, separator)]
-            columns = _columns(parts, [str(title) for title in titles])
-            if len(columns) >= max(2, len(parts) // 2):
-                below = [
-                    _cells(page.text, *row, separator) for row in rows[index + 1 :] if not _is_rule(page, row)
-                ]
-                return [found for row in below if len(row) == len(titles) and (found := _row(row, columns))]
+    for index in range(len(rows) - 1):
+        readings = [_under(parts, page, rows, index, separator) for separator in _SEPARATORS]
+        if best := max(readings, key=lambda found: sum(len(record) for record in found)):
+            return best
     return []
+
+
+def _under(
+    parts: Sequence[Field],
+    page: Page,
+    rows: Sequence[tuple[int, int]],
+    index: int,
+    separator: re.Pattern[str],
+) -> list[dict[str, Tree]]:
+    """The rows under that of ``index``, if it is a header."""
+    titles = _cells(page.text, *rows[index], separator)
+    # Single spaces stand in any line: as a header it must name the fields to the letter.
+    loose = separator is _WORDS
+    columns = _columns(parts, [str(title.value) for title in titles], 0.99 if loose else 0.6)
+    if len(columns) < max(2, len(parts) // 2):
+        return []
+    width = max(columns) + 1 if loose else len(titles)
+    below = [_cells(page.text, *row, separator) for row in rows[index + 1 :] if not _is_rule(page, row)]
+    return [found for row in below if len(row) >= width and (found := _row(row, columns))]
 
 
 def _is_rule(page: Page, row: tuple[int, int]) -> bool:
@@ -75,14 +91,14 @@ def _cells(text: str, first: int, last: int, separator: re.Pattern[str]) -> list
     return cells
 
 
-def _columns(parts: Sequence[Field], header: Sequence[str]) -> dict[int, Field]:
+def _columns(parts: Sequence[Field], header: Sequence[str], least: float) -> dict[int, Field]:
     """Which column holds which field."""
     columns: dict[int, Field] = {}
     if not 2 <= len(header) <= 50 or any(len(title.split()) > 5 for title in header):
         return columns
     for part in parts:
         score, at = max((likeness(part, words(title)), -i) for i, title in enumerate(header))
-        if score >= 0.6 and -at not in columns:
+        if score >= least and -at not in columns:
             columns[-at] = part
     return columns
 
@@ -123,11 +139,11 @@ def _in_line(parts: Sequence[Field], page: Page, hints: Sequence[str]) -> dict[s
     return _whole({**told, **values}, parts)
 
 
-def _whole(values: dict[str, Tree], parts: Sequence[Field]) -> dict[str, Tree]:
+def _whole(values: dict[str, Tree], parts: Sequence[Field], least: int = 2) -> dict[str, Tree]:
     """The record, or nothing where something it must have is missing or too little is there."""
     needed = [part for part in parts if part.required and not part.nullable]
     filled = sum(not isinstance(value, Found) or value.start >= 0 for value in values.values())
-    if any(part.name not in values for part in needed) or filled < min(2, len(parts)):
+    if any(part.name not in values for part in needed) or filled < min(least, len(parts)):
         return {}
     return {part.name: values[part.name] for part in parts if part.name in values}
 
@@ -139,16 +155,27 @@ def _spans(parts: Sequence[Field], page: Page) -> dict[str, Tree]:
     kinds: list[tuple[Field, Kind | None]] = [(part, kind_of(part)) for part in parts]
     # What shows itself goes first, then money before plain numbers.
     for part, kind in sorted(kinds, key=lambda pair: pair[1] is None or not pair[1].telling):
-        for found in page.find(kind, part) if kind else ():
-            if all(found.end <= first or last <= found.start for first, last in used):
-                values[part.name] = found
-                used.append((found.start, found.end))
-                break
+        free = [found for found in (page.find(kind, part) if kind else ()) if _is_free(found, used)]
+        if kind and free:
+            # The first of its kind; of numbers the one its name stands beside, of codes one with letters.
+            found = free[0] if kind.telling else max(free, key=lambda one: _rank(one, part, free, page))
+            values[part.name] = found
+            used.append((found.start, found.end))
     texts = [part.name for part, kind in kinds if kind is None and part.type == "string" and not part.enum]
     rest = _rest(page, used)
     if len(texts) == len(rest) or (len(texts) == 1 and rest):
         values |= dict(zip(texts, rest, strict=False))
     return values
+
+
+def _is_free(found: Found, used: Sequence[tuple[int, int]]) -> bool:
+    return all(found.end <= first or last <= found.start for first, last in used)
+
+
+def _rank(found: Found, part: Field, others: Sequence[Found], page: Page) -> float:
+    cue = page.cue(found, part, others)
+    lettered = isinstance(found.value, str) and any(character.isalpha() for character in found.value)
+    return (cue if cue >= NAMED else 0.0) + 0.1 * lettered
 
 
 def _rest(page: Page, used: Sequence[tuple[int, int]]) -> list[Found]:
@@ -167,9 +194,11 @@ def _rest(page: Page, used: Sequence[tuple[int, int]]) -> list[Found]:
 def _blocks(parts: Sequence[Field], page: Page, hints: Sequence[str]) -> list[dict[str, Tree]]:
     """Paragraphs, list entries or headed sections that each hold a record."""
     readings: list[list[dict[str, Tree]]] = []
+    needed = any(part.required and not part.nullable for part in parts)
     for border in (
         r"\n[ \t]*\n",
         r"\n(?=#{1,6} )",
+        r"\n(?=[^\n]{1,100}\n[-=~]{3,}\n)",
         r"\n(?=[-*+•] |\d+[.)] )",
         r"\n(?=-{3,}\s*\n|\[[\w. -]+\]\s*\n|\[\[)",
     ):
@@ -177,7 +206,8 @@ def _blocks(parts: Sequence[Field], page: Page, hints: Sequence[str]) -> list[di
         at, found = page.start, list[dict[str, Tree]]()
         for block in blocks if len(blocks) > 1 or not readings else ():
             if len(block.strip()) > 3:
-                found.append(_whole(spot(parts, Page(page.text, at, at + len(block)), hints, records), parts))
+                told = spot(parts, Page(page.text, at, at + len(block)), hints, records)
+                found.append(_whole(told, parts, least=1 if needed else 2))
             at += len(block)
         readings.append([record for record in found if record])
     return max(readings, key=lambda found: sum(len(record) for record in found))

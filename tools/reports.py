@@ -20,7 +20,12 @@ def reported(parts: Sequence[Field], page: Page) -> list[dict[str, Tree]]:
     names = {part.name: name for part in parts if (name := _attribute(part))}
     needed = {part.name for part in parts if part.required and not part.nullable and part.type == "string"}
     told = set(names.values())
-    if len(told) < 2 or not told & {"test", "error"} or not needed <= names.keys():
+    sure = any((kind := kind_of(part)) and kind.name in ("test", "error") for part in parts)
+    if (
+        not (sure or (len(told) > 2 and told & {"test"}))
+        or len(told) < min(2, len(parts))
+        or not needed <= names.keys()
+    ):
         return []
     return [_record(failure, parts, names, page) for failure in failures(page.said)]
 

@@ -100,8 +100,12 @@ def _claims(
     candidates = page.find(kind, field)
     if not candidates and kind.name in ("date", "time") and not field.format:
         candidates = page.find(BY_NAME["moment"], field)
-    if kind.name in WEAK and page.labelled(field):
-        return
+    pair = page.labelled(field, 0.6 if kind.name in WEAK else 0.9)
+    if pair is not None and field.type == "string" and not field.format and kind.name not in ("date", "time"):
+        within = [found for found in candidates if pair.start <= found.start < pair.start + len(pair.value)]
+        if kind.name in WEAK or not within:
+            return
+        candidates = within
     siblings = [other for other in fields if other is not field and is_numeric(other)]
     lone = len({kind_of(other) for other in fields if other.name != field.name} & {kind}) == 0
     for found in candidates:
@@ -267,10 +271,10 @@ def _counted(fields: Sequence[Field], page: Page, found: dict[str, Tree]) -> dic
         lengths = [
             n for name, n in lists.items() if any(alike(a, b) for a in words(name) for b in field.words)
         ]
-        if number is not None and (number or told):
-            counts[field.name] = Found(number)
-        elif lengths:
+        if lengths:
             counts[field.name] = Found(lengths[0])
+        elif number is not None and (number or told):
+            counts[field.name] = Found(number)
     return counts
 
 
@@ -280,4 +284,13 @@ def _tallied(field: Field, page: Page) -> int | None:
             lines = page.said.split("\n")
             counts = (sum(re.search(mark, line) is not None for line in lines) for mark in marks)
             return next(filter(None, counts), 0)
-    return None
+    return _mentioned(field, page)
+
+
+def _mentioned(field: Field, page: Page) -> int | None:
+    """Lines that hold the word a description says to count."""
+    said = re.search(r"\b(?:number|count) of (?:the )?(\w+)|\bhow many (\w+)", field.about, re.IGNORECASE)
+    if said is None:
+        return None
+    wanted = (said[1] or said[2]).lower()
+    return sum(any(alike(wanted, word) for word in words(line)) for line in page.said.split("\n")) or None
