@@ -85,9 +85,7 @@ class Page:
                 value = _unquoted(match["value"])
                 if value:
                     start = match.start("value") + match["value"].find(value)
-                    # Without a colon a line above another is a label only if it says just that.
-                    trust = 0.7 if notation is _UNDER and ":" not in match[0].split("\n")[0] else 1.0
-                    found.append(Pair(words(match["key"]), value, start, trust))
+                    found.append(Pair(words(match["key"]), value, start, _trust(match)))
         return sorted(found, key=lambda pair: pair.start)
 
     @cached_property
@@ -157,9 +155,18 @@ class Page:
         )
 
 
+def _trust(match: re.Match[str]) -> float:
+    """Two words on a line may be a label and its value, a line above another a heading: less sure."""
+    if match.re is _UNDER and ":" not in match[0].split("\n")[0]:
+        return 0.7
+    return 0.8 if match.re is _DIRECTIVE and match.string[match.end() : match.end() + 1] != ";" else 1.0
+
+
 def likeness(field: Field, key: Sequence[str]) -> float:
     """How far a label names ``field``."""
     label = [word for word in key if word not in ("the", "of", "and", "your", "is")]
+    if label and "".join(field.words) == "".join(label):
+        return 1.0
     hinted = shared(field.hints, label) if len(field.hints) <= 3 else 0.0
     return max(shared(field.words, label), 0.9 * hinted)
 
