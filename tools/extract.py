@@ -23,7 +23,7 @@ from tools.arguments import SourceArguments
 from tools.chunks import Chunk, split
 from tools.evidence import QUOTE_CHARACTERS, Evidence, Places, leaves
 from tools.filling import completed, filled, mended, merged, only
-from tools.kinds import Found, Tree, plain, spans
+from tools.found import Found, Tree, plain, spans
 from tools.pages import Page
 from tools.parallel import each
 from tools.prompts import asking, fenced

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tools.fields import COMMON, Field, words
-from tools.kinds import BY_NAME, NUMERIC, SHADOWING, Found, Kind
+from tools.found import Found
+from tools.kinds import BY_NAME, NUMERIC, SHADOWING
 from tools.likeness import alike, shared
+from tools.notations import Kind
 
 _KEY = r"[^\W\d_][\w./()#'&+-]{0,40}(?:[ ][\w./()#'&+-]{1,20}){0,4}?"
 _COLON = r"(?::=|[:=](?!//))"

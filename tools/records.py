@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import cast
 
 from tools.fields import Field, words
-from tools.kinds import BY_NAME, NUMERIC, Found, Kind, Tree, kind_of, plain
+from tools.found import Found, Tree, plain
+from tools.kinds import BY_NAME, NUMERIC, kind_of
+from tools.notations import Kind
 from tools.pages import Page, likeness
 from tools.reports import reported
 from tools.spotting import NAMED, TRUE, spot

@@ -6,7 +6,8 @@ from typing import cast
 
 from tools.failures import Failure, failures
 from tools.fields import Field
-from tools.kinds import Found, Tree, kind_of
+from tools.found import Found, Tree
+from tools.kinds import kind_of
 from tools.pages import Page
 
 _NAMED = {

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tools.fields import COMMON, Field, words
-from tools.kinds import BY_NAME, WEAK, Found, Kind, Tree, kind_of
+from tools.found import Found, Tree
+from tools.kinds import BY_NAME, WEAK, kind_of
 from tools.likeness import alike, shared
+from tools.notations import Kind
 from tools.pages import Page, is_numeric
 from tools.reports import reported
 

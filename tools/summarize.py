@@ -14,9 +14,10 @@ from pydantic import Field
 
 from engines.base import JsonObject, Message
 from engines.errors import ContextTooLongError
-from tools import diffs
+from tools import subjects
 from tools.arguments import SourceArguments
 from tools.chunks import Chunk, split
+from tools.diffs import is_diff
 from tools.evidence import Places
 from tools.excerpts import excerpt, title_of
 from tools.parallel import each
@@ -65,7 +66,7 @@ class Summarize(Tool[SummarizeArguments]):
         if writes(run.profile):
             summary, chunks = await _written(arguments, run)
             decided = "model"
-        elif all(diffs.is_diff(document.text) for document in documents):
+        elif all(is_diff(document.text) for document in documents):
             summary, chunks, decided = _named(arguments, documents), len(documents), "parser"
         else:
             summary, chunks = await _quoted(arguments, run)
@@ -130,7 +131,7 @@ def _named(arguments: SummarizeArguments, documents: Sequence[Document]) -> str:
     told = [
         line
         for document in documents
-        for line in ([diffs.subject(document.text)] if brief else diffs.listed(document.text))
+        for line in ([subjects.subject(document.text)] if brief else subjects.listed(document.text))
     ]
     return "\n".join(told)
 

@@ -6,7 +6,7 @@ import pytest
 
 from engines.base import Embeddings, JsonObject
 from tools.fields import Field, read
-from tools.kinds import plain
+from tools.found import plain
 from tools.pages import Page
 from tools.spans import EXAMPLES, named
 

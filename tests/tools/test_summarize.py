@@ -222,7 +222,7 @@ async def test_numbers_and_names_a_model_made_up_are_told(tmp_path: Path) -> Non
 
 
 async def test_every_part_of_a_long_text_is_read_by_a_model_that_writes(tmp_path: Path) -> None:
-    engine = Subjects(lambda request: f"part {len(engine.requests)}", parameters=LARGE)
+    engine = Subjects([f"part {n}" for n in range(40)], parameters=LARGE)
     text = "\n\n".join(
         f"Paragraph {n} of the long report about the harbour and its ferries." for n in range(1_500)
     )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tools.diffs import SUBJECT_CHARACTERS, is_diff, subject
+from tools.diffs import is_diff
+from tools.subjects import SUBJECT_CHARACTERS, subject
 
 
 def diff(path: str, *lines: str, old: str = "", header: str = "", within: str = "") -> str:
