@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, cast
@@ -14,7 +14,6 @@ from mcp.server.sse import SseServerTransport
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,6 +25,7 @@ from mcp_server.books import Books
 from mcp_server.project import named, of_paths
 from mcp_server.security import Guard, check_listening
 from mcp_server.server import Context, build_server
+from mcp_server.settings import HttpSettings
 from mcp_server.version import VERSION
 from shim import openai, responses, rest
 from shim.unrouted import unrouted
@@ -56,38 +56,39 @@ def build_http(app: App) -> ASGIApp:
         return asked_by(headers.get("x-project", ""), arguments)
 
     server = build_server(app.dispatcher, project_of, Books(app.ledger, app.targets))
-    streamable = server.streamable_http_app(
-        transport_security=_GUARDED, max_request_body_size=settings.http.max_body_mib * 2**20
-    )
+    others: list[BaseRoute] = [
+        *openai.routes(app.dispatcher, asked_by),
+        *responses.routes(app.dispatcher, asked_by),
+        *rest.routes(app.dispatcher, asked_by, VERSION),
+        *metrics.routes(app),
+    ]
+    return mounted(server, settings.http, others)
+
+
+def mounted(server: Server[Any], http: HttpSettings, others: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """``server`` over Streamable HTTP and SSE, beside ``others``, behind one guard."""
+    max_body = http.max_body_mib * 2**20
+    streamable = server.streamable_http_app(transport_security=_GUARDED, max_request_body_size=max_body)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with server.session_manager.run():
             yield
 
-    routes: list[BaseRoute] = [
-        *streamable.routes,
-        *_sse_routes(server),
-        *openai.routes(app.dispatcher, asked_by),
-        *responses.routes(app.dispatcher, asked_by),
-        *rest.routes(app.dispatcher, asked_by, VERSION),
-        *metrics.routes(app),
-    ]
+    routes = [*streamable.routes, *_sse_routes(server, max_body), *others]
     return Guard(
-        Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: unrouted}),
-        settings.http,
+        Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: unrouted}), http
     )
 
 
-def _sse_routes(server: Server[dict[str, Any]]) -> list[BaseRoute]:
+def _sse_routes(server: Server[Any], max_body: int) -> list[BaseRoute]:
     """The older transport: a stream at ``/sse``, messages posted to ``/messages/``."""
-    transport = SseServerTransport("/messages/", security_settings=_GUARDED)
+    transport = SseServerTransport("/messages/", security_settings=_GUARDED, max_request_body_size=max_body)
 
     class Stream:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             async with transport.connect_sse(scope, receive, send) as (incoming, outgoing):
                 await server.run(incoming, outgoing, server.create_initialization_options())
-            await Response()(scope, receive, send)
 
     return [
         Route("/sse", endpoint=Stream(), methods=["GET"]),
@@ -102,10 +103,18 @@ async def serve_http(app: App) -> None:
         SettingsError: a token is needed on this address.
         PortTakenError: somebody else listens there.
     """
-    http = app.settings.http
-    check_listening(http)
+    check_listening(app.settings.http)
+    await serve_at(build_http(app), app.settings.http)
+
+
+async def serve_at(asgi: ASGIApp, http: HttpSettings) -> None:
+    """``asgi`` at the address of ``http``, until SIGINT or SIGTERM.
+
+    Raises:
+        PortTakenError: somebody else listens there.
+    """
     config = uvicorn.Config(
-        build_http(app),
+        asgi,
         log_config=None,
         access_log=False,
         server_header=False,
