@@ -36,10 +36,11 @@ Context = ServerRequestContext[dict[str, Any], Any]
 ProjectOf = Callable[[Context, Mapping[str, Any]], Awaitable[Project]]
 
 INSTRUCTIONS = (
-    "Hand simple work on text to a model on this machine instead of reading the text yourself. "
-    "Give paths (files, folders, globs under the project root): they are read here and only the answer "
-    "comes back, so your context stays free. classify sorts many lines or files into labels in one call; "
-    "extract returns JSON with line evidence; summarize handles any length; chat is for small questions. "
+    "Use these tools before reading logs, changelogs, test reports or documents whose content you only need "
+    "sorted, pulled apart or summed up. Give paths (files, folders, globs under the project root): a model "
+    "on this machine reads them and only the answer comes back, so your context stays free. classify sorts "
+    "many lines or files into labels in one call; extract returns JSON with line evidence; summarize "
+    "handles any length; chat is for small questions. "
     "Check `abstained` and `unsupported` before relying on an answer. Do not delegate code changes, hard "
     "reasoning, or text you already have in context."
 )

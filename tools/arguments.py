@@ -3,20 +3,51 @@
 The schema goes into every agent's context, so it carries what an agent needs and no more.
 """
 
-from typing import Annotated, ClassVar, Self, TypeVar, cast
+import difflib
+import json
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from engines.base import JsonObject, JsonValue
 from engines.errors import InvalidArgumentsError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+MOST_FAULTS = 5
+"""Named of one call; the rest are counted. An agent mends what it reads first."""
+LONGEST_NAME = 80
+"""Characters of an argument's name as it is told back: the caller chose it."""
+
+
+def unquoted(value: object) -> object:
+    """The list or object that ``value`` holds as JSON text; agents quote those often."""
+    if not (isinstance(value, str) and value.lstrip()[:1] in ("[", "{")):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
 
 def _listed(value: object) -> object:
     """A single string where a list was meant: agents write that often, and it is unambiguous."""
+    held = unquoted(value)
+    if isinstance(held, list):
+        return cast("list[object]", held)
     return [value] if isinstance(value, str) else value
 
 
+def names_of(value: object) -> object:
+    """A list of names is an object of names without descriptions."""
+    if isinstance(value, list | tuple):
+        return {str(name): "" for name in cast("list[object]", value)}
+    return value
+
+
 Strings = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+Object = Annotated[JsonObject, BeforeValidator(unquoted)]
 
 
 class Arguments(BaseModel):
@@ -67,12 +98,29 @@ def parse(kind: type[A], tool: str, values: object) -> A:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_url=False)
-        ]
-        known = ", ".join(name for name in cast("JsonObject", compact_schema(kind)["properties"]))
-        raise InvalidArgumentsError(f"{tool}: {'; '.join(faults)}", hint=f"{tool} takes: {known}") from None
+        known = list(cast("JsonObject", compact_schema(kind)["properties"]))
+        faults = [_told(fault, known) for fault in error.errors(include_url=False)]
+        more = [f"and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
+        raise InvalidArgumentsError(
+            f"{tool}: {'; '.join(faults[:MOST_FAULTS] + more)}", hint=f"{tool} takes: {', '.join(known)}"
+        ) from None
+
+
+def _told(fault: "ErrorDetails", known: list[str]) -> str:
+    """One fault in words about the call, not about the classes that read it."""
+    name = ".".join(map(str, fault["loc"]))
+    shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+    match fault["type"]:
+        case "extra_forbidden":
+            meant = difflib.get_close_matches(name[:LONGEST_NAME], known, 1)
+            return f"{shown}: there is no such argument" + (f", did you mean {meant[0]}?" if meant else "")
+        case "missing":
+            return f"{shown}: is missing"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"{shown or 'arguments'}: should be an object"
+        case _:
+            said = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            return f"{shown}: {said}" if shown else said
 
 
 def compact_schema(kind: type[Arguments]) -> JsonObject:

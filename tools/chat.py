@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from engines.base import Done, Event, JsonObject, Message, Request, TextDelta, ToolCall
 from engines.errors import InvalidArgumentsError
 from tools.answers import parse_answer, validator_of
-from tools.arguments import Arguments
+from tools.arguments import Arguments, Object, unquoted
 from tools.base import Sampling
 from tools.prompts import fenced
 from tools.run import Run
@@ -54,10 +54,15 @@ class ChatArguments(Arguments):
 
     prompt: str | None = None
     messages: (
-        Annotated[list[ChatMessage], WithJsonSchema({"type": "array", "items": {"type": "object"}})] | None
+        Annotated[
+            list[ChatMessage],
+            BeforeValidator(unquoted),
+            WithJsonSchema({"type": "array", "items": {"type": "object"}}),
+        ]
+        | None
     ) = Field(None, description="[{role,content}] instead of prompt")
     system: str | None = None
-    schema_: JsonObject | None = Field(None, alias="schema", description="JSON Schema of the answer")
+    schema_: Object | None = Field(None, alias="schema", description="JSON Schema of the answer")
     max_tokens: int | None = Field(None, ge=1)
     temperature: float = Field(TEMPERATURE, ge=0, le=2)
 
@@ -130,7 +135,8 @@ def conversation(arguments: ChatArguments, sources: Sources) -> list[Message]:
     if arguments.prompt is not None:
         messages.append(Message("user", arguments.prompt))
     context = "\n\n".join(
-        f"{document.path}:\n{fenced(document.text)}" if document.path else fenced(document.text)
+        # The path stands within the fence: who names a file may not write the prompt.
+        fenced(f"{document.path}\n\n{document.text}" if document.path else document.text)
         for document in sources.documents
     )
     if context:

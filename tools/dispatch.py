@@ -228,7 +228,8 @@ class Dispatcher:
         needs = Needs(
             tier=arguments.tier if arguments.tier != "auto" else call.tier,
             wants=tool.wants,
-            prompt_tokens=tool.prompt_tokens(arguments, loaded.tokens, estimator.count),
+            prompt_tokens=tool.prompt_tokens(arguments, loaded.tokens, estimator.count)
+            + _offered(call, estimator),
             max_tokens=tool.max_tokens(arguments),
             splits=tool.splits,
             model=call.model,
@@ -292,6 +293,12 @@ class _Answering:
 def _cost(estimator: Estimator, call: Call, answer: str) -> int:
     """Tokens of the caller's context that the call and its answer took."""
     return estimator.count(compact(dict(call.arguments)) + answer)
+
+
+def _offered(call: Call, estimator: Estimator) -> int:
+    """Estimated tokens of the functions offered to the model: they stand in its prompt."""
+    offered = call.sampling.tools
+    return estimator.count(compact(list(offered))) if offered else 0
 
 
 async def _load(call: Call, arguments: Arguments, estimator: Estimator) -> _Loaded:

@@ -10,16 +10,16 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import anyio.to_thread
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from engines.base import JsonObject, JsonValue, Message
 from engines.errors import InvalidAnswerError
 from tools import fields
 from tools.answers import check, compact, validator_of
-from tools.arguments import SourceArguments
+from tools.arguments import Object, SourceArguments, names_of, unquoted
 from tools.chunks import Chunk, split
 from tools.evidence import QUOTE_CHARACTERS, Evidence, Places, leaves
 from tools.filling import completed, filled, mended, merged, only
@@ -36,9 +36,13 @@ from tools.tool import PROMPT_OVERHEAD, Output, Tool
 from tools.trust import decides, writes
 
 
+def _named(value: object) -> object:
+    return names_of(unquoted(value))
+
+
 class ExtractArguments(SourceArguments):
-    schema_: JsonObject | None = Field(None, alias="schema", description="JSON Schema of one record")
-    fields: dict[str, str] | None = Field(
+    schema_: Object | None = Field(None, alias="schema", description="JSON Schema of one record")
+    fields: Annotated[dict[str, str], BeforeValidator(_named)] | None = Field(
         None, min_length=1, description="{name: description}, simpler than schema"
     )
     many: bool = Field(False, description="a list of records")
@@ -212,7 +216,8 @@ class _Task:
         run = self._run
         self.deciders.add("model")
         count = await run.exact_count()
-        room = run.route.context - run.route.max_tokens - PROMPT_OVERHEAD - count(compact(schema))
+        told = count(compact(schema)) + count(self._arguments.instructions or "")
+        room = run.route.context - run.route.max_tokens - PROMPT_OVERHEAD - told
         chunks = [chunk for document in documents for chunk in split(document, max(room, 200), count)]
 
         async def ask(chunk: Chunk) -> JsonValue:

@@ -1,12 +1,12 @@
 """What classify is asked, and what it finds for one text."""
 
 from dataclasses import dataclass
-from typing import Annotated, Self
+from typing import Annotated, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from engines.base import JsonObject
-from tools.arguments import SourceArguments
+from tools.arguments import SourceArguments, names_of, unquoted
 
 
 class Example(BaseModel):
@@ -18,9 +18,10 @@ class Example(BaseModel):
 
 def _described(value: object) -> object:
     """A list of labels is an object of labels without descriptions."""
-    if isinstance(value, list | tuple):
-        return {str(label): "" for label in value}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    return value
+    held = unquoted(value)
+    if not isinstance(held, list | tuple | dict):
+        raise ValueError("should be a list of labels, or an object of label: description")
+    return names_of(cast("object", held))
 
 
 class ClassifyArguments(SourceArguments):
@@ -32,7 +33,12 @@ class ClassifyArguments(SourceArguments):
     multi: bool = Field(False, description="any number of labels each")
     min_confidence: float | None = Field(None, ge=0, le=1, description="abstain below")
     examples: (
-        Annotated[list[Example], WithJsonSchema({"type": "array", "items": {"type": "object"}})] | None
+        Annotated[
+            list[Example],
+            BeforeValidator(unquoted),
+            WithJsonSchema({"type": "array", "items": {"type": "object"}}),
+        ]
+        | None
     ) = Field(None, description="[{text,label}]")
 
     @model_validator(mode="after")

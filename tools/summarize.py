@@ -86,7 +86,8 @@ async def _written(arguments: SummarizeArguments, run: Run) -> tuple[str, int]:
     """The model's summary, and in how many parts it read the text."""
     documents = run.sources.documents
     count = await run.exact_count()
-    room = run.route.context - run.route.max_tokens - PROMPT_OVERHEAD
+    told = count(arguments.instructions or "") + count(arguments.focus or "")
+    room = max(run.route.context - run.route.max_tokens - PROMPT_OVERHEAD - told, 200)
     chunks = pack(documents, room, count)
     if len(chunks) == 1:
         summary = await _write(run, arguments, chunks[0].text, whole=True)

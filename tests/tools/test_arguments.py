@@ -14,6 +14,7 @@ from mcp_server.server import INSTRUCTIONS, listed
 from tools.arguments import Arguments, compact_schema, parse
 from tools.catalog import TOOLS, definitions
 from tools.chat import ChatArguments
+from tools.extract import ExtractArguments
 from tools.labels import ClassifyArguments
 from tools.summarize import SummarizeArguments
 
@@ -103,6 +104,52 @@ def test_arguments_are_an_object(arguments: object) -> None:
 def test_a_string_is_a_list_of_one() -> None:
     assert parse(SummarizeArguments, "summarize", {"paths": "a.md"}).paths == ["a.md"]
     assert parse(SummarizeArguments, "summarize", {"items": "text"}).items == ["text"]
+
+
+def test_a_list_or_an_object_quoted_as_json_is_taken_as_what_it_holds() -> None:
+    assert parse(SummarizeArguments, "summarize", {"paths": '["a.md", "b.md"]'}).paths == ["a.md", "b.md"]
+    assert parse(ClassifyArguments, "classify", {**CLASSIFY, "labels": '["a", "b"]'}).labels == {
+        "a": "",
+        "b": "",
+    }
+    assert (
+        parse(ClassifyArguments, "classify", {**CLASSIFY, "labels": '{"a": "1", "b": "2"}'}).labels["b"]
+        == "2"
+    )
+    examples = '[{"text": "x", "label": "a"}]'
+    assert parse(ClassifyArguments, "classify", {**CLASSIFY, "examples": examples}).examples
+    assert parse(ExtractArguments, "extract", {"text": "x", "schema": '{"type": "object"}'}).schema_
+    assert parse(ChatArguments, "chat", {"messages": '[{"role": "user", "content": "x"}]'}).messages
+
+
+def test_a_string_that_only_looks_like_json_stays_one() -> None:
+    assert parse(SummarizeArguments, "summarize", {"paths": "[a-c]*.md"}).paths == ["[a-c]*.md"]
+    assert parse(SummarizeArguments, "summarize", {"items": '{"a": 1}'}).items == ['{"a": 1}']
+    assert parse(SummarizeArguments, "summarize", {"text": '["a"]'}).text == '["a"]'
+
+
+def test_fields_without_descriptions_are_a_list() -> None:
+    parsed = parse(ExtractArguments, "extract", {"text": "x", "fields": ["version", "date"]})
+    assert parsed.fields == {"version": "", "date": ""}
+
+
+def test_a_name_nearly_right_is_told_the_right_one() -> None:
+    assert (
+        "lables: there is no such argument, did you mean labels?"
+        in refused("classify", {"text": "x", "lables": ["a"]}).message
+    )
+
+
+def test_a_refusal_is_as_short_however_long_what_was_refused() -> None:
+    message = refused("classify", {**CLASSIFY, **{f"{n}{'x' * 500}": 1 for n in range(50)}}).message
+    assert "and 45 more" in message
+    assert len(message) < 800
+
+
+@pytest.mark.parametrize("arguments", [None, {"messages": ["x"]}, {"prompt": 3, "nonsense": 1}])
+def test_a_refusal_names_nothing_of_the_code(arguments: object) -> None:
+    message = refused("chat", arguments).message
+    assert not any(word in message for word in ("Arguments", "ChatMessage", "Extra inputs", "instance"))
 
 
 def test_labels_are_a_list_or_an_object() -> None:
