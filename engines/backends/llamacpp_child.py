@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LOCK_S = 5.0
 GRACE_S = 1.0
-POLL_S = 5.0
+POLL_S = 2.0
 LOG_BYTES = 4 << 20
 PROMPT_CACHE_MIB = 256
 EMBEDDING_SEQUENCES = 16
@@ -117,8 +117,8 @@ def _serve(config: Config, stop: threading.Event) -> None:
         "key": key,
     }
     while not stop.is_set():
-        with _announced(state):
-            _wait_until_idle(servers, config["idle_seconds"], stop)
+        with _announced(state) as path:
+            _wait_until_idle(servers, path, config["idle_seconds"], stop)
         # Whoever read the state just before it went may still be on the way here.
         last = _work(servers)
         stop.wait(GRACE_S)
@@ -181,18 +181,23 @@ def _announced(state: State):
         json.dump(state, file)
     draft.replace(path)
     try:
-        yield
+        yield path
     finally:
         path.unlink(missing_ok=True)
 
 
-def _wait_until_idle(servers: "list[xllamacpp.Server]", seconds: float, stop: threading.Event) -> None:
-    """Return when nothing was asked of ``servers`` for ``seconds``, or when told to stop."""
+def _wait_until_idle(
+    servers: "list[xllamacpp.Server]", state: Path, seconds: float, stop: threading.Event
+) -> None:
+    """Return when nothing was asked of ``servers`` for ``seconds``, or when told to stop.
+
+    Without its state file nobody finds this process any more: then as soon as nothing is under way.
+    """
     last, since = _work(servers), time.monotonic()
     while not stop.wait(min(seconds / 4, POLL_S)):
         if (now := _work(servers)) != last:
             last, since = now, time.monotonic()
-        if time.monotonic() - since >= seconds:
+        elif time.monotonic() - since >= seconds or not state.exists():
             return
 
 

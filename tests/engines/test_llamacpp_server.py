@@ -160,6 +160,13 @@ async def test_a_state_that_outlived_its_process_is_not_believed(engine: LlamaCp
     assert await say(engine)
 
 
+async def test_one_that_nobody_can_find_any_more_goes(engine: LlamaCppEngine, tmp_path: Path):
+    await say(engine)
+    lock = embedded.lock(tmp_path)
+    await anyio.Path(lock.with_suffix(".json")).unlink()
+    await embedded.gone(lock)
+
+
 async def test_asked_to_stop_it_takes_its_state_along(engine: LlamaCppEngine, tmp_path: Path):
     await say(engine)
     lock = embedded.lock(tmp_path)
