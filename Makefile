@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-vllm test-clients test-browser test-live lint fix bench lock
+.PHONY: help setup demo serve test test-vllm test-clients test-browser test-live conformance lint fix bench lock
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -40,6 +40,9 @@ test-browser: setup  ## look at the dashboard with the real Chromium of this mac
 
 test-live: setup  ## run the contract suite against the Ollama at OLLAMA_HOST
 	$(BIN)/python -m pytest -m live tests
+
+conformance: setup  ## run MCP's conformance suites and inspector on our stack (needs npm)
+	$(BIN)/python -P -m tests.conformance
 
 lint: setup  ## check style and types
 	$(BIN)/ruff check .

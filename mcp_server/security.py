@@ -89,12 +89,14 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
+        # No part of a value (RFC 9110, 5.5), but uvicorn's httptools leaves what stands behind it.
+        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         try:
-            self._check(scope["path"], _headers(scope["headers"]))
+            self._check(scope["path"], _headers(headers))
         except _RefusedError as error:
             await _refuse(send, error)
             return
-        await self._limited(scope, receive, send)
+        await self._limited({**scope, "headers": headers}, receive, send)
 
     def _check(self, path: str, headers: Mapping[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1").lower()

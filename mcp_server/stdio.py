@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from typing import Any, BinaryIO, cast
 import anyio
 from anyio import AsyncFile
 from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPDeprecationWarning
 
 from engines.stack.background import background
 from mcp_server.app import App
@@ -68,6 +70,8 @@ async def _roots(context: Context) -> list[str]:
     capabilities = context.session.client_capabilities
     if capabilities is None or capabilities.roots is None:
         return []
+    # The host would show it to its user, who can do nothing about it.
+    warnings.filterwarnings("ignore", category=MCPDeprecationWarning, module=__name__)
     with anyio.move_on_after(ROOTS_TIMEOUT_S):
         listed = await context.session.list_roots()  # pyright: ignore[reportDeprecated]  (rule 4 is for old clients)
         return [str(root.uri) for root in listed.roots]

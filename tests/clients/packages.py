@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,15 +36,24 @@ def install() -> Path:
     stamp, wanted = FOLDER / "built-for", "\n".join((*NPM, *PYPI))
     if stamp.is_file() and stamp.read_text() == wanted:
         return FOLDER
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "package.json").write_text('{"private": true}')
-    npm = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
-    subprocess.run([*npm, *NPM], cwd=FOLDER, check=True)
+    install_npm(FOLDER, NPM)
     subprocess.run([sys.executable, "-m", "venv", str(FOLDER / "python")], check=True)
     pip = [str(FOLDER / "python" / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     subprocess.run([*pip, *PYPI], check=True)
     stamp.write_text(wanted)
     return FOLDER
+
+
+def install_npm(folder: Path, packages: Sequence[str]) -> None:
+    """``packages`` and nothing else in the ``node_modules`` of ``folder``; none of their scripts is run.
+
+    Raises:
+        subprocess.CalledProcessError: a package could not be installed; npm has said why.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "package.json").write_text('{"private": true}')
+    npm = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel=error"]
+    subprocess.run([*npm, *packages], cwd=folder, check=True)
 
 
 def module(*parts: str) -> str:

@@ -283,6 +283,18 @@ async def test_a_header_that_decides_may_not_come_twice(guarded: ASGIApp, name: 
     assert name.encode() in answer.body
 
 
+async def test_blanks_around_a_value_are_no_part_of_it() -> None:
+    seen: list[tuple[bytes, bytes]] = []
+
+    async def look(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.extend(scope["headers"])
+        await _fine(scope, receive, send)
+
+    headers = [("host", " 127.0.0.1\t"), ("mcp-name", "  chat \t"), ("content-length", " 0 ")]
+    assert (await ask(Guard(look, HttpSettings()), "POST", "/mcp", headers)).status == 204
+    assert seen == [(b"host", b"127.0.0.1"), (b"mcp-name", b"chat"), (b"content-length", b"0")]
+
+
 # Origin
 
 

@@ -61,12 +61,14 @@ class Host:
 
 
 @asynccontextmanager
-async def started(folder: Path, **variables: str) -> AsyncGenerator[Host]:
+async def started(
+    folder: Path, initialize: dict[str, Any] = INITIALIZE, **variables: str
+) -> AsyncGenerator[Host]:
     environment = {**os.environ, "LOCAL_LLM_ENGINE": "scripted", **variables}
     with anyio.fail_after(30):
         async with await anyio.open_process([SCRIPT, "stdio"], cwd=folder, env=environment) as process:
             host = Host(process)
-            assert (await host.ask(INITIALIZE))["result"]["serverInfo"]["name"] == "local-llm-agent"
+            assert (await host.ask(initialize))["result"]["serverInfo"]["name"] == "local-llm-agent"
             await host.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
             yield host
 
@@ -135,3 +137,26 @@ async def test_all_definitions_fit_into_nine_hundred_tokens(tmp_path: Path) -> N
     assert [tool["name"] for tool in tools] == ["classify", "extract", "summarize", "chat"]
     assert load(tmp_path).count(json.dumps(tools, separators=(",", ":"))) <= 900
     assert all(tool["annotations"]["readOnlyHint"] for tool in tools)
+
+
+async def test_a_client_with_roots_is_asked_for_them_and_its_log_stays_empty(tmp_path: Path) -> None:
+    folder, project = tmp_path / "empty", tmp_path / "shop"
+    folder.mkdir()
+    project.mkdir()
+    (tmp_path / "config.toml").write_text(f"[projects.shop]\npaths = [{json.dumps(str(project))}]\n")
+    with_roots: dict[str, Any] = {
+        **INITIALIZE,
+        "params": {**INITIALIZE["params"], "capabilities": {"roots": {}}},
+    }
+    async with started(
+        folder, with_roots, LOCAL_LLM_CONFIG=str(tmp_path / "config.toml"), HOME=str(folder)
+    ) as host:
+        asked = await host.ask(CHAT)
+        assert asked["method"] == "roots/list"
+        roots = {"roots": [{"uri": project.as_uri()}]}
+        answer = await host.ask({"jsonrpc": "2.0", "id": asked["id"], "result": roots})
+        await host.hang_up()
+        assert await host.process.wait() == 0
+        assert host.process.stderr is not None
+        assert [part async for part in host.process.stderr] == []
+    assert answer["result"]["_meta"]["receipt"]["project"] == "shop"
