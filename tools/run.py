@@ -20,7 +20,9 @@ from engines.errors import AgentError, InvalidAnswerError, UnsupportedFeatureErr
 from engines.routing import Needs, Route, Router
 from tools.answers import parse_answer, validator_of
 from tools.base import Call, Progress, TokenCounts
+from tools.bounded import FEW, MANY, bounded
 from tools.sources import Sources
+from tools.trust import writes
 
 
 @dataclass(slots=True)
@@ -111,19 +113,24 @@ class Run:
         """An answer that validates under ``schema``.
 
         The engine's constrained decoding first, validation always; then one repair attempt, then
-        the next tier once, where it is another model.
+        the next tier once, where it is another model. A model too small to write on its own, and
+        any whose answer was cut, gets limits where the schema has none.
 
         Raises:
             InvalidAnswerError: every attempt broke the promise.
         """
         validator = validator_of(schema)
         request = replace(request, schema=schema)
-        completion = await self.ask(request)
+        first = request if writes(self.profile) else _limited(request, schema, MANY)
+        completion = await self.ask(first)
         try:
             return parse_answer(completion.text, validator)
         except InvalidAnswerError as error:
             fault = error
-        repair = _repair(request, completion, fault)
+        repair = _repair(first, completion, fault)
+        if completion.done.finish_reason == "length":
+            repair = _limited(repair, schema, FEW)
+            self.tally.note(f"the answer was cut, so lists were held to {FEW} items and strings to a length")
         attempts: list[tuple[Run, Request]] = [(self, repair)]
         above = await self.above()
         if above is not None:
@@ -165,6 +172,10 @@ class Run:
             return self.count
         scale = exact / estimated
         return lambda text: round(self.count(text) * scale) + 1
+
+
+def _limited(request: Request, schema: JsonObject, items: int) -> Request:
+    return replace(request, schema=bounded(schema, request.max_tokens, items))
 
 
 def _repair(request: Request, completion: Completion, fault: AgentError) -> Request:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from engines.backends.scripted import EVERYTHING, ScriptedEngine
-from engines.base import Capabilities, Done, JsonObject, Model, Profile
+from engines.base import Capabilities, Done, JsonObject, Model, Profile, TextDelta, Usage
 from engines.errors import (
     AgentError,
     ContextTooLongError,
@@ -175,6 +175,28 @@ async def test_a_broken_answer_is_repaired_once() -> None:
         result = await dispatcher.run(Call("chat", {"prompt": "p", "schema": schema}))
     assert result.fields == {"data": {"a": 1}}
     assert "not valid" in engine.requests[1].messages[-1].content
+
+
+WORD: JsonObject = {"type": "string"}
+CUT = [TextDelta('"and then'), Done("length", Usage(), "scripted", "scripted")]
+
+
+async def test_a_large_model_is_held_to_a_length_only_after_its_answer_was_cut() -> None:
+    engine = ScriptedEngine([CUT, '"short"'], parameters=20)
+    async with dispatching(engine) as dispatcher:
+        result = await dispatcher.run(Call("chat", {"prompt": "p", "schema": WORD}))
+    assert result.fields == {"data": "short"}
+    first, second = (request.schema or {} for request in engine.requests)
+    assert "maxLength" not in first
+    assert "maxLength" in second
+    assert "the answer was cut" in result.receipt.notes[0]
+
+
+async def test_a_model_too_small_to_write_is_held_to_a_length_at_once() -> None:
+    engine = ScriptedEngine(['"short"'], parameters=0.1)
+    async with dispatching(engine) as dispatcher:
+        await dispatcher.run(Call("chat", {"prompt": "p", "schema": WORD}))
+    assert "maxLength" in (engine.requests[0].schema or {})
 
 
 async def test_an_answer_that_stays_broken_is_an_error_and_never_an_answer() -> None:
