@@ -57,9 +57,10 @@ async def _ask(options: argparse.Namespace, tool: str, show: Show) -> int:
                 return await _stream(app, call)
             async with _reporting() as report:
                 result = await app.dispatcher.run(call, report)
+            # Before the ledger and the cache are closed, which may have to wait for a lock.
+            _print(result, show, as_json=options.json)
     except AgentError as error:
         return fail(error, as_json=options.json)
-    _print(result, show, as_json=options.json)
     return 0
 
 

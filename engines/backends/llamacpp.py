@@ -157,12 +157,12 @@ class LlamaCppEngine(Engine):
             return await ask(server)
         except EngineUnavailableError:
             self._servers.pop(model, None)
-            await self._gone_or_well(server)
+            await self._gone_or_well(server, deadline)
             return await ask(await self._server(model, deadline))
 
-    async def _gone_or_well(self, server: ServerAddress) -> None:
+    async def _gone_or_well(self, server: ServerAddress, deadline: float) -> None:
         """Wait for a process that no longer answers to lose its lock, too."""
-        with anyio.move_on_after(GOING_S):
+        with anyio.CancelScope(deadline=min(deadline, anyio.current_time() + GOING_S)):
             while server.is_alive():
                 with contextlib.suppress(EngineUnavailableError):
                     await self._wire.ask(f"{server.url}/health")

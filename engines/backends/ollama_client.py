@@ -106,8 +106,10 @@ class Client(ollama.AsyncClient):
 
     def __init__(self, url: str, *, connect_s: float) -> None:
         timeout = httpx.Timeout(None, connect=connect_s)
+        # A connection used again would take what came unasked after the last answer for the next one.
+        once = httpx.Limits(max_keepalive_connections=0)
         # Like the other engines' aiohttp: a proxy from the environment is no way to one's own machine.
-        super().__init__(url, timeout=timeout, trust_env=False)  # pyright: ignore[reportUnknownMemberType]
+        super().__init__(url, timeout=timeout, limits=once, trust_env=False)  # pyright: ignore[reportUnknownMemberType]
 
     async def chat_lines(self, body: JsonObject) -> AsyncGenerator[Line]:
         return cast("AsyncGenerator[Line]", await self._ask(Line, "/api/chat", body, stream=True))
@@ -164,8 +166,9 @@ def _refusal(error: ollama.ResponseError, model: str) -> AgentError:
             return UnknownModelError(f"Ollama has no model {model!r}", hint=f"ollama pull {model}")
         case 404 | 405:
             return unreachable("what listens there is not Ollama, or too old")
-        case 503:
-            return EngineBusyError(f"Ollama is busy: {said}", hint="try again in a moment")
+        case 429 | 503:
+            wait = _retry_after(error)
+            return EngineBusyError(f"Ollama is busy: {said}", hint="try again in a moment", retry_after=wait)
         case 400 if "context" in said:
             return _too_long(detail)
         case 400 if "schema" in said.lower():
@@ -178,6 +181,16 @@ def _refusal(error: ollama.ResponseError, model: str) -> AgentError:
             return EngineUnavailableError(f"Ollama failed: {said}", hint="its own log says more")
         case _:
             return RequestRefusedError(f"Ollama refused the request: {said}")
+
+
+def _retry_after(error: ollama.ResponseError) -> float | None:
+    """The header, in seconds: the client hides the response, which is there as the error's context."""
+    match error.__context__:
+        case httpx.HTTPStatusError(response=response):
+            told: str = response.headers.get("Retry-After", "")
+            return float(told) if told.isdecimal() else None
+        case _:
+            return None
 
 
 def _too_long(detail: JsonObject) -> ContextTooLongError:

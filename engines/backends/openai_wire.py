@@ -52,8 +52,10 @@ class Wire:
     async def __aenter__(self) -> Self:
         import aiohttp
 
+        from engines.backends.connector import QuietConnector
+
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
+            connector=QuietConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
         )
         return self

@@ -34,6 +34,7 @@ class Recording:
     lines: tuple[str, ...]
     """What was sent, one element per chunk."""
     content_type: str = "application/x-ndjson"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def agrees(self, method: str, path: str, body: JsonObject) -> bool:
         asked = (self.method, self.path) == (method, path)
@@ -71,10 +72,18 @@ class Replay:
         """
         self._turns[at].append(Turn(recording(name), hold, cut))
 
-    def say(self, *lines: JsonValue, at: str = "/api/chat", status: int = 200, hold: bool = False) -> None:
+    def say(
+        self,
+        *lines: JsonValue,
+        at: str = "/api/chat",
+        status: int = 200,
+        hold: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Answer the next request to ``at`` with ``lines`` written by hand."""
         text = tuple(json.dumps(line) for line in lines)
-        self._turns[at].append(Turn(Recording("by hand", "POST", at, {}, status, text), hold))
+        what = Recording("by hand", "POST", at, {}, status, text, headers=headers or {})
+        self._turns[at].append(Turn(what, hold))
 
     def install(self, name: str, like: str = "show_base", **changes: JsonValue) -> None:
         """Have a model ``name`` for ``/api/show``: recording ``like`` with other fields."""
@@ -101,7 +110,9 @@ class Replay:
 
     async def _send(self, request: web.Request, turn: Turn) -> web.StreamResponse:
         what = turn.what
-        response = web.StreamResponse(status=what.status, headers={"content-type": what.content_type})
+        response = web.StreamResponse(
+            status=what.status, headers={"content-type": what.content_type, **what.headers}
+        )
         await response.prepare(request)
         try:
             for line in what.lines:
