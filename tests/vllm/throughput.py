@@ -1,4 +1,4 @@
-"""Eight requests at once against eight in a row, straight to vLLM and through our engine, in one run.
+"""Eight requests at once against eight in a row: straight to vLLM, and through our server, in one run.
 
 ``python -m tests.vllm.throughput`` prints the figures. The base model is asked for stories, so that every
 answer is as long as it may be; adapters that answer in one sentence would leave most places empty.
@@ -7,7 +7,8 @@ answer is as long as it may be; adapters that answer in one sentence would leave
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -15,10 +16,7 @@ from statistics import median
 import aiohttp
 import anyio
 
-from engines.base import complete
 from tests.vllm import server
-from tests.vllm.asking import ask
-from tests.vllm.conftest import engine_at
 from tests.vllm.server import Server
 from tests.vllm.weights import BASE, prepare
 
@@ -29,8 +27,6 @@ STORIES = [
 ]
 
 JSON = {"content-type": "application/json"}
-
-Put = Callable[[str], Coroutine[None, None, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +39,44 @@ class Ratio:
         return self.in_a_row_s / self.at_once_s
 
 
-async def compare(at: Server, *, rounds: int = 3) -> tuple[Ratio, Ratio]:
+@contextmanager
+def gateway(at: Server, log: Path) -> Generator[Server, None, None]:
+    """``local-llm-agent serve`` in front of ``at``, as a user has it, with room for as many as are asked."""
+    settings = {
+        "LOCAL_LLM_ENGINE": "vllm",
+        "LOCAL_LLM_VLLM__URL": at.url,
+        "LOCAL_LLM_LIMITS__CONCURRENCY": str(len(STORIES)),
+        # The same stories are asked again and again.
+        "LOCAL_LLM_CACHE": "false",
+        "XDG_DATA_HOME": str(log.parent),
+    }
+    with server.running([sys.executable, "-P", "-m", "mcp_server", "serve"], log, settings) as running:
+        yield running
+
+
+async def compare(at: Server, through: Server, *, rounds: int = 3) -> tuple[Ratio, Ratio]:
     """The bare server's ratio and ours, each the median of ``rounds`` taken in turn."""
     bare: list[Ratio] = []
     ours: list[Ratio] = []
-    async with aiohttp.ClientSession(f"{at.url}/") as session, engine_at(at) as engine:
-
-        async def straight(story: str) -> None:
-            message = {"role": "user", "content": story}
-            body = {"model": BASE, "messages": [message], "max_tokens": TOKENS, "temperature": 0}
-            async with session.post("chat/completions", data=json.dumps(body), headers=JSON) as answer:
-                answer.raise_for_status()
-                await answer.read()
-
-        async def through(story: str) -> None:
-            await complete(engine, ask(story, max_tokens=TOKENS))
-
-        await measure(straight)
+    async with aiohttp.ClientSession() as session:
+        await measure(session, at)
+        await measure(session, through)
         for _ in range(rounds):
-            bare.append(await measure(straight))
-            ours.append(await measure(through))
+            bare.append(await measure(session, at))
+            ours.append(await measure(session, through))
     return typical(bare), typical(ours)
 
 
-async def measure(put: Put) -> Ratio:
+async def measure(session: aiohttp.ClientSession, at: Server) -> Ratio:
+    async def put(story: str) -> None:
+        message = {"role": "user", "content": story}
+        body = {"model": BASE, "messages": [message], "max_tokens": TOKENS, "temperature": 0}
+        url = f"{at.url}/chat/completions"
+        async with session.post(url, data=json.dumps(body), headers=JSON) as answer:
+            answer.raise_for_status()
+            used = (await answer.json())["usage"]
+            assert used["completion_tokens"] == TOKENS, used
+
     began = anyio.current_time()
     for story in STORIES:
         await put(story)
@@ -83,9 +93,13 @@ def typical(ratios: Sequence[Ratio]) -> Ratio:
 
 def main() -> None:
     weights = prepare()
-    with tempfile.TemporaryDirectory() as logs, server.vllm(weights, Path(logs) / "log", lora=False) as at:
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        server.vllm(weights, Path(logs) / "vllm.log", lora=False) as at,
+        gateway(at, Path(logs) / "gateway.log") as through,
+    ):
         print(f"ready after {at.ready_after:.0f} s")
-        for name, ratio in zip(("vLLM alone", "our engine"), anyio.run(compare, at), strict=True):
+        for name, ratio in zip(("vLLM alone", "through us"), anyio.run(compare, at, through), strict=True):
             print(
                 f"{name}: {len(STORIES)} in a row {ratio.in_a_row_s:.2f} s, at once {ratio.at_once_s:.2f} s, "
                 f"{ratio.times:.2f} times the throughput"
@@ -93,4 +107,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
