@@ -94,7 +94,30 @@ def plain_request(row: Row, characters: int) -> Request:
 
 def _label_schema(labels: Sequence[str]) -> JsonObject:
     label: JsonObject = {"type": "string", "enum": list(labels)}
-    return {"type": "object", "properties": {"label": label}, "required": ["label"]}
+    # Closed, or a small model goes on with properties of its own until its answer is cut.
+    return {
+        "type": "object",
+        "properties": {"label": label},
+        "required": ["label"],
+        "additionalProperties": False,
+    }
+
+
+def examples_of(path: Path, count: int, without: Sequence[Row], seed: int) -> list[JsonObject]:
+    """``count`` examples a label, chosen by ``seed`` from the JSON lines (text, label) of ``path``.
+
+    None of them is a text of ``without``.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    asked = {row.input.strip().lower() for row in without}
+    told = [cast("JsonObject", json.loads(line)) for line in lines]
+    random.Random(seed).shuffle(told)
+    chosen: dict[str, list[JsonObject]] = defaultdict(list)
+    for one in told:
+        label, text = str(one["label"]), str(one["text"])
+        if len(chosen[label]) < count and text.strip().lower() not in asked:
+            chosen[label].append({"text": text, "label": label})
+    return [one for several in chosen.values() for one in several]
 
 
 def with_examples(rows: Sequence[Row], count: int, seed: int) -> tuple[list[JsonObject], list[Row]]:

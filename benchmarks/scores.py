@@ -4,7 +4,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import cast
 
 from benchmarks.rouge import rouge
@@ -34,6 +34,9 @@ class Answer:
     unsupported: int = 0
     seconds: float = 0.0
     tokens: int = 0
+
+    def as_json(self) -> JsonObject:
+        return asdict(self)
 
 
 Pairs = Sequence[tuple[Row, Answer]]
@@ -126,6 +129,13 @@ def coverage(pairs: Pairs) -> float:
         right += is_right
         best = index if right / index >= PRECISION else best
     return best / len(ranked) if ranked else 0.0
+
+
+def accurate_at(pairs: Pairs, share: float) -> float:
+    """The share of right answers among the surest ``share`` of rows; one no label fits is never right."""
+    ranked = sorted(_judged(pairs), key=lambda judged: -judged[0])
+    held = ranked[: max(1, round(share * len(ranked)))]
+    return _mean([right for _, right in held])
 
 
 def out_of_scope(pairs: Pairs) -> float:

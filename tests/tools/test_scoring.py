@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tools.glossary import is_fallback, phrases, words
+from tools.overlap import overlap
 from tools.scoring import Opinion, Plan, Question, label_texts, may_abstain, softmax, zero_shot
 from tools.views import text_views
 
@@ -273,3 +274,16 @@ def test_more_examples_than_can_be_fitted_are_taken_from_every_label(monkeypatch
     monkeypatch.setattr("tools.heads.EXAMPLES_AT_MOST", 6)
     many = [(f"apple {n}", "fruit") for n in range(100)] + [(f"iron {n}", "metal") for n in range(3)]
     assert first(Question(FRUIT, examples=many), ["apple", "iron"]) == ["fruit", "metal"]
+
+
+def test_a_label_whose_words_stand_in_a_text_gains_by_it() -> None:
+    shares = overlap(["The oracle server says no.", "nothing of that"], ["oracle", "excel", "visual studio"])
+    assert shares[0].tolist() == [1, 0, 0]
+    assert not shares[1].any()
+
+
+def test_a_word_all_labels_share_tells_less_than_one_of_a_single_label() -> None:
+    card, lost = overlap(["my card", "lost"], ["lost card", "new card"])
+    assert 0 < card[0] == pytest.approx(card[1])
+    assert lost[0] > card[0]
+    assert lost[1] == 0
