@@ -28,14 +28,16 @@ class TierSettings(Section):
 
 
 class OllamaSettings(Section):
-    url: str = "http://127.0.0.1:11434"
+    url: str = Field(default="http://127.0.0.1:11434", description="where Ollama listens")
     model: str = Field(default="gpt-oss:20b", description="model when the tier names none")
     embedding: str = Field(default="all-minilm", description="embedding model; empty for none")
     keep_alive: str = Field(default="30m", description="how long Ollama keeps the model loaded after a call")
 
 
 class VllmSettings(Section):
-    url: str = "http://127.0.0.1:8000/v1"
+    url: str = Field(
+        default="http://127.0.0.1:8000/v1", description="where vLLM, or a router before several, listens"
+    )
     model: str = Field(default="", description="model when the tier names none; empty: the first one served")
     api_key: str = Field(default="", description="the server's --api-key, if it has one", repr=False)
     max_loras: PositiveInt = Field(default=4, description="adapters loaded at run time at most")

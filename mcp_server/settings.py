@@ -3,12 +3,13 @@
 The user's file is ``config.toml`` in the user's config folder, the project's is
 ``local-llm-agent.toml`` at the project root; the environment is ``LOCAL_LLM_*``, nested by ``__``.
 A project's file comes with the repository, so it may tune engines but cannot widen what the
-server reads or where it sends text: see ``PROJECT_SECTIONS`` and ``_stay_home``.
+server reads, where it sends text or what files it loads as models: see ``PROJECT_SECTIONS``,
+``_stay_home`` and ``_bring_nothing``.
 """
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -56,7 +57,7 @@ class SettingsError(InvalidArgumentsError):
 
 class HttpSettings(Section):
     host: str = Field(default="127.0.0.1", description="address to listen on; any but loopback needs a token")
-    port: int = Field(default=3160, ge=0, le=65535)
+    port: int = Field(default=3160, ge=0, le=65535, description="port to listen on; 0 for a free one")
     token: str = Field(
         default="", description="what callers send as `Authorization: Bearer TOKEN`", repr=False
     )
@@ -230,6 +231,7 @@ def _of_project(file: Path, user: Mapping[str, Any]) -> dict[str, Any]:
         )
     for section in ("ollama", "vllm"):
         _stay_home(file, section, values, user)
+    _bring_nothing(file, values, user)
     return values
 
 
@@ -242,6 +244,37 @@ def _stay_home(file: Path, section: str, values: Mapping[str, Any], user: Mappin
         f"{file} may not point {section} at {url}",
         hint=f"put [{section}] url into the user's own config.toml if you trust that server",
     )
+
+
+def _bring_nothing(file: Path, values: Mapping[str, Any], user: Mapping[str, Any]) -> None:
+    """Nor may it have us load weights it brought along, or answer without a model.
+
+    What reads weights is not built for files made to harm.
+    """
+    own = list(_models(user))
+    for key, said in _models(values):
+        if (key, said) not in own and (said.endswith(".gguf") and not said.startswith("hf:")):
+            raise SettingsError(
+                f"{file} may not set {key} to the file {said}",
+                hint="put it into the user's own config.toml if you trust that file",
+            )
+    if "scripted" in {said for _, said in _strings(values, "engine")}:
+        raise SettingsError(f"{file} may not choose the scripted engine", hint="it is for tests")
+
+
+def _models(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in ("model", "embedding", "adapters"):
+        yield from _strings(values, name)
+
+
+def _strings(values: Mapping[str, Any], name: str, at: str = "") -> Iterator[tuple[str, str]]:
+    """Every string under a key ``name``, however deep, with its dotted key."""
+    for key, value in values.items():
+        below = f"{at}.{key}".lstrip(".")
+        if isinstance(value, Mapping):
+            yield from _strings(cast("Mapping[str, Any]", value), "" if key == name else name, below)
+        elif isinstance(value, str) and name in ("", key):
+            yield below, value
 
 
 def _url(values: Mapping[str, Any], section: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from mcp_server.__main__ import ROOMS
 from mcp_server.cli import parser
 from mcp_server.clients import CLIENTS, NAME, Launch
 from mcp_server.registration import Registration
@@ -21,7 +23,8 @@ from tests.test_doors_agree import serving
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
-GUIDES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("clients", "remote", "service"))]
+GUIDED = ("clients", "remote", "service", "settings", "troubleshooting")
+GUIDES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in GUIDED)]
 
 
 def commands() -> Iterator[str]:
@@ -39,6 +42,35 @@ def test_a_command_of_the_guides_is_one_of_ours(line: str) -> None:
 
 def test_the_guides_have_commands() -> None:
     assert len(set(commands())) > 8
+
+
+def test_the_errors_of_the_troubleshooting_page_exist() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    named = {
+        code
+        for cell in re.findall(r"^\|([^|]*)\|", page, re.MULTILINE)
+        for code in re.findall(r"`([a-z_]+)`", cell)
+    }
+    rooms = (file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
+    codes = {
+        code for file in rooms for code in re.findall(r'^    code = "(\w+)"', file.read_text(), re.MULTILINE)
+    }
+    assert len(named) > 10
+    assert named - codes == {"abstained", "confidence", "stats"}
+
+
+def test_the_page_of_settings_is_what_the_settings_say() -> None:
+    script = ROOT / "docs" / "reference.py"
+    page = runpy.run_path(str(script))["page"]()
+    assert (ROOT / "docs" / "settings.md").read_text() == page, "run: python -P docs/reference.py"
+    assert "| None |" not in page, "a setting says nothing of itself"
+
+
+def test_the_example_in_the_page_of_settings_holds() -> None:
+    [example] = re.findall(
+        r"^```toml\n(.*?)```", (ROOT / "docs" / "settings.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert Settings.model_validate(tomllib.loads(example)).tiers["main"].model == "gpt-oss:20b"
 
 
 @pytest.mark.parametrize("name", CLIENTS)

@@ -159,6 +159,32 @@ def test_a_projects_file_may_name_the_server_its_user_names(user_file: Path, roo
     refused(say(root, '[vllm]\nurl = "http://gpu.example.org/v2"'))
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[llamacpp]\nmodel = "weights/evil.gguf"', "llamacpp.model to the file weights/evil.gguf"),
+        ('[llamacpp]\nembedding = "/tmp/evil.gguf"', "llamacpp.embedding to the file"),
+        ('[llamacpp.adapters]\nerp = "evil.gguf"', "llamacpp.adapters.erp to the file evil.gguf"),
+        ('[tiers.small]\nmodel = "~/evil.gguf"', "tiers.small.model to the file"),
+        ('engine = "scripted"', "scripted engine"),
+        ('[tiers.main]\nengine = "scripted"', "scripted engine"),
+    ],
+)
+def test_a_projects_file_may_not_bring_a_model_along(text: str, named: str, root: Path) -> None:
+    error = refused(say(root, text))
+    assert f"{PROJECT_FILE} may not " in error.message
+    assert named in error.message
+
+
+def test_a_projects_file_may_name_a_model_by_name_or_the_file_its_user_names(
+    user_file: Path, root: Path
+) -> None:
+    assert read(say(root, '[llamacpp]\nmodel = "qwen2.5-1.5b"')).llamacpp.model == "qwen2.5-1.5b"
+    assert read(say(root, '[tiers.small]\nmodel = "hf:o/r/f.gguf"')).tiers["small"].model == "hf:o/r/f.gguf"
+    user_file.write_text('[llamacpp]\nmodel = "/models/mine.gguf"')
+    assert read(say(root, '[llamacpp]\nmodel = "/models/mine.gguf"')).llamacpp.model == "/models/mine.gguf"
+
+
 def test_a_projects_file_may_tune_the_engines(root: Path) -> None:
     found = read(
         say(
