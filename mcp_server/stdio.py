@@ -6,6 +6,7 @@ us at once: a thread blocked in ``readline`` would hold the process until its ho
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ from mcp_server.front import Backlog, pollable
 from mcp_server.project import Configured, of_paths, of_roots
 from mcp_server.server import Context, build_server
 from tools.base import Project
+
+log = logging.getLogger(__name__)
 
 MAX_LINE = 32 * 2**20
 """Bytes of one message; a longer line ends the session, as nothing after it could be framed."""
@@ -127,7 +130,11 @@ class _Lines:
         return self
 
     async def __anext__(self) -> str:
-        line = await self._reader.readline()
+        try:
+            line = await self._reader.readline()
+        except ValueError:
+            log.error("a message is over %d MiB: the session ends", MAX_LINE >> 20)
+            line = b""
         if not line:
             raise StopAsyncIteration
         return line.decode(errors="replace")

@@ -105,11 +105,16 @@ async def _serving(folder: Path, environment: Mapping[str, str]) -> AsyncGenerat
         port: int = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     async with _started("serve", folder, environment, "--port", str(port)) as process:
-        with anyio.fail_after(30):
-            async with aiohttp.ClientSession() as session:
-                while not await _answers(session, url):  # noqa: ASYNC110 (no event crosses processes)
-                    await anyio.sleep(0.05)
+        await answering(url)
         yield process, url
+
+
+async def answering(url: str) -> None:
+    """Return when a server at ``url`` is alive."""
+    with anyio.fail_after(30):
+        async with aiohttp.ClientSession() as session:
+            while not await _answers(session, url):  # noqa: ASYNC110 (no event crosses processes)
+                await anyio.sleep(0.05)
 
 
 async def _answers(session: aiohttp.ClientSession, url: str) -> bool:

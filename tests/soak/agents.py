@@ -1,0 +1,166 @@
+"""Three agents that never stop asking, and what each call came to."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import anyio
+import httpx2
+from mcp import Client
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import CallToolResult
+
+DEADLINE_S = 30.0
+"""Of every call, told to the server."""
+LATE_S = 5.0
+"""Beyond it, for the way back on a busy machine."""
+WORKERS = 2
+"""Calls an agent has under way at once."""
+PATIENCE_S = (0.01, 1.5)
+"""How soon a caller that goes away does."""
+
+PROJECT = "soak"
+PLACES = ("the printer", "the login page", "the invoice", "the delivery", "the phone line", "the search")
+TROUBLES = ("is broken", "was late", "works again", "asks for a password", "costs too much", "is gone")
+
+Ask = Callable[[str, Mapping[str, Any]], Awaitable[str]]
+"""A tool and its arguments; what came back: ``answered``, or an error's code."""
+
+
+@dataclass
+class Book:
+    """What all calls came to."""
+
+    ends: Counter[str] = field(default_factory=Counter[str])
+    seconds: list[float] = field(default_factory=list[float])
+    """Of calls that were waited for."""
+    wrong: list[str] = field(default_factory=list[str])
+    """Calls that ended in neither an answer nor a typed error, or too late."""
+
+
+def call(chance: random.Random) -> tuple[str, dict[str, Any]]:
+    """A small piece of work that is seldom the same twice."""
+    text = f"{chance.choice(PLACES)} {chance.choice(TROUBLES)}, case {chance.randrange(10**6)}"
+    match chance.randrange(6):
+        case 0:
+            items = [f"{place} {chance.choice(TROUBLES)}" for place in PLACES]
+            return "classify", {"items": items, "labels": ["technical problem", "delivery", "praise"]}
+        case 1:
+            return "classify", {"text": text, "labels": {"bug": "something fails", "question": "asks"}}
+        case 2:
+            return "extract", {"text": text, "fields": {"case": "number of the case"}}
+        case 3:
+            return "summarize", {"paths": ["notes.txt"], "max_words": 20}
+        case 4:
+            return "classify", {"paths": ["notes.txt"], "split": "line", "labels": ["open", "done"]}
+        case _:
+            return "chat", {"prompt": f"Say in a few words: {text}", "max_tokens": chance.randrange(4, 24)}
+
+
+def broken(chance: random.Random) -> tuple[str, dict[str, Any]]:
+    """What no caller should send."""
+    return chance.choice(
+        [
+            ("chat", {}),
+            ("classify", {"text": "a", "labels": []}),
+            ("extract", {"text": "a", "fields": {"a": 5}}),
+            ("summarize", {"paths": ["../../etc/passwd"]}),
+            ("chat", {"prompt": "x" * 200_000, "max_tokens": 10**9}),
+            ("nothing", {"text": "\x00\ud7ff"}),
+        ]
+    )
+
+
+async def work(ask: Ask, book: Book, chance: random.Random, until: float) -> None:
+    """One worker of an agent."""
+    while anyio.current_time() < until:
+        dice = chance.random()
+        tool, arguments = broken(chance) if dice < 0.1 else call(chance)
+        if dice > 0.9:
+            with anyio.move_on_after(chance.uniform(*PATIENCE_S)):
+                await ask(tool, arguments)
+            book.ends["went away"] += 1
+        else:
+            await _waited_for(ask, tool, arguments, book)
+
+
+async def _waited_for(ask: Ask, tool: str, arguments: Mapping[str, Any], book: Book) -> None:
+    began = anyio.current_time()
+    try:
+        with anyio.fail_after(DEADLINE_S + LATE_S):
+            end = await ask(tool, arguments)
+    except Exception as error:
+        book.wrong.append(f"{tool} {str(arguments)[:200]}: {error!r}")
+        return
+    book.seconds.append(anyio.current_time() - began)
+    book.ends[end] += 1
+    if end == "internal_error":
+        book.wrong.append(f"{tool} {str(arguments)[:200]}: {end}")
+
+
+@asynccontextmanager
+async def by_streamable_http(url: str) -> AsyncGenerator[Ask]:
+    http = httpx2.AsyncClient(headers=_headers("streamable"), timeout=DEADLINE_S + LATE_S)
+    async with http, Client(streamable_http_client(f"{url}/mcp", http_client=http)) as client:
+        yield _by_mcp(client)
+
+
+@asynccontextmanager
+async def by_sse(url: str) -> AsyncGenerator[Ask]:
+    async with Client(sse_client(f"{url}/sse", headers=_headers("sse"))) as client:
+        yield _by_mcp(client)
+
+
+@asynccontextmanager
+async def by_http(url: str) -> AsyncGenerator[Ask]:
+    """REST, and ``/v1`` for chats, every other one streamed."""
+    async with aiohttp.ClientSession(headers=_headers("http")) as session:
+        chats = 0
+
+        async def ask(tool: str, arguments: Mapping[str, Any]) -> str:
+            nonlocal chats
+            if tool != "chat" or "prompt" not in arguments:
+                async with session.post(f"{url}/mcp/tools/{tool}", json=arguments) as answer:
+                    return _told(await answer.text())
+            chats += 1
+            body: dict[str, Any] = {"messages": [{"role": "user", "content": arguments["prompt"]}]}
+            body |= {"max_tokens": arguments["max_tokens"], "stream": chats % 2 == 0}
+            async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
+                text = await answer.text()
+            return _told(text) if not text.startswith("data: ") else _streamed(text)
+
+        yield ask
+
+
+AGENTS = (by_streamable_http, by_sse, by_http)
+
+
+def _headers(agent: str) -> dict[str, str]:
+    return {"X-Project": PROJECT, "X-Agent": agent}
+
+
+def _by_mcp(client: Client) -> Ask:
+    async def ask(tool: str, arguments: Mapping[str, Any]) -> str:
+        result: CallToolResult = await client.call_tool(tool, dict(arguments))
+        if not result.is_error:
+            return "answered"
+        assert result.structured_content is not None, result
+        return str(result.structured_content["error"]["code"])
+
+    return ask
+
+
+def _told(text: str) -> str:
+    body = json.loads(text)
+    return str(body["error"]["code"]) if "error" in body else "answered"
+
+
+def _streamed(text: str) -> str:
+    events = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+    return "answered" if events[-1] == "[DONE]" else _told(events[-1])
