@@ -113,9 +113,9 @@ async def _scores(fields: Sequence[Field], spans: Sequence[Span], embed: Embed) 
     """How near each span lies to each field: to its name, or to examples of what it holds."""
     import numpy as np
 
-    examples = [_examples(field) for field in fields]
+    examples = _examples(fields)
     known = list(dict.fromkeys(example for several in examples for example in several))
-    phrases = [" ".join(field.words) for field in fields]
+    phrases = [" ".join(_sought(field)) for field in fields]
     made = await embed([*phrases, *known, *(span.text for span in spans)])
     vectors = np.array(made.vectors, dtype=np.float32)
     there = vectors[len(phrases) + len(known) :]
@@ -132,9 +132,27 @@ async def _scores(fields: Sequence[Field], spans: Sequence[Span], embed: Embed) 
     return rows
 
 
-def _examples(field: Field) -> list[str]:
-    said = {*field.words, *field.hints}
-    return [name for cues, names in EXAMPLES if said & set(cues.split()) for name in names.split("|")]
+def _sought(field: Field) -> Sequence[str]:
+    """The words of the field's name without those that say how it is told: a ``device_type`` is a device."""
+    return [word for word in field.words if word not in SORTS | NAMES] or field.words
+
+
+def _examples(fields: Sequence[Field]) -> list[list[str]]:
+    """For each field what it may hold. Of two that a group fits, the one named earlier in it has it.
+
+    Where persons are asked for beside artists, a name that shows no more is a person's.
+    """
+    found: list[list[str]] = [[] for _ in fields]
+    for cues, names in EXAMPLES:
+        ranks = {word: rank for rank, word in enumerate(cues.split())}
+        nearest = [
+            min((ranks[word] for word in (*field.words, *field.hints) if word in ranks), default=len(ranks))
+            for field in fields
+        ]
+        for index, rank in enumerate(nearest):
+            if rank == min(nearest) < len(ranks):
+                found[index] += names.split("|")
+    return found
 
 
 def _surroundings(field: Field, span: Span, page: Page, topic: set[str]) -> float | None:

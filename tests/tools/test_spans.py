@@ -18,6 +18,7 @@ ALIKE = (
     {"author", "guest", "Ann Lee", "Bo Park", *PERSON},
     {"city", "Lyon", "New Delhi", *CITY},
     {"title", "The Sea in Winter"},
+    {"device", "smart plug"},
 )
 
 
@@ -89,3 +90,12 @@ async def test_lists_take_every_name_in_the_order_of_the_text() -> None:
     assert field is not None
     values = await named(field.parts, Page("We met Bo Park and later Ann Lee."), [], [], meaning)
     assert plain(values) == {"author": ["Bo Park", "Ann Lee"]}
+
+
+async def test_a_name_that_shows_no_more_is_a_persons_where_persons_and_artists_are_asked_for() -> None:
+    assert await found("I met Ann Lee today.", "artist", "person") == {"person": "Ann Lee"}
+    assert await found("I met Ann Lee today.", "artist") == {"artist": "Ann Lee"}
+
+
+async def test_a_type_is_looked_for_by_what_it_is_a_type_of() -> None:
+    assert await found("turn off the smart plug please", "device_type") == {"device_type": "smart plug"}
