@@ -7,14 +7,15 @@ The tier, by the first rule that applies:
 
 1. what the caller asked (``tier`` argument, header, model name);
 2. what the tool wants, if the request fits there;
-3. the smallest tier that the request fits into.
+3. the largest tier for a prompt that looks hard, if it has another model than the smallest;
+4. the smallest tier that the request fits into.
 
 A text too long for every tier is split by tools that can, and refused with the numbers by those
 that cannot. Nothing is ever cut.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engines.base import Effort, Engine, Profile
 from engines.errors import ContextTooLongError, InvalidArgumentsError
@@ -47,6 +48,8 @@ class Needs:
     """Answer tokens the caller asked for; ``None``: what the tier allows."""
     splits: bool = False
     """Whether the tool can split its text over several requests."""
+    hard: bool = False
+    """Whether the prompt looks like more than a small model can do."""
     model: str = ""
     adapter: str | None = None
 
@@ -90,7 +93,7 @@ def decide(tiers: Sequence[Tier], needs: Needs) -> Decision:
         return _settle(named[needs.tier], needs, "the caller asked for it")
     wanted = named.get(needs.wants)
     if wanted is not None and (needs.splits or _fits(wanted, needs)):
-        return _settle(wanted, needs, "the tool wants it")
+        return _settle(wanted, needs, "the prompt looks hard" if needs.hard else "the tool wants it")
     for tier in by_size:
         if _fits(tier, needs):
             return _settle(tier, needs, "the smallest that the request fits into")
@@ -136,12 +139,26 @@ class Router:
         Raises:
             AgentError: as ``decide``, or the engine's own when it does not answer.
         """
-        profiles = {
-            t.name: await self._engine_of(t.name).profile(needs.model or t.model) for t in self._tiers
-        }
+        known: dict[tuple[Engine, str], Profile] = {}
+        for tier in self._tiers:
+            of = self._engine_of(tier.name), needs.model or tier.model
+            known[of] = known.get(of) or await of[0].profile(of[1])
+        profiles = {t.name: known[self._engine_of(t.name), needs.model or t.model] for t in self._tiers}
         bounded = [_bounded(tier, profiles[tier.name]) for tier in self._tiers]
-        decision = decide(bounded, needs)
+        decision = decide(bounded, self._promoted(needs, profiles))
         return self._route(decision, profiles[decision.tier.name], needs)
+
+    def _promoted(self, needs: Needs, profiles: Mapping[str, Profile]) -> Needs:
+        """``needs`` wanting the largest tier, for a hard prompt that another model can take there."""
+        by_size = sorted(self._tiers, key=lambda tier: tier.context)
+        smallest, largest = profiles[by_size[0].name], profiles[by_size[-1].name]
+        if (
+            needs.wants
+            or not needs.hard
+            or (smallest.engine, smallest.model) == (largest.engine, largest.model)
+        ):
+            return needs
+        return replace(needs, wants=by_size[-1].name)
 
     async def above(self, route: Route, needs: Needs) -> Route | None:
         """The next larger tier with another model, for an answer ``route`` could not give well."""

@@ -232,6 +232,7 @@ class Dispatcher:
             + _offered(call, estimator),
             max_tokens=tool.max_tokens(arguments),
             splits=tool.splits,
+            hard=tool.is_hard(arguments),
             model=call.model,
             adapter=call.adapter or call.project.adapter,
         )

@@ -48,6 +48,10 @@ class Tool(ABC, Generic[A]):
         """
         return max(documents, default=0) + PROMPT_OVERHEAD
 
+    def is_hard(self, arguments: A) -> bool:
+        """Whether what is asked looks like more than a small model can do."""
+        return False
+
     def max_tokens(self, arguments: A) -> int | None:
         """Answer tokens the caller asked for; ``None``: what the tier allows."""
         return None

@@ -114,6 +114,22 @@ async def test_the_tier_follows_the_size_of_the_request() -> None:
     assert "of 16384 tokens" in long.receipt.route
 
 
+@pytest.mark.parametrize(
+    ("prompt", "tier"),
+    [
+        ("Write a parser for TOML in Rust.", "main"),
+        ("Prove that there is no largest prime.", "main"),
+        ("What does this message mean?", "small"),
+        ("Who maintains this file?", "small"),
+    ],
+)
+async def test_a_chat_that_wants_something_made_goes_to_the_larger_model(prompt: str, tier: str) -> None:
+    little, large = ScriptedEngine(model="little"), ScriptedEngine(model="large")
+    async with dispatching(little, large) as dispatcher:
+        result = await dispatcher.run(Call("chat", {"prompt": prompt}))
+    assert result.receipt.tier == tier
+
+
 async def test_functions_offered_to_the_model_count_as_prompt() -> None:
     offered: JsonObject = {"type": "function", "function": {"name": "f", "description": "word " * 5_000}}
     async with dispatching(ScriptedEngine()) as dispatcher:
