@@ -391,3 +391,31 @@ def test_embeddings_are_put_in_order():
     assert (found.tokens, found.model) == (3, "m")
     with pytest.raises(EngineProtocolError):
         read_embeddings({"data": [{"index": 0, "embedding": [0.1]}]}, "m")
+
+
+async def test_what_comes_unasked_after_an_answer_is_not_the_next_one(wire: Wire, server: Server):
+    unasked = chunk(content="another's") + END + LAST
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {len(unasked)}\r\n\r\n"
+    sent = anyio.Event()
+
+    async def answer_twice(request: web.Request) -> web.StreamResponse:
+        response = await server.streams(chunk(content="ours"), END, LAST)(request)
+        await response.write_eof()
+        assert request.transport is not None
+        request.transport.write(head.encode() + unasked)  # pyright: ignore[reportAttributeAccessIssue]
+        sent.set()
+        return response
+
+    server.handler = answer_twice
+    assert (await answer(wire, server)).text == "ours"
+    with anyio.fail_after(5):
+        await sent.wait()
+    await wire_is_quiet()
+    server.handler = server.streams(chunk(content="ours again"), END, LAST)
+    assert (await answer(wire, server)).text == "ours again"
+
+
+async def wire_is_quiet() -> None:
+    """What is on its way over loopback has been read."""
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
