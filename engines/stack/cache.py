@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 import anyio
+from pydantic_core import PydanticSerializationError, to_json
 
 from engines.base import (
     Done,
@@ -134,7 +135,10 @@ def _answer_key(request: Request, profile: Profile) -> bytes:
 
 def _digest(parts: JsonValue) -> bytes:
     """Keys are not sorted: a schema's order is the order the model writes in."""
-    written = json.dumps(parts, ensure_ascii=False).encode(errors="surrogatepass")
+    try:
+        written = to_json(parts)
+    except PydanticSerializationError:  # half of a surrogate pair
+        written = json.dumps(parts).encode()
     return hashlib.blake2b(written, digest_size=20).digest()
 
 

@@ -9,12 +9,15 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 log = logging.getLogger(__name__)
+
+PARAMETERS = 999
+"""Of a statement: what every SQLite takes."""
 
 PAUSE_S = 30.0
 """A file that gave trouble is left alone for so long, a locked one for a second."""
@@ -22,9 +25,25 @@ PAUSE_S = 30.0
 T = TypeVar("T")
 Prepare = Callable[[sqlite3.Connection], object]
 Identity = tuple[int, int]
+Value = str | bytes | int | None
 
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def insert(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[Value]]) -> None:
+    """``into`` (``INSERT INTO table``) as many ``rows`` a statement as it takes.
+
+    Each statement lets the interpreter's lock go, and takes it from the event loop again: a row at a time
+    that cost every request of a busy server more than all else the database does.
+    """
+    if not rows:
+        return
+    width = len(rows[0])
+    for start in range(0, len(rows), PARAMETERS // width):
+        part = rows[start : start + PARAMETERS // width]
+        marks = ", ".join([f"({', '.join('?' * width)})"] * len(part))
+        connection.execute(f"{into} VALUES {marks}", [value for row in part for value in row])
 
 
 class File:

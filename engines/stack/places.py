@@ -37,6 +37,9 @@ STALE_S = 1.0
 SILENT_S = 0.05
 """One that has not looked for this long may be dead, which its lock tells."""
 
+SETTLED_S = 0.02
+"""A folder's time moves in steps of a few milliseconds: what was listed within one may miss a later file."""
+
 _LINE = struct.Struct("=ddd")
 _WEIGHT = struct.Struct("=q")
 
@@ -140,6 +143,7 @@ class SharedPlaces(Places):
         self._line = f"line-{os.getpid()}-{secrets.token_hex(4)}"
         self._line_file = -1
         self._places: list[int] = []
+        self._listed: tuple[int, list[str]] = 0, []
         self._files = ExitStack()
 
     def __enter__(self) -> Self:
@@ -183,11 +187,17 @@ class SharedPlaces(Places):
         return file
 
     def _other_lines(self) -> list[str]:
+        """Looked up only where the folder has changed: it is asked for with every request."""
         try:
-            names = os.listdir(self._folder)
+            changed = os.stat(self._folder).st_mtime_ns
+            if changed != self._listed[0]:
+                names = os.listdir(self._folder)
+                others = [name for name in names if name.startswith("line-") and name != self._line]
+                settled = time.time() - changed / 1e9 > SETTLED_S
+                self._listed = changed if settled else 0, others
         except OSError:  # someone tidied up; the open files go on working
             return []
-        return [name for name in names if name.startswith("line-") and name != self._line]
+        return self._listed[1]
 
     def _waiting_in(self, name: str) -> Ranks:
         looked, ranks = self._read(name)

@@ -1,9 +1,13 @@
 """Token estimates: without a network, and how far they may be off."""
 
 import socket
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines import tokens
 from engines.tokens import BYTES, LazyEstimator, load
@@ -11,6 +15,13 @@ from engines.tokens import BYTES, LazyEstimator, load
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the wheel has no counter, but ranks."""
+    monkeypatch.setattr(tokens, "_compiled", lambda: None)
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_the_ranks_come_out_of_the_wheel_and_nothing_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -25,6 +36,26 @@ def test_the_ranks_come_out_of_the_wheel_and_nothing_is_fetched(
     assert estimator.count("hello world") == 2
 
 
+@given(st.text(st.characters(), max_size=200))
+def test_the_compiled_counter_counts_as_tiktoken_does(text: str) -> None:
+    assert load(Path()).count(text) == by_tiktoken().count(text)
+
+
+def test_the_compiled_counter_is_there_and_takes_documents_and_halves_of_pairs(tmp_path: Path) -> None:
+    compiled, exact = load(tmp_path), by_tiktoken()
+    assert (compiled.method, exact.method) == ("bpe-openai", "tiktoken")
+    for text in [(ROOT / "README.md").read_text(), "half of an emoji: \ud83d", "a" * 5000, ""]:
+        assert compiled.count(text) == exact.count(text)
+
+
+@cache
+def by_tiktoken() -> tokens.Estimator:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "_compiled", lambda: None)
+        return load(Path(tempfile.gettempdir(), "local-llm-agent-tokens"))
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_without_ranks_bytes_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
 
@@ -37,6 +68,7 @@ def test_without_ranks_bytes_are_counted(tmp_path: Path, monkeypatch: pytest.Mon
     assert estimator.count("12345678") == 2
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_an_unwritable_cache_falls_back_to_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     (tmp_path / "file").write_text("in the way")

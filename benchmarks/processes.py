@@ -1,0 +1,127 @@
+"""The processes that are measured: started, waited for, looked at, stopped. Looking needs Linux's /proc."""
+
+import os
+import socket
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import DEVNULL
+from typing import IO
+
+import anyio
+
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+STARTS_WITHIN_S = 90
+LOOK_S = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a process and all it started have used."""
+
+    cpu_s: float
+    rss_mib: float
+
+
+def look(pid: int) -> Looked:
+    """Now; CPU of children that have ended is in it, memory of course is not."""
+    cpu, pages = 0, 0
+    for each in _family(pid):
+        with suppress(OSError):  # it has just ended
+            fields = _stat(each)
+            cpu += sum(map(int, fields[11:15]))
+            pages += int(Path(f"/proc/{each}/statm").read_text().split()[1])
+    return Looked(cpu * TICK_S, pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+
+
+def precise_cpu_s(pid: int) -> float:
+    """CPU of one process alone, in nanoseconds where ticks are too coarse: all its threads."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def _family(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                children.setdefault(int(_stat(int(entry.name))[1]), []).append(int(entry.name))
+    family = [pid]
+    for member in family:
+        family += children.get(member, [])
+    return family
+
+
+def _stat(pid: int) -> list[str]:
+    """From the state on: the name before it may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@asynccontextmanager
+async def running(
+    command: Sequence[str], port: int, path: str, *, folder: Path, environment: Mapping[str, str]
+) -> AsyncGenerator[int]:
+    """A server, once it answers ``path`` at ``port``; gives its process id.
+
+    Raises:
+        TimeoutError: it does not answer in time; what it said is in ``folder``.
+    """
+    said = _log(folder)
+    async with await anyio.open_process(
+        list(command), cwd=folder, env=dict(environment), stdin=DEVNULL, stdout=said, stderr=said
+    ) as process:
+        said.close()
+        try:
+            with anyio.fail_after(STARTS_WITHIN_S):
+                # Another process makes no event.
+                while process.returncode is None and not await answers(port, path):  # noqa: ASYNC110
+                    await anyio.sleep(LOOK_S)
+            if process.returncode is not None:
+                raise RuntimeError(f"{command[0]} ended: see {folder / 'said.txt'}")
+            yield process.pid
+        finally:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            with anyio.move_on_after(5, shield=True) as patience:
+                await process.wait()
+            if patience.cancelled_caught:
+                process.kill()
+
+
+def _log(folder: Path) -> IO[bytes]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return (folder / "said.txt").open("ab")
+
+
+async def answers(port: int, path: str) -> bool:
+    """Whether a GET of ``path`` is answered with 200."""
+    request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n"
+    with suppress(OSError, anyio.EndOfStream, anyio.BrokenResourceError):
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            await stream.send(request.encode())
+            return (await stream.receive()).startswith(b"HTTP/1.1 200")
+    return False
+
+
+def clean_environment(home: Path, **variables: str) -> dict[str, str]:
+    """A user's without a history: nothing configured, nothing remembered, all of it in ``home``."""
+    return {
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "XDG_DATA_HOME": str(home / "data"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_RUNTIME_DIR": str(home / "run"),
+        **variables,
+    }

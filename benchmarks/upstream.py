@@ -1,0 +1,143 @@
+"""An engine that takes a constant time: what stands between it and a caller is all that differs.
+
+    python -P -m benchmarks.upstream PORT
+
+It speaks as much of vLLM's protocol as a gateway asks for. A plain answer comes ``DELAY_S`` after its
+request. So does a whole stream, for ``MODEL``; for ``SLOW`` the first piece does and the others follow
+one by one. Each piece of text is the time it was sent, so that a reader knows how long it was on its way.
+"""
+
+import asyncio
+import json
+import selectors
+import sys
+import time
+from typing import cast
+
+import httptools
+
+DELAY_S = 0.005
+MODEL = "constant"
+SLOW = "constant-slow"
+PIECES = 32
+"""Of a stream, and words of a plain answer."""
+INTERVAL_S = 0.002
+"""Between the pieces of ``SLOW``."""
+WORDS = " ".join(["delegated"] * PIECES)
+OPENING = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+USAGE = {"prompt_tokens": 200, "completion_tokens": PIECES, "total_tokens": 200 + PIECES}
+
+
+def plain(model: str) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": WORDS}, "finish_reason": "stop"}
+    return json.dumps(
+        {"id": "chatcmpl-0", "object": "chat.completion", "created": 1, "model": model,
+         "choices": [choice], "usage": USAGE}
+    ).encode()  # fmt: skip
+
+
+def piece(model: str, delta: object, finish: str | None = None) -> bytes:
+    """One event of a stream."""
+    choices = [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}]
+    return _event(model, choices=choices)
+
+
+def end(model: str) -> bytes:
+    return _event(model, choices=[], usage=USAGE) + b"data: [DONE]\n\n"
+
+
+def _event(model: str, **told: object) -> bytes:
+    body = {"id": "chatcmpl-0", "object": "chat.completion.chunk", "created": 1, "model": model, **told}
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+def models() -> bytes:
+    listed = [{"id": name, "object": "model", "owned_by": "vllm", "max_model_len": 32768, "parent": None}
+              for name in (MODEL, SLOW)]  # fmt: skip
+    return json.dumps({"object": "list", "data": listed}).encode()
+
+
+class Upstream(asyncio.Protocol):
+    """One connection: requests one after another."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._body = b""
+        self._path = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        self._body = self._path = b""
+
+    def on_url(self, url: bytes) -> None:
+        self._path += url
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        if not self._body:
+            self._whole(models())
+            return
+        asked = json.loads(self._body)
+        loop = asyncio.get_running_loop()
+        if asked.get("stream"):
+            answer = self._slowly if asked["model"] == SLOW else self._at_once
+            loop.call_later(DELAY_S, answer, asked["model"])
+        else:
+            loop.call_later(DELAY_S, self._whole, plain(asked["model"]))
+
+    def _whole(self, body: bytes) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        self._write(head.encode() + body)
+
+    def _at_once(self, model: str) -> None:
+        pieces = [self._piece(model, number) for number in range(PIECES)]
+        self._write(b"".join((OPENING, *pieces, self._closing(model))))
+
+    def _slowly(self, model: str, number: int = 0, due: float = 0.0) -> None:
+        loop = asyncio.get_running_loop()
+        if number == 0:
+            self._write(OPENING)
+            due = loop.time()
+        if number == PIECES:
+            self._write(self._closing(model))
+            return
+        self._write(self._piece(model, number))
+        due += INTERVAL_S
+        loop.call_at(due, self._slowly, model, number + 1, due)
+
+    def _piece(self, model: str, number: int) -> bytes:
+        delta = {"content": f"{time.perf_counter():.6f} "}
+        return _chunk(piece(model, {"role": "assistant", **delta} if number == 0 else delta))
+
+    def _closing(self, model: str) -> bytes:
+        return _chunk(piece(model, {}, "stop") + end(model)) + b"0\r\n\r\n"
+
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+async def listen(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port, backlog=256)
+    await server.serve_forever()
+
+
+def main() -> None:
+    # select, unlike epoll, waits in microseconds: with milliseconds the constant would not be one.
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
+        runner.run(listen(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
