@@ -130,8 +130,8 @@ class Replay:
 
 
 @asynccontextmanager
-async def serving(port: int = 0) -> AsyncGenerator[Replay]:
-    replay = Replay()
+async def serving(port: int = 0, replay: Replay | None = None) -> AsyncGenerator[Replay]:
+    replay = replay or Replay()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", replay.answer)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)

@@ -6,6 +6,7 @@ of the runs that have it.
 
 import json
 import math
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import anyio
@@ -13,15 +14,18 @@ import jsonschema
 import pytest
 from anyio.abc import TaskGroup
 
+from engines.backends.ollama import OllamaEngine
 from engines.base import Done, Engine, Event, JsonObject, Message, Request, TextDelta, collect, complete
 from engines.errors import EngineTimeoutError, UnknownModelError, UnsupportedFeatureError
 from tests.engines.asking import WEATHER, ask
+from tests.engines.ollama_double import doubled
 
 pytestmark = pytest.mark.anyio
 
 ENGINES = [
     pytest.param("scripted", id="scripted"),
     pytest.param("llamacpp", id="llamacpp", marks=pytest.mark.model),
+    pytest.param("ollama", id="ollama double"),
 ]
 
 SCHEMAS: dict[str, JsonObject] = {
@@ -58,6 +62,13 @@ LONG = "Tell me a very long story about the sea. " * 20
 """Long to read and long to answer, for every engine."""
 
 CHOICES = ("bug", "bug report", 'a "quoted" one\n', "\\", "ünï 😀")
+
+
+@pytest.fixture
+async def ollama() -> AsyncGenerator[OllamaEngine]:
+    """Our client, and a server in the recorded form; what a real one said is in ``test_ollama``."""
+    async with doubled() as engine:
+        yield engine
 
 
 @pytest.fixture(params=ENGINES)
