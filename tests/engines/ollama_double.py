@@ -104,8 +104,8 @@ async def doubled() -> AsyncGenerator[OllamaEngine]:
     """Our engine for Ollama, at a double."""
     double = Double()
     double.install(MODEL)
-    for kind in ("lora", "tools"):
-        double.install(f"smollm2-{kind}:latest", f"show_{kind}")
+    for kind in ("lora", "tools", "tools-text"):
+        double.install(f"smollm2-{kind}:latest", f"show_{kind.partition('-')[0]}")
     double.install(EMBEDDING, capabilities=["embedding"])
     async with serving(replay=double):
         settings = OllamaSettings(url=double.url, model=MODEL, embedding=EMBEDDING)
