@@ -1,7 +1,7 @@
 """The agents this server can be registered with: where their settings are and what they want to read there.
 
 What each client does was seen by running it (docs/clients.md has the versions), but for Trae and
-Cursor, which have no command line to run: theirs is from their documentation.
+Cursor, which have no command line to run: theirs is the common form, and no such client has read it here.
 """
 
 import os
