@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import anyio
 import uvicorn
-from mcp.server.lowlevel import Server
+from mcp.server import lowlevel
 from mcp.server.sse import SseServerTransport
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
@@ -22,6 +22,7 @@ from engines.stack.background import background
 from mcp_server import metrics
 from mcp_server.app import App
 from mcp_server.books import Books
+from mcp_server.connection import Connection
 from mcp_server.project import named, of_paths
 from mcp_server.security import Guard, check_listening
 from mcp_server.server import Context, build_server
@@ -65,7 +66,7 @@ def build_http(app: App) -> ASGIApp:
     return mounted(server, settings.http, others)
 
 
-def mounted(server: Server[Any], http: HttpSettings, others: Sequence[BaseRoute] = ()) -> ASGIApp:
+def mounted(server: lowlevel.Server[Any], http: HttpSettings, others: Sequence[BaseRoute] = ()) -> ASGIApp:
     """``server`` over Streamable HTTP and SSE, beside ``others``, behind one guard."""
     max_body = http.max_body_mib * 2**20
     streamable = server.streamable_http_app(transport_security=_GUARDED, max_request_body_size=max_body)
@@ -81,7 +82,7 @@ def mounted(server: Server[Any], http: HttpSettings, others: Sequence[BaseRoute]
     )
 
 
-def _sse_routes(server: Server[Any], max_body: int) -> list[BaseRoute]:
+def _sse_routes(server: lowlevel.Server[Any], max_body: int) -> list[BaseRoute]:
     """The older transport: a stream at ``/sse``, messages posted to ``/messages/``."""
     transport = SseServerTransport("/messages/", security_settings=_GUARDED, max_request_body_size=max_body)
 
@@ -113,21 +114,24 @@ async def serve_at(asgi: ASGIApp, http: HttpSettings) -> None:
     Raises:
         PortTakenError: somebody else listens there.
     """
-    config = uvicorn.Config(
-        asgi,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        h11_max_incomplete_event_size=64 * 1024,
-    )
-    server = _Server(config)
+    server = Server(configured(asgi))
     with _listening(http.host, http.port) as listener:
         async with background(partial(_exit_on_signal, server)):
             await server.serve(sockets=[listener])
 
 
-class _Server(uvicorn.Server):
+def configured(asgi: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        asgi,
+        http=Connection,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+
+
+class Server(uvicorn.Server):
     """Uvicorn without signal handlers of its own: they raise the signal again once it has stopped cleanly."""
 
     @contextmanager

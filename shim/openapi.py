@@ -16,8 +16,10 @@ from tools.catalog import ToolDefinition
 GUARD = {
     401: "No valid token.",
     403: "The Origin is not allowed.",
+    408: "The request took too long to arrive.",
     413: "The body is too large.",
     421: "The Host is not one of ours.",
+    431: "The headers are too large.",
 }
 """What the wrapper around all routes answers, in OpenAI's error body."""
 

@@ -1,23 +1,21 @@
 """Who may speak to the HTTP server: token, Host, Origin and body, on every route of the real app."""
 
-import contextlib
 import inspect
 import json
 import socket
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import pytest
-import uvicorn
 from anyio.abc import ByteStream
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mcp_server import security
+from mcp_server import connection, security
 from mcp_server.app import build
-from mcp_server.http import build_http
+from mcp_server.http import Server, build_http, configured
 from mcp_server.security import OPEN_ROUTES, Guard, check_listening
 from mcp_server.settings import CONFIG_VARIABLE, Folders, HttpSettings, SettingsError, read
 
@@ -452,15 +450,11 @@ async def test_a_websocket_is_closed_unseen() -> None:
 # On the wire, through uvicorn
 
 
-class Quiet(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
 @pytest.fixture
 async def port(guarded: ASGIApp) -> AsyncGenerator[int]:
-    server = Quiet(uvicorn.Config(guarded, log_config=None, lifespan="off"))
+    config = configured(guarded)
+    config.lifespan = "off"
+    server = Server(config)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         async with anyio.create_task_group() as group:
@@ -560,3 +554,68 @@ async def test_on_the_wire_a_websocket_is_refused(port: int) -> None:
     ]
     answer = await wire(port, head(*AUTHORIZED, *upgrade, target="GET /mcp"))
     assert b" 101 " not in answer.partition(b"\r\n")[0]
+
+
+async def poured(port: int, first: bytes) -> int:
+    """How much of an endless request is taken before the connection ends."""
+    taken = 0
+    with anyio.fail_after(20):
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            try:
+                await stream.send(first)
+                while True:
+                    await stream.send(b"x" * MIB)
+                    taken += MIB
+            except anyio.BrokenResourceError:
+                return taken
+
+
+@pytest.mark.parametrize(
+    "first", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: 1\r\nY: "]
+)
+async def test_on_the_wire_a_head_without_end_is_not_kept(port: int, first: bytes) -> None:
+    assert await poured(port, first) < 32 * MIB
+
+
+async def test_on_the_wire_a_large_head_is_refused_and_an_ordinary_one_not(port: int) -> None:
+    fields = [f"X-{number}: {'x' * 1000}" for number in range(100)]
+    answer = await wire(port, head(*AUTHORIZED, *fields[:50], target="GET /v1/models"))
+    assert answer.startswith(b"HTTP/1.1 200")
+    late = head(*AUTHORIZED, *fields, target="GET /v1/models")[:-2]
+    assert (await wire(port, late)).startswith(b"HTTP/1.1 431")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b""],
+        [b"GET / HTT"],
+        [b"GET / HTTP/1.1\r\n", b"Host: 127.0.0.1\r\n"],
+        [head(*AUTHORIZED, "Content-Length: 10") + b"{"],
+    ],
+    ids=["nothing", "half a line", "half the headers", "half a body"],
+)
+async def test_on_the_wire_what_does_not_arrive_is_not_waited_for(
+    port: int, monkeypatch: pytest.MonkeyPatch, parts: list[bytes]
+) -> None:
+    monkeypatch.setattr(connection, "ARRIVES_S", 0.2)
+    with anyio.fail_after(5):
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            for part in parts:
+                await stream.send(part)
+            got = b""
+            try:
+                while True:
+                    got += await stream.receive()
+            except anyio.EndOfStream:
+                pass
+    # Where the headers had come, the app has the request already: only its connection ends.
+    assert got.startswith(b"HTTP/1.1 408") or parts[0].startswith(b"POST")
+
+
+async def test_on_the_wire_many_silent_connections_keep_nobody_out(port: int) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(300):
+            await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", port))
+        answer = await wire(port, head(*AUTHORIZED, target="GET /v1/models"))
+    assert answer.startswith(b"HTTP/1.1 200")
