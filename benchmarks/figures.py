@@ -46,12 +46,12 @@ def _of_set(rows: Sequence[Row], answers: dict[str, dict[str, Answer]]) -> JsonO
     ways = {way: _pairs(rows, given) for way, given in answers.items()}
     for way, pairs in ways.items():
         told[way] = _of_way(pairs)
-    if plain := ways.get("plain"):
-        asked = {answer.id for _, answer in plain}
-        same = [(row, answer) for row, answer in ways["ours"] if answer.id in asked]
-        told["ours, rows of plain"] = {
-            name: round(measure(same), 4) for name, measure in measures_of(rows[0]).items()
-        }
+    for way, other in (("ours", "plain"), ("ours", "examples"), ("call", "examples")):
+        if way in ways and other in ways:
+            asked = {answer.id for _, answer in ways[other]}
+            same = [(row, answer) for row, answer in ways[way] if answer.id in asked]
+            measures = measures_of(rows[0]).items()
+            told[f"{way}, rows of {other}"] = {name: round(score(same), 4) for name, score in measures}
     return told
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -108,7 +109,7 @@ def _mean_rouge(kind: str) -> Measure:
 
 def _rouge(row: Row, answer: Answer) -> dict[str, float]:
     references = cast("list[str]", cast("JsonObject", row.gold)["references"])
-    return rouge(answer.value if isinstance(answer.value, str) else "", references)
+    return rouge(answer.value if isinstance(answer.value, str) else "", tuple(references))
 
 
 def calibration_error(pairs: Pairs) -> float:
@@ -141,9 +142,9 @@ def accurate_at(pairs: Pairs, share: float) -> float:
 def out_of_scope(pairs: Pairs) -> float:
     """How often a row that some label fits has a higher confidence than one that none fits (AUROC)."""
     inside = [answer.confidence or 0.0 for row, answer in pairs if not row.abstain]
-    outside = [answer.confidence or 0.0 for row, answer in pairs if row.abstain]
-    wins = sum((one > other) + 0.5 * (one == other) for one in inside for other in outside)
-    return wins / (len(inside) * len(outside)) if inside and outside else 0.0
+    outside = sorted(answer.confidence or 0.0 for row, answer in pairs if row.abstain)
+    wins = sum(bisect_left(outside, one) + bisect_right(outside, one) for one in inside)
+    return wins / (2 * len(inside) * len(outside)) if inside and outside else 0.0
 
 
 def _judged(pairs: Pairs) -> list[tuple[float, bool]]:
