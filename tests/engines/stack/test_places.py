@@ -7,7 +7,7 @@ import struct
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -123,6 +123,36 @@ async def test_a_killed_process_gives_its_places_back_within_a_second(tmp_path: 
             holder.process.send_signal(signal.SIGKILL)
             killed = time.monotonic()
         assert time.monotonic() - killed < 1
+
+
+async def test_one_of_three_killed_under_load_leaves_its_places_to_the_others(tmp_path: Path):
+    names = ("ann", "bob", "cyd")
+    after: list[tuple[str, float, float]] = []
+
+    async def survive(worker: Agent, killed: float) -> None:
+        ended = killed
+        while ended < killed + 2:
+            tier, began, ended = json.loads(await worker.says())
+            if began > killed + 1:
+                after.append((tier, began, ended))
+
+    with anyio.fail_after(60):
+        async with AsyncExitStack() as stack:
+            workers = [
+                await stack.enter_async_context(agent("worker", tmp_path / "places", 3, name=name, callers=6))
+                for name in names
+            ]
+            for worker in workers:
+                await worker.go_on()
+            for worker in workers:
+                for _ in range(10):
+                    await worker.says()
+            workers[0].process.send_signal(signal.SIGKILL)
+            killed = time.monotonic()
+            async with anyio.create_task_group() as tasks:
+                for worker in workers[1:]:
+                    tasks.start_soon(survive, worker, killed)
+    assert _most_at_once(after) == 3
 
 
 @pytest.mark.parametrize(("sign", "within"), [(signal.SIGSTOP, STALE_S + 1), (signal.SIGKILL, STALE_S / 2)])
