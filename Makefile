@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-vllm test-clients test-browser test-live conformance lint fix bench lock
+.PHONY: help setup demo serve test test-vllm test-clients test-browser test-live conformance lint fix bench bench-peers bench-check lock
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -55,6 +55,12 @@ fix: setup  ## repair what style checks can
 
 bench: setup  ## measure the numbers of docs/design.md, each beside its baseline
 	$(BIN)/python -P -m benchmarks
+
+bench-peers: setup  ## the same beside LiteLLM and Portkey, installed beside us (needs npm)
+	$(BIN)/python -P -m benchmarks --peers
+
+bench-check: setup  ## say what got worse by a fifth since the figures that are kept
+	$(BIN)/python -P -m benchmarks --check
 
 lock: setup  ## resolve requirements.lock anew: exact versions with hashes, no index named
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \

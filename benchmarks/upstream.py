@@ -19,7 +19,7 @@ import httptools
 DELAY_S = 0.005
 MODEL = "constant"
 SLOW = "constant-slow"
-PIECES = 32
+PIECES = 16
 """Of a stream, and words of a plain answer."""
 INTERVAL_S = 0.002
 """Between the pieces of ``SLOW``."""

@@ -1,0 +1,232 @@
+"""The tools: what they add to the engine's time, and what one call for many is worth.
+
+    python -P -m benchmarks.tools [--engine llamacpp] [--engine vllm]
+
+What a call adds is measured with the scripted engine, which answers at once: all the time there is, is ours.
+The rest needs a model: the embedded one, and a vLLM where ``LOCAL_LLM_VLLM__URL`` names one.
+"""
+
+import argparse
+import asyncio
+import itertools
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import aiohttp
+
+from benchmarks.host import hosted
+from benchmarks.length import text_of
+from benchmarks.overhead import SCRIPT
+from benchmarks.processes import clean_environment, free_port, running
+from benchmarks.quality import opened
+from engines.base import JsonObject
+from mcp_server.app import App
+from tools.base import Call
+
+CALLS = 100
+WARM_UP = 10
+ITEMS = 200
+CHATS = 20
+"""Of the single chats so many are asked, as each takes long; their time counts ``ITEMS / CHATS`` times."""
+AT_ONCE = 4
+TOKENS = 100_000
+LABELS = ["billing", "delivery", "login", "refund", "other"]
+COMPLAINTS = (
+    "The invoice has the wrong address on it",
+    "My parcel was left in the rain",
+    "The password reset mail never comes",
+    "I want my money back for the second one",
+    "Do you have shops in Lisbon",
+)
+NOTE = (
+    "Release 4.2.1 came out on 2026-03-14. It repairs the import of calendars, which lost the time zone of "
+    "repeated meetings, and makes the search twice as fast on large mailboxes. "
+) * 4
+
+_numbers = itertools.count(1)
+
+
+def arguments() -> Mapping[str, JsonObject]:
+    """A typical call of each tool; no two are equal, so that no cache knows them."""
+    mark = f"{next(_numbers)}: "
+    return {
+        "classify": {"items": [mark + text for text in COMPLAINTS], "labels": [*LABELS]},
+        "extract": {"text": mark + NOTE, "fields": {"version": "the release", "date": "when it came out"}},
+        "summarize": {"text": mark + NOTE},
+        "chat": {"prompt": f"{mark}Reword: {NOTE}"},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """p50 in milliseconds of each tool, over each door."""
+
+    stdio: Mapping[str, float]
+    http: Mapping[str, float]
+
+
+async def added(calls: int = CALLS) -> Added:
+    with TemporaryDirectory() as scratch:
+        return Added(await _stdio(Path(scratch), calls), await _http(Path(scratch), calls))
+
+
+async def _stdio(folder: Path, calls: int) -> Mapping[str, float]:
+    environment = clean_environment(folder, LOCAL_LLM_ENGINE="scripted")
+    async with hosted([str(SCRIPT), "stdio"], folder=folder, environment=environment) as host:
+        await host.open()
+        return {
+            tool: _p50([await host.call(tool, arguments()[tool]) for _ in range(WARM_UP + calls)])
+            for tool in arguments()
+        }
+
+
+async def _http(folder: Path, calls: int) -> Mapping[str, float]:
+    port = free_port()
+    environment = clean_environment(folder, LOCAL_LLM_ENGINE="scripted")
+    command = [str(SCRIPT), "serve", "--port", str(port)]
+    async with (
+        running(command, port, "/ready", folder=folder, environment=environment),
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+    ):
+
+        async def call(tool: str) -> float:
+            begun = time.perf_counter()
+            async with session.post(f"/mcp/tools/{tool}", json=arguments()[tool]) as answer:
+                answer.raise_for_status()
+                await answer.read()
+            return time.perf_counter() - begun
+
+        return {tool: _p50([await call(tool) for _ in range(WARM_UP + calls)]) for tool in arguments()}
+
+
+def _p50(seconds: list[float]) -> float:
+    return statistics.median(seconds[WARM_UP:]) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """Seconds, on one engine."""
+
+    engine: str
+    many: float
+    """``ITEMS`` items in one call of classify."""
+    single: float
+    """As many chats, one after another, each naming the labels."""
+    in_a_row: float
+    """``AT_ONCE`` chats one after another."""
+    at_once: float
+    """The same at the same time."""
+    long: float
+    """A summary of ``TOKENS`` tokens,"""
+    long_again: float
+    """and the same again, out of the cache."""
+
+
+async def worth(engine: str) -> Worth:
+    async with opened(engine) as app:
+        await _chats(app, 1, "Warm up")
+        items: JsonObject = {"items": _items(ITEMS), "labels": [*LABELS]}
+        many = await _timed(app, "classify", items)
+        begun = time.perf_counter()
+        for item in _items(CHATS):
+            prompt = f"Answer with one of {', '.join(LABELS)}: {item}"
+            await app.dispatcher.run(
+                Call("chat", {"prompt": prompt, "max_tokens": 8, "schema": _one_label()})
+            )
+        single = (time.perf_counter() - begun) * ITEMS / CHATS
+        in_a_row = await _chats(app, AT_ONCE, "In a row", together=False)
+        at_once = await _chats(app, AT_ONCE, "At once")
+        text: JsonObject = {"text": text_of(_paragraphs(), TOKENS)}
+        return Worth(
+            engine, many, single, in_a_row, at_once,
+            await _timed(app, "summarize", text), await _timed(app, "summarize", text),
+        )  # fmt: skip
+
+
+def _items(count: int) -> list[Any]:
+    return [f"{COMPLAINTS[number % len(COMPLAINTS)]}, number {number}" for number in range(count)]
+
+
+def _one_label() -> JsonObject:
+    label: JsonObject = {"type": "string", "enum": [*LABELS]}
+    return {"type": "object", "properties": {"label": label}, "required": ["label"]}
+
+
+def _paragraphs() -> list[str]:
+    documents = (Path(__file__).parents[1] / "docs").glob("*.md")
+    said = "\n\n".join(document.read_text(encoding="utf-8") for document in sorted(documents))
+    return [part for part in said.split("\n\n") if len(part.split()) > 12]
+
+
+async def _timed(app: App, tool: str, given: JsonObject) -> float:
+    begun = time.perf_counter()
+    await app.dispatcher.run(Call(tool, given, deadline_s=600))
+    return time.perf_counter() - begun
+
+
+async def _chats(app: App, count: int, title: str, *, together: bool = True) -> float:
+    """Seconds of so many chats of 48 tokens each."""
+    calls: list[JsonObject] = [
+        {"prompt": f"{title}: write a story about the number {number}.", "max_tokens": 48}
+        for number in range(count)
+    ]
+    begun = time.perf_counter()
+    if together:
+        await asyncio.gather(*(_timed(app, "chat", call) for call in calls))
+    else:
+        for call in calls:
+            await _timed(app, "chat", call)
+    return time.perf_counter() - begun
+
+
+def engines_here() -> list[str]:
+    return ["llamacpp", *(["vllm"] if os.environ.get("LOCAL_LLM_VLLM__URL") else [])]
+
+
+def added_table(found: Added) -> str:
+    shown: Callable[[Mapping[str, float]], str] = lambda by_tool: " | ".join(  # noqa: E731
+        f"{milliseconds:.2f}" for milliseconds in by_tool.values()
+    )
+    return "\n".join(
+        [
+            f"| p50, ms | {' | '.join(found.stdio)} |",
+            f"|---|{'---|' * len(found.stdio)}",
+            f"| over stdio | {shown(found.stdio)} |",
+            f"| over HTTP | {shown(found.http)} |",
+        ]
+    )
+
+
+def worth_table(found: list[Worth]) -> str:
+    lines = [
+        f"| engine | {ITEMS} items in one call, s | {ITEMS} chats, s | times faster "
+        f"| {AT_ONCE} chats in a row, s | at once, s | times the throughput "
+        f"| {TOKENS:,} tokens summarized, s | again, s |",
+        "|---|" + "---|" * 8,
+    ]
+    lines += [
+        f"| {w.engine} | {w.many:.1f} | {w.single:.0f} | {w.single / w.many:.1f} | {w.in_a_row:.1f} "
+        f"| {w.at_once:.1f} | {w.in_a_row / w.at_once:.2f} | {w.long:.1f} | {w.long_again:.2f} |"
+        for w in found
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--engine", action="append", help="llamacpp, vllm; those there are without it")
+    wanted = parser.parse_args().engine or engines_here()
+    print(added_table(asyncio.run(added())))
+    print(worth_table([asyncio.run(worth(engine)) for engine in wanted]))
+
+
+if __name__ == "__main__":
+    main()
