@@ -23,13 +23,21 @@ ORDERS = re.compile(
     r"|\b(?:attention|note|message|instructions?),? (?:(?:to|for) )?(?:the |any |all )?"
     r"(?:ai|llms?|language models?)\b"
     r"|</?(?:system|instructions?)>|<\|(?:im_start|im_end|system|user|assistant|endoftext)\|>"
-    r"|(?-i:\[/?INST\])|<</?SYS>>|<(?:start|end)_of_turn>",
+    r"|(?-i:\[/?INST\])|<</?SYS>>|<(?:start|end)_of_turn>"
+    r"|<!--\s*(?:assistant|ai|llm|model)\s*:"
+    r"|\b(?:dear|hey|hello|hi),? (?:ai |virtual )?(?:assistant|chatbot)\b"
+    r"|\b(?:output|reply|respond|answer|return)\b[^.\n]{1,40}\band nothing else\b"
+    r"|\b(?:vergiss|ignoriere?|missachte)\b[^.\n]{0,30}\banweisungen\b"
+    r"|\b(?:ignore[rz]?|oublie[rz]?)\b[^.\n]{0,30}\b(?:instructions|consignes) pr[ée]c[ée]dentes\b"
+    r"|\b(?:ignor[ae]|olvida|esquece)\b[^.\n]{0,30}\b(?:instrucciones|instruç[õo]es|istruzioni)\b",
     re.IGNORECASE,
 )
 """Phrases of texts that give orders to a model rather than inform a reader."""
 CUES = (
     "instruction", "prompt", "rules", "guideline", "direction", "above", "before", "previous", " told",
     " now", " ai", " llm", "language model", "system>", "<|", "[inst", "[/inst", "sys>", "_of_turn",
+    "<!--", "assistant", "chatbot", "nothing else", "anweisungen", "dentes", "instrucciones", "istruzioni",
+    "instruç",
 )  # fmt: skip
 """One of these is in every such phrase, and much faster to look for."""
 
