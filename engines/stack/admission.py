@@ -10,13 +10,13 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
 import anyio
 
-from engines.base import Embeddings, Engine, Event, Request, Tags
+from engines.base import Embeddings, Engine, Event, Profile, Request, Tags
 from engines.errors import EngineBusyError
 from engines.stack.background import background
 from engines.stack.places import NOBODY, Places, Ranks
@@ -200,6 +200,12 @@ class AdmittedEngine(WrapperEngine):
         traceback: TracebackType | None,
     ) -> None:
         await self._stack.__aexit__(kind, error, traceback)
+
+    async def profile(self, model: str = "") -> Profile:
+        """No more at once than there are places: a call of many items would fill the line by itself."""
+        profile = await self.inner.profile(model)
+        parallel = min(profile.capabilities.parallel, self._line.places.count)
+        return replace(profile, capabilities=replace(profile.capabilities, parallel=parallel))
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:

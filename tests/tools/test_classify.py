@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from engines.backends.scripted import EVERYTHING, ScriptedEngine
-from engines.base import JsonValue, Model, Profile
+from engines.base import Engine, JsonValue, Model, Profile
 from engines.routing import Router, Tier
+from engines.stack.admission import AdmittedEngine
+from engines.stack.places import Places
 from engines.tokens import LazyEstimator
 from tools.base import Call, Result
 from tools.dispatch import Dispatcher
@@ -27,7 +29,7 @@ EXAMPLES: list[JsonValue] = [
 
 
 class Alone:
-    def __init__(self, engine: ScriptedEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     async def models(self) -> Sequence[Model]:
@@ -38,13 +40,13 @@ class Alone:
 
 
 @asynccontextmanager
-async def dispatching(engine: ScriptedEngine) -> AsyncGenerator[Dispatcher]:
+async def dispatching(engine: Engine) -> AsyncGenerator[Dispatcher]:
     async with engine:
         router = Router(TIERS, lambda tier: engine)
         yield Dispatcher(router, Alone(engine), ESTIMATOR, deadline_s=30)
 
 
-async def classify(engine: ScriptedEngine, **arguments: JsonValue) -> Result:
+async def classify(engine: Engine, **arguments: JsonValue) -> Result:
     asked: dict[str, JsonValue] = {"labels": ["fruit", "metal"], **arguments}
     async with dispatching(engine) as dispatcher:
         return await dispatcher.run(Call("classify", asked))
@@ -112,3 +114,10 @@ async def test_a_text_longer_than_what_is_embedded_is_told_of() -> None:
     text = "An apple is a fruit. " * 200
     result = await classify(ScriptedEngine(parameters=SMALL), items=[text, "an iron bar"])
     assert "1 long texts were classified by their first 150 words" in result.receipt.notes
+
+
+async def test_a_call_of_many_items_does_not_crowd_itself_out_of_the_line() -> None:
+    inner = ScriptedEngine(lambda request: "A", capabilities=replace(EVERYTHING, embed=False, parallel=128))
+    engine = AdmittedEngine(inner, Places(4), queue=8)
+    result = await classify(engine, items=[f"text {n}" for n in range(200)])
+    assert result.fields["counts"] == {"fruit": 200}
