@@ -138,7 +138,6 @@ SHIFTS = (
     Shift(
         1.5,
         (
-            Fault(upstream.REFUSES, around=nobody_listens),
             Fault(upstream.HANGS, upstream.HANGS),
             Fault(upstream.HANGS_MIDWAY, upstream.HANGS_MIDWAY),
         ),
@@ -146,6 +145,7 @@ SHIFTS = (
     Shift(
         15,
         (
+            Fault(upstream.REFUSES, around=nobody_listens),
             *(Fault(name, name) for name in PLAIN),
             Fault(upstream.BUSY, upstream.BUSY, retry_after=upstream.RETRY_AFTER_S),
             Fault(upstream.AWAY, upstream.AWAY, retry_after=upstream.RETRY_AFTER_S),

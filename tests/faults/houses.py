@@ -18,6 +18,9 @@ from tests.faults.doors import House
 from tests.faults.upstream import Upstream
 from tests.mcp_server.test_stdio import INITIALIZE, SCRIPT, Host
 
+STARTED_S = 90
+"""A dozen processes start at once."""
+
 ENGINES = ("llamacpp", "ollama", "vllm")
 
 
@@ -111,7 +114,7 @@ async def _serving(folder: Path, environment: Mapping[str, str]) -> AsyncGenerat
 
 async def answering(url: str) -> None:
     """Return when a server at ``url`` is alive."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(STARTED_S):
         async with aiohttp.ClientSession() as session:
             while not await _answers(session, url):  # noqa: ASYNC110 (no event crosses processes)
                 await anyio.sleep(0.05)
