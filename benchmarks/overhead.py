@@ -10,6 +10,7 @@ its ratio is to what the floor (``benchmarks/floor.py``) adds in the same run.
 import argparse
 import asyncio
 import json
+import math
 import os
 import statistics
 import sys
@@ -42,6 +43,7 @@ class Contender:
     name: str
     target: Target
     pid: int
+    streams: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +108,24 @@ async def measure(contender: Contender) -> Figures:
     answered = len(await latencies(target, 16, SIXTEEN))
     seconds = time.perf_counter() - begun
     cpu = precise_cpu_s(contender.pid) - cpu
-    caller = await Caller.open(target)
-    streams = [await caller.stream() for _ in range(STREAMS)]
-    caller.close()
-    chunks = [delay for stream in streams for delay in stream.delays_s[1:]]
+    first_token, chunk_us = await _streams(target) if contender.streams else (math.nan, math.nan)
     return Figures(
         *(quantile(one, share) * 1000 for share in (0.5, 0.95, 0.99)),
         *(quantile(eight, share) * 1000 for share in (0.5, 0.95, 0.99)),
         per_second=answered / seconds,
         cpu_us=cpu / answered * 1e6,
-        first_token=statistics.median(stream.first_s for stream in streams) * 1000,
-        chunk_us=statistics.median(chunks) * 1e6,
+        first_token=first_token,
+        chunk_us=chunk_us,
     )
+
+
+async def _streams(target: Target) -> tuple[float, float]:
+    """Milliseconds to the first piece of text, and microseconds that each of the others is on its way."""
+    caller = await Caller.open(target)
+    streams = [await caller.stream() for _ in range(STREAMS)]
+    caller.close()
+    chunks = [delay for stream in streams for delay in stream.delays_s[1:]]
+    return statistics.median(stream.first_s for stream in streams) * 1000, statistics.median(chunks) * 1e6
 
 
 Runs = dict[str, list[Figures]]
@@ -139,7 +147,7 @@ async def run(runs: int = RUNS, *, with_peers: bool = False) -> Runs:
             if with_peers:
                 for peer in peers():
                     target, pid = await stack.enter_async_context(peer.started(folder / peer.name, port))
-                    contenders.append(Contender(peer.name, target, pid))
+                    contenders.append(Contender(peer.name, target, pid, peer.streams))
             for number in range(runs):
                 for contender in rotated(contenders, number):
                     found.setdefault(contender.name, []).append(await measure(contender))

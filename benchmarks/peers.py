@@ -26,6 +26,7 @@ Started = tuple[Target, int]
 class Peer:
     name: str
     started: Callable[[Path, int], AbstractAsyncContextManager[Started]]
+    streams: bool = True
 
 
 def install() -> None:
@@ -40,7 +41,8 @@ def install() -> None:
 
 def peers() -> Sequence[Peer]:
     install()
-    return [Peer("LiteLLM", _litellm), Peer("Portkey", _portkey)]
+    # 1.15.2 answers every stream over a custom host with 500 ("immutable headers"), on Node 20 and 22.
+    return [Peer("LiteLLM", _litellm), Peer("Portkey", _portkey, streams=False)]
 
 
 @asynccontextmanager

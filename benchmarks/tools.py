@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import aiohttp
 
 from benchmarks.host import hosted
 from benchmarks.length import text_of
-from benchmarks.overhead import SCRIPT
+from benchmarks.overhead import ROOT, SCRIPT
 from benchmarks.processes import clean_environment, free_port, running
 from benchmarks.quality import opened
 from engines.base import JsonObject
@@ -69,11 +70,14 @@ class Added:
 
     stdio: Mapping[str, float]
     http: Mapping[str, float]
+    bare: float
+    """Of a bare SDK server's chat over stdio."""
 
 
 async def added(calls: int = CALLS) -> Added:
     with TemporaryDirectory() as scratch:
-        return Added(await _stdio(Path(scratch), calls), await _http(Path(scratch), calls))
+        folder = Path(scratch)
+        return Added(await _stdio(folder, calls), await _http(folder, calls), await _bare(folder, calls))
 
 
 async def _stdio(folder: Path, calls: int) -> Mapping[str, float]:
@@ -84,6 +88,14 @@ async def _stdio(folder: Path, calls: int) -> Mapping[str, float]:
             tool: _p50([await host.call(tool, arguments()[tool]) for _ in range(WARM_UP + calls)])
             for tool in arguments()
         }
+
+
+async def _bare(folder: Path, calls: int) -> float:
+    environment = clean_environment(folder, PYTHONPATH=str(ROOT))
+    command = [sys.executable, "-P", "-m", "benchmarks.bare"]
+    async with hosted(command, folder=folder, environment=environment) as host:
+        await host.open()
+        return _p50([await host.call("chat", arguments()["chat"]) for _ in range(WARM_UP + calls)])
 
 
 async def _http(folder: Path, calls: int) -> Mapping[str, float]:
