@@ -1,5 +1,6 @@
 """The HTTP door: one Starlette app with MCP over Streamable HTTP and SSE, ``/v1`` and REST."""
 
+import asyncio
 import signal
 import socket
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
@@ -35,8 +36,10 @@ from tools.base import Project
 # The guard around the whole app checks Host and Origin on every route, not only on MCP's own.
 _GUARDED = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
+ENDING_S = 2.0
+"""That running calls get to end after a signal; open SSE streams never would."""
 SHUTDOWN_S = 3
-"""Seconds that running calls get to end after a signal; open SSE streams never would."""
+"""After this uvicorn cancels what is left, and logs it as an error."""
 
 
 class PortTakenError(AgentError):
@@ -145,6 +148,14 @@ async def _exit_on_signal(server: uvicorn.Server) -> None:
             # The second one does not wait for open calls.
             server.force_exit = server.should_exit
             server.should_exit = True
+            asyncio.get_running_loop().call_later(ENDING_S, _hang_up, server)
+
+
+def _hang_up(server: uvicorn.Server) -> None:
+    """To what still runs, its caller has gone."""
+    for connection in server.server_state.connections:
+        if connection.transport:
+            connection.transport.close()
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,15 @@ async def serving(home: Path, **settings: object) -> AsyncGenerator[tuple[Proces
         "XDG_CACHE_HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run"), "TMPDIR": str(home / "tmp"),
     }  # fmt: skip
     command = [SCRIPT, "serve", "--port", str(port)]
-    async with await anyio.open_process(command, env=environment, stderr=None) as process:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            await answering(url)
-            yield process, url
-        finally:
-            if process.returncode is None:
-                process.kill()
+    with (home / "log").open("wb") as log:
+        async with await anyio.open_process(command, env=environment, stderr=log) as process:
+            url = f"http://127.0.0.1:{port}"
+            try:
+                await answering(url)
+                yield process, url
+            finally:
+                if process.returncode is None:
+                    process.kill()
 
 
 async def post(url: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +104,34 @@ async def test_after_an_upgrade_older_servers_keep_the_older_engine_beside_the_n
         for state in states:
             os.kill(int(state["pid"]), signal.SIGTERM)
             await embedded.gone(tmp_path / f"llamacpp-{state['fingerprint']}.lock")
+
+
+async def test_a_server_that_is_stopped_hangs_up_in_peace(tmp_path: Path) -> None:
+    async with serving(tmp_path, engine="scripted") as (process, url), aiohttp.ClientSession() as session:
+        sent = anyio.Event()
+
+        async def half_a_body() -> AsyncGenerator[bytes]:
+            yield b"{"
+            sent.set()
+            await anyio.sleep_forever()
+
+        with anyio.fail_after(20):
+            async with session.get(f"{url}/sse") as stream, anyio.create_task_group() as group:
+                await stream.content.readline()
+                group.start_soon(refused, session, f"{url}/mcp/tools/chat", half_a_body())
+                await sent.wait()
+                process.terminate()
+                assert await process.wait() == 0
+                group.cancel_scope.cancel()
+    said = (tmp_path / "log").read_text()
+    assert "Traceback" not in said
+    assert "ERROR" not in said
+
+
+async def refused(session: aiohttp.ClientSession, url: str, body: AsyncGenerator[bytes]) -> None:
+    with suppress(aiohttp.ClientError):
+        async with session.post(url, data=body):
+            pass
 
 
 async def test_a_thousand_calls_leave_nothing_behind(tmp_path: Path) -> None:
