@@ -75,7 +75,8 @@ class _Bounds:
 
 def _shares(node: JsonObject) -> bool:
     """Whether an object is described in two places: what one names, the other must let pass."""
-    return "allOf" in node or ("$ref" in node and ("required" in node or "properties" in node))
+    elsewhere = any(key in node for key in ("$ref", "anyOf", "oneOf"))
+    return "allOf" in node or (elsewhere and ("required" in node or "properties" in node))
 
 
 def _limit(node: JsonObject, least: str, most: str, ours: int) -> JsonValue:

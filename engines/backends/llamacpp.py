@@ -121,7 +121,7 @@ class LlamaCppEngine(Engine):
 
             events = await self._asked(facts.name, request.deadline, opened)
             if request.schema is not None and "grammar" in body:
-                events = await stack.enter_async_context(aclosing(under_schema(events)))
+                events = await stack.enter_async_context(aclosing(under_schema(events, request.schema)))
             yield events
 
     async def models(self) -> Sequence[Model]:

@@ -93,8 +93,8 @@ def refined(status: int, message: str) -> AgentError | None:
     return None
 
 
-async def under_schema(events: AsyncIterator[Event]) -> AsyncGenerator[Event, None]:
-    """``events``, unless they show that the grammar was not applied.
+async def under_schema(events: AsyncIterator[Event], schema: JsonObject) -> AsyncGenerator[Event, None]:
+    """``events``, unless they show that the grammar of ``schema`` was not applied.
 
     Raises:
         UnsupportedFeatureError: llama.cpp generates freely when llguidance refuses a grammar.
@@ -104,8 +104,9 @@ async def under_schema(events: AsyncIterator[Event]) -> AsyncGenerator[Event, No
         if isinstance(event, TextDelta) and event.text and not begun:
             begun = True
             if grammar.is_broken_by(event.text):
+                found = ", ".join(grammar.suspects(schema)) or "no keyword is known to be the reason"
                 raise UnsupportedFeatureError(
-                    "llama.cpp cannot keep this schema",
+                    f"llama.cpp cannot keep this schema: {found}",
                     hint="no lookaround, \\b or back-reference in `pattern`; some value must satisfy it",
                 )
         yield event

@@ -5,7 +5,9 @@ after it, a third of the tokens on small models. And it drops more of JSON Schem
 """
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 from engines.base import JsonObject, JsonValue
 
@@ -20,6 +22,9 @@ _STYLE: JsonObject = {
     "lenient": True,
     "coerce_one_of": True,
 }
+
+_BEYOND_REGULAR = re.compile(r"\(\?<?[=!]|\\[bB1-9]")
+"""Lookaround, word borders and references back to a group."""
 
 
 def of_choices(choices: Sequence[str]) -> str:
@@ -40,3 +45,25 @@ def is_broken_by(text: str) -> bool:
     empty ``enum``.
     """
     return not text.startswith(_JSON_STARTS)
+
+
+def suspects(schema: JsonValue, at: str = "") -> Iterator[str]:
+    """The keywords of ``schema`` that llguidance is known to refuse, each with its JSON pointer.
+
+    It says which one only to llama.cpp's log.
+    """
+    if isinstance(schema, list):
+        for index, each in enumerate(schema):
+            yield from suspects(each, f"{at}/{index}")
+    if not isinstance(schema, dict):
+        return
+    patterns = [schema.get("pattern"), *cast("JsonObject", schema.get("patternProperties") or {})]
+    if any(isinstance(pattern, str) and _BEYOND_REGULAR.search(pattern) for pattern in patterns):
+        yield f"pattern at {at or '/'}"
+    if schema.get("enum") == []:
+        yield f"enum at {at or '/'}"
+    if schema.get("additionalProperties") is False and schema.get("minProperties", 0) not in (0, 1):
+        yield f"minProperties at {at or '/'}"
+    for key, value in schema.items():
+        if key not in ("enum", "const", "default", "examples"):
+            yield from suspects(value, f"{at}/{key}")

@@ -122,9 +122,31 @@ async def test_json_comes_without_marks_and_fill(llamacpp: LlamaCppEngine):
     assert "".join(token.token for token in answer.logprobs) == answer.text
 
 
-@pytest.mark.parametrize("schema", [{"type": "string", "pattern": r"^(a)\1$"}, {"enum": []}])
-async def test_a_schema_that_no_grammar_can_keep_is_refused(llamacpp: LlamaCppEngine, schema: JsonObject):
-    with anyio.fail_after(30), pytest.raises(UnsupportedFeatureError, match="cannot keep this schema"):
+@pytest.mark.parametrize(
+    ("schema", "named"),
+    [
+        ({"type": "string", "pattern": r"^(a)\1$"}, "pattern at /"),
+        ({"properties": {"a": {"pattern": r"^(?!b)c"}}, "required": ["a"]}, "pattern at /properties/a"),
+        ({"type": "array", "items": {"pattern": r"\bc"}, "minItems": 1}, "pattern at /items"),
+        ({"enum": []}, "enum at /"),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+                "additionalProperties": False,
+                "minProperties": 2,
+            },
+            "minProperties at /",
+        ),
+    ],
+)
+async def test_a_schema_that_no_grammar_can_keep_is_refused_by_keyword(
+    llamacpp: LlamaCppEngine, schema: JsonObject, named: str
+):
+    with (
+        anyio.fail_after(30),
+        pytest.raises(UnsupportedFeatureError, match=f"cannot keep this schema: {named}"),
+    ):
         await complete(llamacpp, ask(schema=schema))
 
 

@@ -105,6 +105,8 @@ CLOSED: tuple[tuple[JsonObject, bool], ...] = (
     ({"allOf": [NAMED, {"properties": {"b": {}}}]}, False),
     ({**NAMED_BELOW, "required": ["b"]}, False),
     (NAMED_BELOW, True),
+    ({"oneOf": [NAMED], "properties": {"b": {}}, "required": ["b"]}, False),
+    ({"oneOf": [NAMED]}, True),
     ({"type": "object"}, False),
 )
 
