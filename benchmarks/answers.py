@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import anyio
+
 from benchmarks.rows import Row, call_of, plain_request
 from benchmarks.scores import Answer
 from engines.base import JsonObject, JsonValue, complete
@@ -19,6 +21,8 @@ from tools.glossary import words
 
 CHARACTERS_PER_TOKEN = 2.7
 """Of a text cut for a plain request: few enough that it always fits."""
+PATIENCE_S = 90.0
+"""A plain request that takes longer counts as unanswered."""
 LEAD_WORDS = 150
 """As many as summarize may use unless told otherwise."""
 
@@ -104,10 +108,11 @@ async def plain(app: App, row: Row) -> Answer:
     """What one chat request says; the text is cut to the model's context."""
     engine = app.engines.of("main")
     characters = int((await engine.profile()).capabilities.max_context * CHARACTERS_PER_TOKEN)
-    begun = time.perf_counter()
+    begun, deadline = time.perf_counter(), anyio.current_time() + PATIENCE_S
     while True:
         try:
-            completion = await complete(engine, plain_request(row, characters))
+            request = replace(plain_request(row, characters), deadline=deadline)
+            completion = await complete(engine, request)
             break
         except ContextTooLongError:
             characters //= 2

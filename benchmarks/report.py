@@ -60,18 +60,22 @@ can be relied on; names and phrases picked by meaning are suggestions with this 
 SUMMARIZE = """## summarize
 
 ROUGE against a human text, without stemming (`benchmarks/rouge.py`): a weak measure, fit for comparing.
-*Lead* is the first 150 words. What it means to you: with this model a summary is made of the text's own
-sentences (of a diff: its changes), so nothing in it is made up, and it reads as quoted.
+*Lead* is the first 150 words, no rival where one line is wanted (diff_subject). What it means to you: with
+this model a summary is made of the text's own sentences (of a diff: its changes), so nothing is made up,
+and it reads as quoted.
 """
 
 LENGTH = """## Length
 
-One text of 10,000, 50,000 and 100,000 tokens, summarized, then asked for a fact that stands at 95 % of it.
+One text of 10,000, 50,000 and 100,000 tokens, summarized, then asked for a fact that stands at 95 % of it
+(`benchmarks/length.py`). What it means to you: time grows no faster than the length, the end is read like the
+beginning, and a second question about the same text costs next to nothing.
 """
 
 SPEED = """## 200 items at once
 
-One classify call of 200 short items against single plain chat calls, in one run on an otherwise idle machine.
+One classify call of 200 short items against single plain chat calls with the same labels, in one run with
+nothing else heavy on the machine (`benchmarks/speed.py`).
 """
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engines.backends.scripted import EVERYTHING, ScriptedEngine
-from engines.base import Engine, JsonValue, Model, Profile
+from engines.base import Engine, JsonValue, Model, Profile, Request
 from engines.routing import Router, Tier
 from engines.stack.admission import AdmittedEngine
 from engines.stack.places import Places
@@ -121,3 +121,17 @@ async def test_a_call_of_many_items_does_not_crowd_itself_out_of_the_line() -> N
     engine = AdmittedEngine(inner, Places(4), queue=8)
     result = await classify(engine, items=[f"text {n}" for n in range(200)])
     assert result.fields["counts"] == {"fruit": 200}
+
+
+async def test_a_model_gives_many_items_the_labels_it_gives_each_alone() -> None:
+    def by_length(request: Request) -> str:
+        return "AB"[len(request.messages[-1].content) % 2]
+
+    texts = ["x" * n for n in range(1, 30)]
+    together = await classify(ScriptedEngine(by_length, parameters=LARGE), items=list[JsonValue](texts))
+    alone = [await classify(ScriptedEngine(by_length, parameters=LARGE), text=text) for text in texts]
+    results = together.fields["results"]
+    assert isinstance(results, list)
+    said = [result["label"] for result in results if isinstance(result, dict)]
+    assert said == [result.fields["label"] for result in alone]
+    assert len(set(map(str, said))) == 2
