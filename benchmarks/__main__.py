@@ -10,6 +10,7 @@ run with those kept; 20 % worse is an error. Only ``--peers`` asks a network, fo
 import argparse
 import asyncio
 import json
+import math
 import platform
 import statistics
 import sys
@@ -30,7 +31,9 @@ WORSE = 1.2
 
 TEXT = """# Performance
 
-Made by `make bench` (with LiteLLM and Portkey: `make bench-peers`); do not edit by hand. {machine}
+Made by `make bench` (with LiteLLM and Portkey: `make bench-peers`); do not edit by hand.
+
+{machine}
 
 ## /v1: what we add to the engine's time
 
@@ -46,8 +49,9 @@ Starlette and aiohttp handing on bytes.
 ![Requests per second](performance-throughput.svg)
 
 *Added* is what a user waits longer than without a gateway: beside an answer that takes a second it is not
-felt. Requests per second say how many agents one process can serve. As ratios to the bare pass-through of
-the same run, and of start-up to the bare server: {ratios}.
+felt. Requests per second say how many agents one process can serve. Empty: not measured (Portkey answers
+streams over a custom host with an error). As ratios to the bare pass-through of the same run, and of start-up
+to the bare server: {ratios}.
 
 ## Start-up and memory
 
@@ -84,7 +88,12 @@ Kept = dict[str, Any]
 
 async def _overhead(*, with_peers: bool, runs: int) -> Kept:
     found = await overhead.run(runs, with_peers=with_peers)
-    return {name: [asdict(figures) for figures in several] for name, several in found.items()}
+    return {name: [_numbers(asdict(figures)) for figures in several] for name, several in found.items()}
+
+
+def _numbers(figures: Kept) -> Kept:
+    """JSON has no word for what was not measured."""
+    return {name: None if math.isnan(value) else value for name, value in figures.items()}
 
 
 async def _start() -> Kept:
@@ -111,7 +120,12 @@ async def _tools() -> Kept:
 
 def runs_of(kept: Kept) -> overhead.Runs:
     told: Mapping[str, list[Kept]] = kept["overhead"]
-    return {name: [overhead.Figures(**each) for each in several] for name, several in told.items()}
+    return {
+        name: [
+            overhead.Figures(**{k: math.nan if v is None else v for k, v in each.items()}) for each in several
+        ]
+        for name, several in told.items()
+    }
 
 
 def starts_of(kept: Kept) -> start.Starts:
@@ -176,7 +190,7 @@ def write() -> None:
         pieces=PIECES,
         runs=len(runs[overhead.OURS]),
         overhead=overhead.table(runs),
-        ratios=", ".join(f"{what} {ratio:.2f}" for what, ratio in ratios(runs, starts).items()),
+        ratios="; ".join(f"{what}: {ratio:.2f}" for what, ratio in ratios(runs, starts).items()),
         spawns=len(starts[start.OURS]),
         start=start.table(starts, memory),
         ready=kept["start"]["ready"],

@@ -34,6 +34,12 @@ WARM_UP = 50
 ONE, EIGHT, SIXTEEN = 200, 40, 60
 """Requests of each caller, with so many callers at once."""
 STREAMS = 12
+ADDED = {
+    "p50": "added, 1 caller",
+    "p50_of_8": "added, 8 callers",
+    "first_token": "added to the first token",
+}
+"""What is compared with the floor, by the name of its figure."""
 CONCURRENCY = 16
 """Places at the engine: the default of 4 is for an engine on this machine, not for a server that batches."""
 
@@ -174,9 +180,9 @@ def ratios(runs: Runs) -> dict[str, float]:
     """Ours to the floor, run by run, and of that the median; more is worse."""
     pairs = list(zip(runs[OURS], runs[FLOOR], strict=True))
     over = {what: zip(added(runs, OURS, what), added(runs, FLOOR, what), strict=True)
-            for what in ("p50", "p50_of_8", "first_token")}  # fmt: skip
+            for what in ADDED}  # fmt: skip
     return {
-        **{f"added {what}": statistics.median(a / b for a, b in found) for what, found in over.items()},
+        **{ADDED[what]: statistics.median(a / b for a, b in found) for what, found in over.items()},
         "time a request, 16 callers": statistics.median(b.per_second / a.per_second for a, b in pairs),
         "CPU a request": statistics.median(a.cpu_us / b.cpu_us for a, b in pairs),
     }
@@ -190,14 +196,18 @@ def table(runs: Runs) -> str:
     ]
     for name, several in runs.items():
         m = medians(several)
-        over = f"{statistics.median(added(runs, name)):.2f}" if name != DIRECT else ""
-        first = f"{statistics.median(added(runs, name, 'first_token')):.2f}" if name != DIRECT else ""
-        lines.append(
-            f"| {name} | {m.p50:.2f} | {m.p95:.2f} | {m.p99:.2f} | {over} | {m.p50_of_8:.2f} "
-            f"| {m.p95_of_8:.2f} | {m.p99_of_8:.2f} | {m.per_second:,.0f} | {m.cpu_us:,.0f} "
-            f"| {m.first_token:.2f} | {first} | {m.chunk_us:.0f} |"
+        over, first = (
+            statistics.median(added(runs, name, what)) if name != DIRECT else math.nan
+            for what in ("p50", "first_token")
         )
+        cells = [_shown(each) for each in (m.p50, m.p95, m.p99, over, m.p50_of_8, m.p95_of_8, m.p99_of_8)]
+        cells += [f"{m.per_second:,.0f}", f"{m.cpu_us:,.0f}", _shown(m.first_token), _shown(first)]
+        lines.append(f"| {' | '.join([name, *cells, _shown(m.chunk_us, 0)])} |")
     return "\n".join(lines)
+
+
+def _shown(value: float, digits: int = 2) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def main() -> None:

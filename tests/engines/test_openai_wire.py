@@ -70,8 +70,8 @@ class Server:
 
         async def answer(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-            await response.prepare(request)
             try:
+                await response.prepare(request)
                 for piece in pieces:
                     await response.write(piece)
                     await anyio.lowlevel.checkpoint()
