@@ -2,7 +2,7 @@
 
     python -P -m benchmarks.tools [--engine llamacpp] [--engine vllm]
 
-What a call adds is measured with the scripted engine, which answers at once: all the time there is, is ours.
+What a call adds is measured with the scripted engine, which answers at once; what it takes itself is told.
 The rest needs a model: the embedded one, and a vLLM where ``LOCAL_LLM_VLLM__URL`` names one.
 """
 
@@ -20,13 +20,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
+import anyio
 
 from benchmarks.host import hosted
 from benchmarks.length import text_of
 from benchmarks.overhead import ROOT, SCRIPT
 from benchmarks.processes import clean_environment, free_port, running
 from benchmarks.quality import opened
-from engines.base import JsonObject
+from engines.backends.scripted import ScriptedEngine
+from engines.base import Engine, JsonObject, complete
+from engines.stack.wrapper import WrapperEngine
 from mcp_server.app import App
 from tools.base import Call
 
@@ -72,12 +75,19 @@ class Added:
     http: Mapping[str, float]
     bare: float
     """Of a bare SDK server's chat over stdio."""
+    engine: Mapping[str, float]
+    """What of it the scripted engine takes, which checks each schema and writes an answer that fits."""
 
 
 async def added(calls: int = CALLS) -> Added:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        return Added(await _stdio(folder, calls), await _http(folder, calls), await _bare(folder, calls))
+        return Added(
+            await _stdio(folder, calls),
+            await _http(folder, calls),
+            await _bare(folder, calls),
+            {tool: await _engine(tool, calls) for tool in arguments()},
+        )
 
 
 async def _stdio(folder: Path, calls: int) -> Mapping[str, float]:
@@ -88,6 +98,26 @@ async def _stdio(folder: Path, calls: int) -> Mapping[str, float]:
             tool: _p50([await host.call(tool, arguments()[tool]) for _ in range(WARM_UP + calls)])
             for tool in arguments()
         }
+
+
+async def _engine(tool: str, calls: int) -> float:
+    """The same requests to a scripted engine with nothing around it."""
+    async with opened("scripted") as app:
+        engine: Engine = app.engines.each["scripted"]
+        while isinstance(engine, WrapperEngine):
+            engine = engine.inner
+        assert isinstance(engine, ScriptedEngine)
+        await app.dispatcher.run(Call(tool, arguments()[tool]))
+        requests, texts = list(engine.requests), list(engine.embedded)
+    times: list[float] = []
+    for _ in range(WARM_UP + calls):
+        begun = time.perf_counter()
+        for request in requests:
+            await complete(engine, request)
+        if texts:
+            await engine.embed(texts)
+        times.append(time.perf_counter() - begun)
+    return _p50(times)
 
 
 async def _bare(folder: Path, calls: int) -> float:
@@ -211,6 +241,8 @@ def added_table(found: Added) -> str:
             f"|---|{'---|' * len(found.stdio)}",
             f"| over stdio | {shown(found.stdio)} |",
             f"| over HTTP | {shown(found.http)} |",
+            f"| of it the engine's own | {shown(found.engine)} |",
+            f"| added over stdio | {shown({t: ms - found.engine[t] for t, ms in found.stdio.items()})} |",
         ]
     )
 
@@ -236,8 +268,8 @@ def main() -> None:
     )
     parser.add_argument("--engine", action="append", help="llamacpp, vllm; those there are without it")
     wanted = parser.parse_args().engine or engines_here()
-    print(added_table(asyncio.run(added())))
-    print(worth_table([asyncio.run(worth(engine)) for engine in wanted]))
+    print(added_table(anyio.run(added, backend_options={"use_uvloop": True})))
+    print(worth_table([anyio.run(worth, engine) for engine in wanted]))
 
 
 if __name__ == "__main__":
