@@ -16,7 +16,7 @@ from pathlib import Path
 
 import anyio
 
-from benchmarks.quality import HERE, OUT, opened
+from benchmarks.quality import HERE, folder_of, opened
 from benchmarks.rows import load
 from engines.base import JsonObject
 from mcp_server.app import App
@@ -66,14 +66,11 @@ async def run(arguments: argparse.Namespace) -> None:
     rows = load(arguments.data, ["pep_abstract"], 0)["pep_abstract"]
     paragraphs = [part for row in rows for part in row.input.split("\n\n") if len(part.split()) > 8]
     async with opened(arguments.engine) as app:
-        profile = await app.engines.of("main").profile()
         found: list[JsonObject] = []
         for tokens in arguments.tokens:
             found.append(await measured(app, text_of(paragraphs, tokens)))
             print(json.dumps(found[-1]), flush=True)
-        path = OUT / f"{profile.engine}-{Path(profile.model).stem.replace(':', '-')}" / "length.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found), encoding="utf-8")
+        (await folder_of(app) / "length.json").write_text(json.dumps(found), encoding="utf-8")
 
 
 def main() -> None:

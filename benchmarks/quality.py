@@ -53,6 +53,14 @@ def _places(scratch: Path) -> Folders:
     return Folders(cache, scratch / "run", real.config, scratch / "data")
 
 
+async def folder_of(app: App) -> Path:
+    """Where the answers of the app's engine and model are kept; made if it is not there."""
+    profile = await app.engines.of("main").profile()
+    folder = OUT / f"{profile.engine}-{Path(profile.model).stem.replace(':', '-')}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def spread(rows: Sequence[Row], count: int) -> list[Row]:
     """``count`` of ``rows`` at equal steps; all where there are no more."""
     return list(rows[:: max(1, len(rows) // count)])[:count] if count else []
@@ -60,8 +68,7 @@ def spread(rows: Sequence[Row], count: int) -> list[Row]:
 
 async def run(arguments: argparse.Namespace, sets: dict[str, list[Row]]) -> None:
     async with opened(arguments.engine) as app:
-        profile = await app.engines.of("main").profile()
-        folder = OUT / f"{profile.engine}-{Path(profile.model).stem.replace(':', '-')}"
+        folder = await folder_of(app)
         for name, rows in sets.items():
             examples, left = _taught(name, rows, arguments.examples_from)
             for way, ask in ways(rows, examples).items():

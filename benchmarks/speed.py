@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 
 from benchmarks.answers import each, plain, together
-from benchmarks.quality import HERE, OUT, opened, spread
+from benchmarks.quality import HERE, folder_of, opened, spread
 from benchmarks.rows import Row, load
 from benchmarks.scores import accuracy
 from engines.base import JsonObject
@@ -48,12 +48,9 @@ async def measured(app: App, rows: list[Row], count: int) -> JsonObject:
 async def run(arguments: argparse.Namespace) -> None:
     rows = load(arguments.data, [arguments.set], 0)[arguments.set]
     async with opened(arguments.engine) as app:
-        profile = await app.engines.of("main").profile()
-        found = await measured(app, rows, arguments.plain_rows)
-    print(json.dumps(found))
-    path = OUT / f"{profile.engine}-{Path(profile.model).stem.replace(':', '-')}" / "speed.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found), encoding="utf-8")
+        found = json.dumps(await measured(app, rows, arguments.plain_rows))
+        (await folder_of(app) / "speed.json").write_text(found, encoding="utf-8")
+    print(found)
 
 
 def main() -> None:

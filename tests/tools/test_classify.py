@@ -1,7 +1,7 @@
 """classify: who decides, and what a caller gets back."""
 
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from engines.backends.scripted import EVERYTHING, ScriptedEngine
-from engines.base import Engine, JsonValue, Model, Profile, Request
+from engines.base import Engine, JsonValue, Request
 from engines.routing import Router, Tier
 from engines.stack.admission import AdmittedEngine
 from engines.stack.places import Places
 from engines.tokens import LazyEstimator
+from tests.tools.alone import Alone
 from tools.base import Call, Result
 from tools.dispatch import Dispatcher
 
@@ -26,17 +27,6 @@ EXAMPLES: list[JsonValue] = [
     {"text": "a red apple", "label": "fruit"},
     {"text": "an iron bar", "label": "metal"},
 ]
-
-
-class Alone:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    async def models(self) -> Sequence[Model]:
-        return await self._engine.models()
-
-    async def ready(self) -> Profile:
-        return await self._engine.profile()
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """The pipeline: what is refused, what is routed where, and what the receipt says."""
 
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from engines.backends.scripted import EVERYTHING, ScriptedEngine
-from engines.base import Capabilities, Done, JsonObject, Model, Profile, TextDelta, Usage
+from engines.base import Capabilities, Done, JsonObject, TextDelta, Usage
 from engines.errors import (
     AgentError,
     ContextTooLongError,
@@ -22,6 +22,7 @@ from engines.errors import (
 )
 from engines.routing import Router, Tier
 from engines.tokens import LazyEstimator
+from tests.tools.alone import Alone
 from tools.base import Call, Project, Receipt, Sampling
 from tools.dispatch import Dispatcher
 from tools.tool import PROMPT_OVERHEAD
@@ -30,19 +31,6 @@ pytestmark = pytest.mark.anyio
 
 ESTIMATOR = LazyEstimator(Path(tempfile.gettempdir(), "local-llm-agent-tokens"))
 TIERS = [Tier("small", 512, 4096, 500), Tier("main", 2048, 16384, 2000)]
-
-
-class Alone:
-    """One engine is all engines."""
-
-    def __init__(self, engine: ScriptedEngine) -> None:
-        self._engine = engine
-
-    async def models(self) -> Sequence[Model]:
-        return await self._engine.models()
-
-    async def ready(self) -> Profile:
-        return await self._engine.profile()
 
 
 @asynccontextmanager

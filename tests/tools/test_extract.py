@@ -1,7 +1,7 @@
 """extract: what rules find in texts of many kinds, what a model is asked, what is said of each value."""
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +10,10 @@ from typing import cast
 import pytest
 
 from engines.backends.scripted import EVERYTHING, ScriptedEngine
-from engines.base import JsonObject, JsonValue, Model, Profile, Request
+from engines.base import JsonObject, JsonValue, Request
 from engines.routing import Router, Tier
 from engines.tokens import LazyEstimator
+from tests.tools.alone import Alone
 from tests.tools.extract_cases import CASES, Case
 from tools.answers import check, validator_of
 from tools.base import Call, Result
@@ -26,17 +27,6 @@ MIDDLE = 1.5
 LARGE = 20.0
 TIERS = [Tier("small", 512, 4096, 500), Tier("main", 2048, 16384, 2000)]
 TEXT_ONLY = replace(EVERYTHING, embed=False)
-
-
-class Alone:
-    def __init__(self, engine: ScriptedEngine) -> None:
-        self._engine = engine
-
-    async def models(self) -> Sequence[Model]:
-        return await self._engine.models()
-
-    async def ready(self) -> Profile:
-        return await self._engine.profile()
 
 
 @asynccontextmanager

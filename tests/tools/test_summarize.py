@@ -10,11 +10,12 @@ from typing import cast
 import pytest
 
 from engines.backends.scripted import EVERYTHING, ScriptedEngine
-from engines.base import Embeddings, Engine, JsonObject, JsonValue, Model, Profile, Request
+from engines.base import Embeddings, Engine, JsonObject, JsonValue, Request
 from engines.routing import Router, Tier
 from engines.stack.cache import CachedEngine
 from engines.stack.store import Store
 from engines.tokens import LazyEstimator
+from tests.tools.alone import Alone
 from tools.base import Call, Result
 from tools.dispatch import Dispatcher
 
@@ -24,17 +25,6 @@ SMALL = 0.135
 LARGE = 20.0
 TIERS = [Tier("small", 512, 4096, 500), Tier("main", 512, 4096, 2000)]
 SUBJECTS = ("harbour", "budget", "school", "bridge", "weather", "library")
-
-
-class Alone:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    async def models(self) -> Sequence[Model]:
-        return await self._engine.models()
-
-    async def ready(self) -> Profile:
-        return await self._engine.profile()
 
 
 class Subjects(ScriptedEngine):

@@ -1,0 +1,16 @@
+"""One engine as all the engines a dispatcher may ask about."""
+
+from collections.abc import Sequence
+
+from engines.base import Engine, Model, Profile
+
+
+class Alone:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def models(self) -> Sequence[Model]:
+        return await self._engine.models()
+
+    async def ready(self) -> Profile:
+        return await self._engine.profile()
