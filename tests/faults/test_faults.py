@@ -3,9 +3,15 @@ place back, and the next call works: what docs/reliability.md says, cell by cell
 
 from pathlib import Path
 
+import anyio
 import pytest
 
-from tests.faults import page
+from engines.backends.llamacpp import GOING_S, LlamaCppEngine
+from engines.base import complete
+from engines.errors import EngineTimeoutError
+from engines.settings import LlamaCppSettings
+from tests.engines.asking import ask
+from tests.faults import page, upstream
 from tests.faults.cells import FAULTS, Table, table
 from tests.faults.houses import ENGINES
 
@@ -21,6 +27,20 @@ async def found(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_callers_see_what_the_page_says(found: Table, fault: str, engine: str) -> None:
     assert found[fault, engine] == page.committed()[fault, engine]
+
+
+async def test_the_wait_for_an_engine_that_is_going_keeps_the_deadline(
+    models_folder: Path, tmp_path: Path
+) -> None:
+    with upstream.playing_the_child("http://127.0.0.1:1", tmp_path, models_folder):
+        async with LlamaCppEngine(
+            LlamaCppSettings(), models_folder=models_folder, runtime_folder=tmp_path
+        ) as engine:
+            await engine.profile()
+            began = anyio.current_time()
+            with pytest.raises(EngineTimeoutError):
+                await complete(engine, ask(deadline=began + 0.2))
+            assert anyio.current_time() - began < GOING_S - 0.5
 
 
 def test_the_page_has_no_other_row_and_no_empty_cell() -> None:
