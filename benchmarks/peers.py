@@ -17,7 +17,7 @@ from benchmarks.upstream import MODEL, SLOW
 HERE = Path(__file__).parent
 PYTHON = HERE / ".venv-peers"
 NODE = HERE / "node_modules"
-LITELLM, PORTKEY, NODE_JS = "litellm[proxy]", "@portkey-ai/gateway@1.15.2", "node@22"
+LITELLM, PORTKEY, NODE_JS = "litellm[proxy]==1.106.2", "@portkey-ai/gateway@1.15.2", "node@22"
 
 Started = tuple[Target, int]
 

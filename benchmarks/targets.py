@@ -1,0 +1,66 @@
+"""The numbers that docs/design.md promises, beside those that were measured."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks import overhead, start, tools
+
+MIB = 2**20 / 1e6
+LITELLM, PORTKEY = "LiteLLM", "Portkey"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    what: str
+    wanted: float
+    found: float
+    least: bool = False
+    """Whether more is better."""
+
+    def row(self) -> str:
+        met = self.found >= self.wanted if self.least else self.found <= self.wanted
+        return f"| {self.what} | {'at least' if self.least else 'at most'} {self.wanted:,.4g} " \
+               f"| {self.found:,.4g} | {'met' if met else '**missed**'} |"  # fmt: skip
+
+
+def targets(
+    runs: overhead.Runs,
+    starts: start.Starts,
+    memory: Mapping[str, start.Memory],
+    added: tools.Added,
+    worth: tools.Worth,
+) -> Iterator[Target]:
+    """All that was measured; what concerns the other gateways only where they were there."""
+
+    def above(name: str, what: str = "p50") -> float:
+        return median(overhead.added(runs, name, what))
+
+    ours = above(overhead.OURS)
+    yield Target("CPU to `tools/list`, ms", 150, start.medians(starts[start.OURS]).cpu)
+    yield Target("`/v1`, added p50, one caller, ms", 0.7, ours)
+    for name, share in ((LITELLM, 0.1), (PORTKEY, 1.0)):
+        if name in runs:
+            yield Target(f"the same, times {name}'s", share, ours / above(name))
+    yield Target(
+        "`/v1`, requests/s, 16 callers", 1_500, overhead.medians(runs[overhead.OURS]).per_second, least=True
+    )
+    yield Target("`/v1`, added to the first token, ms", 2, above(overhead.OURS, "first_token"))
+    slowest = max(milliseconds - added.engine[tool] for tool, milliseconds in added.stdio.items())
+    yield Target("a tool call over stdio, beside its engine's time, p50 of the slowest tool, ms", 3, slowest)
+    yield Target(
+        f"{tools.ITEMS} items in one call, times faster than chats", 20, worth.single / worth.many, least=True
+    )
+    yield Target(
+        f"{tools.AT_ONCE} chats at once, times the throughput",
+        1.2,
+        worth.in_a_row / worth.at_once,
+        least=True,
+    )
+    yield Target("idle stdio process, MB", 80, memory[start.OURS].idle * MIB)
+
+
+def table(found: Iterator[Target]) -> str:
+    rows = [target.row() for target in found if not math.isnan(target.found)]
+    return "\n".join(["| what | wanted | measured | |", "|---|---|---|---|", *rows])
