@@ -122,7 +122,13 @@ class Run:
         validator = validator_of(schema)
         request = replace(request, schema=schema)
         first = request if writes(self.profile) else _limited(request, schema, MANY)
-        completion = await self.ask(first)
+        try:
+            completion = await self.ask(first)
+        except UnsupportedFeatureError:
+            if first is request:
+                raise
+            # The limits are ours: without them the engine may keep the schema.
+            first, completion = request, await self.ask(request)
         try:
             return parse_answer(completion.text, validator)
         except InvalidAnswerError as error:
@@ -136,11 +142,14 @@ class Run:
         if above is not None:
             attempts.append((above, above.rerouted(request)))
         for run, attempt in attempts:
-            completion = await run.ask(attempt)
             try:
+                completion = await run.ask(attempt)
                 return parse_answer(completion.text, validator)
             except InvalidAnswerError as error:
                 fault = error
+            except UnsupportedFeatureError:
+                if attempt.schema == schema:
+                    raise
         raise InvalidAnswerError(
             f"{fault.message} (asked {1 + len(attempts)} times)",
             hint=_cut_hint(completion.done) or "simplify the schema, send less text, or ask tier=main",
