@@ -12,7 +12,7 @@ import json
 import statistics
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 import anyio
 
 from engines.backends.llamacpp import LlamaCppEngine
-from engines.base import Engine, Model, Profile, Tags
+from engines.base import Tags
 from engines.errors import AgentError
 from engines.routing import Router
 from engines.settings import Limits
@@ -30,6 +30,7 @@ from engines.stack.places import Places
 from engines.tokens import LazyEstimator
 from mcp_server.app import tiers_of
 from mcp_server.settings import Settings, folders
+from tests.tools.alone import Alone
 from tools.base import Call, Project
 from tools.dispatch import Dispatcher
 
@@ -67,19 +68,6 @@ class Tally:
         return statistics.quantiles(waits, n=20)[-1] * 1000 if len(waits) > 1 else 0.0
 
 
-class _Alone:
-    """One engine is all engines."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    async def models(self) -> Sequence[Model]:
-        return await self._engine.models()
-
-    async def ready(self) -> Profile:
-        return await self._engine.profile()
-
-
 @asynccontextmanager
 async def dispatching(kept: int, tally: Tally, runtime: Path) -> AsyncGenerator[Dispatcher]:
     """The pipeline over the embedded engine with ``kept`` places for the small tier, and no cache."""
@@ -90,7 +78,7 @@ async def dispatching(kept: int, tally: Tally, runtime: Path) -> AsyncGenerator[
     async with AdmittedEngine(engine, places, queue=limits.queue, waited=tally.waited) as admitted:
         router = Router(tiers_of(settings), lambda tier: admitted)
         estimator = LazyEstimator(folders().cache / "tokens")
-        yield Dispatcher(router, _Alone(admitted), estimator, deadline_s=DEADLINE_S)
+        yield Dispatcher(router, Alone(admitted), estimator, deadline_s=DEADLINE_S)
 
 
 async def run(seconds: float, kept: int, runtime: Path) -> Tally:

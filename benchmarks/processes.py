@@ -83,8 +83,7 @@ async def running(
         said.close()
         try:
             with anyio.fail_after(STARTS_WITHIN_S):
-                # Another process makes no event.
-                while process.returncode is None and not await answers(port, path):  # noqa: ASYNC110
+                while process.returncode is None and not await answers(port, path):  # noqa: ASYNC110  (no event crosses processes)
                     await anyio.sleep(LOOK_S)
             if process.returncode is not None:
                 raise RuntimeError(f"{command[0]} ended: see {folder / 'said.txt'}")

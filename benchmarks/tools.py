@@ -13,7 +13,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -232,19 +232,15 @@ def engines_here() -> list[str]:
 
 
 def added_table(found: Added) -> str:
-    shown: Callable[[Mapping[str, float]], str] = lambda by_tool: " | ".join(  # noqa: E731
-        f"{milliseconds:.2f}" for milliseconds in by_tool.values()
-    )
-    return "\n".join(
-        [
-            f"| p50, ms | {' | '.join(found.stdio)} |",
-            f"|---|{'---|' * len(found.stdio)}",
-            f"| over stdio | {shown(found.stdio)} |",
-            f"| over HTTP | {shown(found.http)} |",
-            f"| of it the engine's own | {shown(found.engine)} |",
-            f"| added over stdio | {shown({t: ms - found.engine[t] for t, ms in found.stdio.items()})} |",
-        ]
-    )
+    rows: dict[str, Mapping[str, float]] = {
+        "over stdio": found.stdio,
+        "over HTTP": found.http,
+        "of it the engine's own": found.engine,
+        "added over stdio": {tool: ms - found.engine[tool] for tool, ms in found.stdio.items()},
+    }
+    lines = [f"| p50, ms | {' | '.join(found.stdio)} |", f"|---|{'---|' * len(found.stdio)}"]
+    lines += [f"| {name} | {' | '.join(f'{ms:.2f}' for ms in row.values())} |" for name, row in rows.items()]
+    return "\n".join(lines)
 
 
 def worth_table(found: list[Worth]) -> str:

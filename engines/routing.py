@@ -152,11 +152,7 @@ class Router:
         """``needs`` wanting the largest tier, for a hard prompt that another model can take there."""
         by_size = sorted(self._tiers, key=lambda tier: tier.context)
         smallest, largest = profiles[by_size[0].name], profiles[by_size[-1].name]
-        if (
-            needs.wants
-            or not needs.hard
-            or (smallest.engine, smallest.model) == (largest.engine, largest.model)
-        ):
+        if needs.wants or not needs.hard or _same_model(smallest, largest):
             return needs
         return replace(needs, wants=by_size[-1].name)
 
@@ -166,7 +162,7 @@ class Router:
             if tier.context <= self.tiers[route.tier.name].context:
                 continue
             profile = await self._engine_of(tier.name).profile(tier.model)
-            if (profile.engine, profile.model) == (route.profile.engine, route.profile.model):
+            if _same_model(profile, route.profile):
                 continue
             bounded = _bounded(tier, profile)
             answer = _answer_tokens(bounded, needs)
@@ -185,6 +181,10 @@ class Router:
             adapter=needs.adapter,
             reason=decision.reason,
         )
+
+
+def _same_model(one: Profile, other: Profile) -> bool:
+    return (one.engine, one.model) == (other.engine, other.model)
 
 
 def _bounded(tier: Tier, profile: Profile) -> Tier:

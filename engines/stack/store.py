@@ -24,8 +24,6 @@ FILE = "answers-1.sqlite3"
 
 READ_S = 0.25
 """What takes longer to look up is asked anew."""
-QUICK_S = 0.01
-"""Where the last look took less, the next is not worth a thread: it takes some 20 us, a thread 200 more."""
 LOCKED_S = 0.1
 """How long reading waits for a lock; WAL readers meet one only when the file is made or broken."""
 WRITE_S = 2.0
@@ -71,7 +69,6 @@ class Store:
         self._behind = Behind(self.flush, GATHER_S)
         self._reading = anyio.CapacityLimiter(1)
         self._writing = anyio.CapacityLimiter(1)
-        self._quick = False
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -118,21 +115,13 @@ class Store:
                 del self._pending[key]
 
     async def _read(self, keys: list[bytes]) -> list[Row]:
-        if self._quick and len(keys) == 1 and not self._reading.borrowed_tokens:
-            return self._look(keys)
         with anyio.move_on_after(READ_S):
-            return await anyio.to_thread.run_sync(
-                self._look, keys, abandon_on_cancel=True, limiter=self._reading
+            rows = await anyio.to_thread.run_sync(
+                self._reader.run, partial(_select, keys), abandon_on_cancel=True, limiter=self._reading
             )
-        self._quick = False
+            return rows or []
         self._reader.pause(PAUSE_S)
         return []
-
-    def _look(self, keys: list[bytes]) -> list[Row]:
-        began = time.perf_counter()
-        rows = self._reader.run(partial(_select, keys)) or []
-        self._quick = time.perf_counter() - began < QUICK_S
-        return rows
 
     async def _close(self) -> None:
         with anyio.CancelScope(shield=True):

@@ -1,7 +1,7 @@
 """The doors over the real dispatcher and the scripted engine: what a door promises, a tool keeps."""
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -11,12 +11,13 @@ import pytest
 from starlette.applications import Starlette
 
 from engines.backends.scripted import ScriptedEngine
-from engines.base import JsonObject, Message, Model, Profile, ToolCall
+from engines.base import JsonObject, Message, ToolCall
 from engines.routing import Router, Tier
 from engines.tokens import BYTES, Estimator, LazyEstimator
 from tests.shim.fakes import app_of, body
 from tests.shim.test_openai import CHAT, Connection
 from tests.shim.test_translate import events_of
+from tests.tools.alone import Alone
 from tools.dispatch import Dispatcher
 
 pytestmark = pytest.mark.anyio
@@ -33,19 +34,6 @@ WEATHER: JsonObject = {
         },
     },
 }
-
-
-class Alone:
-    """One engine as all engines."""
-
-    def __init__(self, engine: ScriptedEngine) -> None:
-        self._engine = engine
-
-    async def models(self) -> Sequence[Model]:
-        return await self._engine.models()
-
-    async def ready(self) -> Profile:
-        return await self._engine.profile()
 
 
 class ByBytes(LazyEstimator):
