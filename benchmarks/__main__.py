@@ -41,8 +41,8 @@ Made by `make bench` (with LiteLLM and Portkey: `make bench-peers`); do not edit
 
 {targets}
 
-Of what `/v1` misses, the way to the cache's reading thread and back is the largest part: looked up on the event
-loop it was 1.65 ms and 966 requests a second, but a disk that stalls would have stalled the server. The
+Of what `/v1` misses, the way to the cache's reading thread and back is the largest part: looked up on the
+event loop it was 1.65 ms and 966 requests a second, but a disk that stalls would have stalled the server. The
 rest is spread over some 2,900 Python calls a request, no place of which takes a tenth of the time.
 
 ## /v1: what we add to the engine's time
