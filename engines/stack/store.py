@@ -1,9 +1,11 @@
 """Bytes by key in one SQLite file that all processes of a user share.
 
 Nothing that goes wrong with it reaches a caller: what cannot be read was never there, and what cannot be
-written is forgotten. It is written to after the answer has gone out.
+written is forgotten. It is written to after the answer has gone out, and read only for what may be there: the
+way to the reading thread and back would cost a new question more than all else we do for it.
 """
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,6 +20,7 @@ import anyio.to_thread
 
 from engines.stack.background import Behind, background
 from engines.stack.database import PAUSE_S, Connection, File, insert
+from engines.stack.known import Known
 
 FILE = "answers-1.sqlite3"
 """The number changes with the layout."""
@@ -34,6 +37,10 @@ TOUCH_S = 3600
 """How exactly the time of an entry's last use is kept."""
 PENDING = 5000
 """Entries on their way to the file; more are forgotten."""
+FRESH_S = 1.0
+"""How long it is believed what the file held: what another process wrote since may be asked anew."""
+LEARNED_AT_ONCE = 2000
+"""Keys learned with one look-up, in some two milliseconds; until all are, every key is looked up."""
 KEYS_AT_ONCE = 500
 """SQLite takes 999 parameters in a query at least."""
 
@@ -66,6 +73,10 @@ class Store:
         self._clock = clock
         self._pending: dict[bytes, bytes] = {}
         self._touched: set[bytes] = set()
+        self._known = Known()
+        self._known_from: sqlite3.Connection | None = None
+        self._known_to = 0
+        self._known_at = -math.inf
         self._behind = Behind(self.flush, GATHER_S)
         self._reading = anyio.CapacityLimiter(1)
         self._writing = anyio.CapacityLimiter(1)
@@ -90,7 +101,7 @@ class Store:
         """What is there of ``keys``."""
         found = {key: self._pending[key] for key in keys if key in self._pending}
         missing = [key for key in keys if key not in found]
-        for key, value, used in await self._read(missing) if missing else ():
+        for key, value, used in await self._read(missing) if self._may_hold(missing) else ():
             found[key] = value
             if self._clock() - used > TOUCH_S:
                 self._touched.add(key)
@@ -101,6 +112,7 @@ class Store:
         """Keep ``value``; it is in the file a moment later."""
         if len(self._pending) < PENDING:
             self._pending[key] = value
+            self._known.add(key)
             self._behind.wake()
 
     async def flush(self) -> None:
@@ -114,14 +126,37 @@ class Store:
             if self._pending.get(key) is value:
                 del self._pending[key]
 
+    def _may_hold(self, keys: Collection[bytes]) -> bool:
+        if 0 <= self._clock() - self._known_at < FRESH_S:
+            return any(key in self._known for key in keys)
+        return bool(keys)
+
     async def _read(self, keys: list[bytes]) -> list[Row]:
         with anyio.move_on_after(READ_S):
             rows = await anyio.to_thread.run_sync(
-                self._reader.run, partial(_select, keys), abandon_on_cancel=True, limiter=self._reading
+                self._reader.run, partial(self._look, keys), abandon_on_cancel=True, limiter=self._reading
             )
             return rows or []
         self._reader.pause(PAUSE_S)
         return []
+
+    def _look(self, keys: list[bytes], connection: sqlite3.Connection) -> list[Row]:
+        self._learn(connection)
+        return _select(keys, connection)
+
+    def _learn(self, connection: sqlite3.Connection) -> None:
+        """The keys that have come since the last look; a new connection may be to another file."""
+        if connection is not self._known_from:
+            self._known_from, self._known_to = connection, 0
+        now = self._clock()
+        rows = connection.execute(
+            "SELECT rowid, key FROM entries WHERE rowid > ? ORDER BY rowid LIMIT ?",
+            (self._known_to, LEARNED_AT_ONCE),
+        ).fetchall()
+        for self._known_to, key in rows:
+            self._known.add(key)
+        if len(rows) < LEARNED_AT_ONCE:
+            self._known_at = now
 
     async def _close(self) -> None:
         with anyio.CancelScope(shield=True):

@@ -9,7 +9,7 @@ import pytest
 
 from engines.stack import store as store_module
 from engines.stack.database import File
-from engines.stack.store import FILE, Store
+from engines.stack.store import FILE, FRESH_S, Store
 from tests.engines.stack.asking import Clock
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +40,57 @@ async def test_two_open_at_once_see_each_other_s_entries(tmp_path: Path):
         other.put(b"b", b"2")
         await other.flush()
         assert await one.get([b"a", b"b"]) == {b"a": b"1", b"b": b"2"}
+
+
+async def test_what_another_process_wrote_is_seen_a_second_later(tmp_path: Path):
+    clock = Clock()
+    async with Store(tmp_path, clock=clock) as one, Store(tmp_path) as other:
+        assert await one.get([b"a"]) == {}
+        other.put(b"a", b"1")
+        await other.flush()
+        clock.now += FRESH_S
+        assert await one.get([b"a"]) == {b"a": b"1"}
+
+
+async def test_a_key_the_file_surely_lacks_is_not_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    clock = Clock()
+    async with Store(tmp_path, clock=clock) as store:
+        store.put(b"key", b"value")
+        await store.flush()
+        assert await store.get([b"key"]) == {b"key": b"value"}
+        looked_up = threading.Event()
+        monkeypatch.setattr(store_module, "_select", lambda *_: looked_up.set() or [])  # type: ignore[reportUnknownLambdaType]
+        assert await store.get([b"other"]) == {}
+        assert not looked_up.is_set()
+        assert await store.get([b"other", b"key"]) == {}
+        assert looked_up.is_set()
+
+
+async def test_a_large_file_is_learned_little_by_little_and_misses_nothing_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(store_module, "LEARNED_AT_ONCE", 10)
+    keys = [b"key %d" % number for number in range(35)]
+    async with Store(tmp_path) as other:
+        for key in keys:
+            other.put(key, key)
+    async with Store(tmp_path, clock=Clock()) as store:
+        assert [await store.get([key]) for key in reversed(keys)] == [{key: key} for key in reversed(keys)]
+
+
+async def test_a_file_made_anew_under_way_is_learned_anew(tmp_path: Path):
+    clock = Clock()
+    async with Store(tmp_path, clock=clock) as store:
+        for number in range(5):
+            store.put(b"old %d" % number, b"1")
+        await store.flush()
+        await store.get([b"old 1"])
+        (tmp_path / FILE).unlink()
+        async with Store(tmp_path) as other:
+            other.put(b"new", b"2")
+        clock.now += FRESH_S
+        assert await store.get([b"new"]) == {b"new": b"2"}
+        assert await store.get([b"new"]) == {b"new": b"2"}
 
 
 async def test_more_keys_than_a_query_takes_are_found(tmp_path: Path):
