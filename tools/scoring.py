@@ -3,62 +3,43 @@
 Pure arithmetic, no engine: ``Plan`` lists the texts to embed, the caller embeds them, ``Plan.opinions``
 turns the vectors into labels with calibrated confidences. Without examples a label is what its name,
 its description and the glossary say (zero-shot), and many items in one call refine each other; with
-examples a small head learns from them (``tools.heads``).
+examples a small head learns from them (``tools.heads``). How near becomes how probable in ``tools.odds``.
 
-Constants were chosen on eighteen public sets that docs/quality.md does not report on: news, tweets, reviews,
-a home assistant, questions, log lines, the commits of three repositories. There, against the bare label
-names (0.53), accuracy is 0.58 one item a call and 0.59 in one call; without the glossary 0.53 and 0.54; with
-ten examples 0.70. Tried there without gain and left out: templates around labels, centred label vectors,
-the instructions as a part of each label, utterances written by SmolLM2, calibration by regression.
+Constants were chosen on twenty-four public sets that docs/quality.md does not report on: news, tweets,
+reviews, a home assistant, flights, questions, log lines, issues, the commits of three repositories. There
+accuracy is 0.62 one item a call and 0.64 in one call, the nearest bare label name 0.55; without the glossary
+0.56 and 0.59; with ten examples 0.72. Tried there without gain and left out: templates around labels, centred
+label vectors, the instructions as a part of each label, utterances written by SmolLM2, calibration by
+regression; for an item by itself, everyday texts in place of the company it lacks, each label's likeness to
+them taken off, its keywords as one more view, the likeness of single words (a point for bare names alone, at
+ten to sixty embeddings more an item).
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tools.glossary import ORDINARY, denials, is_fallback, phrases, words
 from tools.heads import head
+from tools.odds import TEMPERATURE, agreed, softmax, zero_shot
 from tools.overlap import overlap
 from tools.views import text_views
 
 Matrix = NDArray[np.floating]
 Vector = NDArray[np.floating]
 
-TEMPERATURE = 0.07
-"""Cosines over this are log-odds. Lowest mean calibration error on the public sets: 0.13 (0.14 at 0.06)."""
-
-COMPANY_TEMPERATURE, MISTRUST = 0.05, 3.5
-"""The same among many items, ``0.05 * (1 + 3.5 * bias)``: 0.107 there (0.117 at 2.5). Which of twelve pairs
-is best hardly depends on the set left out.
-"""
-
 WORDS = 0.1
 """What holding all of a label's words adds to a text's cosine to it: 0.05 to 0.2 are as good there."""
 
-REFINEMENT = 0.6
-"""Weight of the likeness to the items that seem to be a label's own, beside that to the label's words.
-
-Not left out: a compromise from the 20 sets whose items share their labels. Where nine of ten items have
-one label, 0.6 loses 0.02 of accuracy against each item alone and 1.0 loses 0.04, for no clear gain else.
-Removing half of a label's mean similarity as well (batch calibration) gains another 0.02 on the balanced
-dev sets and loses 0.10 there, so it is not done.
-"""
-
-ROUNDS = 4
-FEW_ITEMS = 10.0
-"""Items after which what a call's items have in common counts half."""
-
-FEW_OWN = 5.0
-"""Items of its own after which a label moves half of the way."""
-
-SEVERAL = 0.25
+SEVERAL = 0.2
 """Probability from which a label of a ``multi`` question is one of the answers.
 
-The flat top (0.15 to 0.25) of micro-F1 on pairs of texts of nine sets joined into one.
+The middle of the flat top (0.15 to 0.25) of micro-F1 on pairs of texts of nine public sets joined into one.
 """
 
 _ABSTAIN = re.compile(
@@ -184,7 +165,11 @@ class Plan:
         distinct = dict(zip(self._views, self.items, strict=True))
         items = space.means(list(distinct))
         labels, examples = space.means(self._labels), space.means(self._examples)
-        probabilities = self._probabilities(space, items, labels, examples, list(distinct.values()))
+        if self._examples:
+            probabilities = self._learned(space, items, labels, examples, list(distinct.values()))
+        else:
+            near = self._near(space, items, labels, list(distinct.values()))
+            probabilities = zero_shot(items, near, self._readings(space, list(distinct)))
         scope = self._scope(space, items, _anchored(labels, examples, self._chosen))
         rows = zip(probabilities * scope[:, None], scope.tolist(), strict=True)
         found = {
@@ -192,21 +177,30 @@ class Plan:
         }
         return [found[views] for views in self._views]
 
-    def _probabilities(
-        self, space: "_Space", items: Matrix, labels: Matrix, examples: Matrix, texts: Sequence[str]
-    ) -> Matrix:
-        """Of the labels, a row an item."""
-        near = items @ labels.T + WORDS * self._said_in(texts)
-        taught = examples @ labels.T + WORDS * self._said_in([text for text, _ in self.question.examples])
+    def _near(self, space: "_Space", texts: Matrix, labels: Matrix, said: Sequence[str]) -> Matrix:
+        """How near each text (row) is to each label (column)."""
+        near = texts @ labels.T + WORDS * self._said_in(said)
         if rest := self._rest:
             # A label such as ``other`` is as near as chance, whatever the item.
-            others = np.delete(labels, rest, axis=0)
-            near[:, rest] = taught[:, rest] = _chance(space, others)
-        if not self._examples:
-            return zero_shot(items, near)
-        prior = softmax(taught / TEMPERATURE)
-        fitted = head([text for text, _ in self.question.examples], examples, self._chosen, prior)
-        return fitted(texts, items, softmax(near / TEMPERATURE))
+            near[:, rest] = _chance(space, np.delete(labels, rest, axis=0))
+        return near
+
+    def _readings(self, space: "_Space", views: Sequence[Sequence[str]]) -> Iterator[Matrix]:
+        """The nearness again, of each view of the items to each phrase of the labels by itself."""
+        for end, turn in product((0, -1), range(max(map(len, self._labels)))):
+            phrases = space.rows(group[min(turn, len(group) - 1)] for group in self._labels)
+            near = space.rows(group[end] for group in views) @ phrases.T
+            near[:, self._rest] = 0
+            yield near
+
+    def _learned(
+        self, space: "_Space", items: Matrix, labels: Matrix, examples: Matrix, texts: Sequence[str]
+    ) -> Matrix:
+        """Probabilities of the labels, a row an item, by what the examples teach."""
+        told = [text for text, _ in self.question.examples]
+        prior = softmax(self._near(space, examples, labels, told) / TEMPERATURE)
+        expected = softmax(self._near(space, items, labels, texts) / TEMPERATURE)
+        return agreed(items, head(told, examples, self._chosen, prior)(texts, items, expected))
 
     def _said_in(self, texts: Sequence[str]) -> Matrix:
         """How much of each label's name stands in the part of each text that is embedded."""
@@ -242,45 +236,6 @@ class Plan:
             runner_up=names[order[1]] if len(names) > 1 else "",
             in_scope=in_scope,
         )
-
-
-def zero_shot(items: Matrix, scores: Matrix) -> Matrix:
-    """Probabilities of the labels (columns) for ``items`` by their ``scores``, cosines to the labels.
-
-    One item: a softmax. Several: each label moves towards the items that are more likely its own than
-    all others' together (a few rounds of k-means), fading in with their number. How unequally the labels
-    share the items tells how far the scores are to be believed: it raises the temperature.
-    """
-    count = len(items)
-    if count < 2:
-        return softmax(scores / TEMPERATURE)
-    weight = count / (count + FEW_ITEMS)
-    around = items - items.mean(axis=0)
-    refined = scores
-    for _ in range(ROUNDS):
-        share = softmax(refined / TEMPERATURE)
-        own = np.where(share >= 0.5, share, 0)
-        mass = own.sum(axis=0)
-        centres = (own.T @ around) / (mass + FEW_OWN)[:, None]
-        refined = scores + REFINEMENT * weight * (around @ centres.T)
-    company = COMPANY_TEMPERATURE * (1 + MISTRUST * _bias(scores))
-    return softmax(refined / (weight * company + (1 - weight) * TEMPERATURE))
-
-
-def _bias(scores: Matrix) -> float:
-    """How much of the differences between labels is the same for all items, 0 to 1.
-
-    Over twenty sets its rank correlation with the best temperature of a set is 0.6, the highest of eleven
-    measures tried (number of labels, their likeness, nearness of the items, ...).
-    """
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    return float(np.abs(centred.mean(axis=0)).mean() / max(float(centred.std()), 1e-6))
-
-
-def softmax(scores: Matrix) -> Matrix:
-    """Rows as probabilities."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 class _Space:

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tools.glossary import is_fallback, phrases, words
+from tools.odds import agreed, softmax, zero_shot
 from tools.overlap import overlap
-from tools.scoring import Opinion, Plan, Question, label_texts, may_abstain, softmax, zero_shot
+from tools.scoring import Opinion, Plan, Question, label_texts, may_abstain
 from tools.views import text_views
 
 FRUIT = {"fruit": "the apple, pear or plum", "metal": "the iron, copper or zinc"}
@@ -175,7 +176,42 @@ def test_labels_that_seldom_win_make_all_less_sure() -> None:
     fair = rng.normal(scale=0.05, size=(60, 2))
     biased = fair + np.array([0.2, 0.0])
     alone = softmax(biased / 0.06).max(axis=1).mean()
-    assert zero_shot(items, biased).max(axis=1).mean() < alone - 0.05
+    assert zero_shot(items, biased, [biased]).max(axis=1).mean() < alone - 0.05
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_an_item_whose_readings_disagree_is_less_sure_and_keeps_its_label(count: int) -> None:
+    items = np.eye(count, 64)
+    scores = np.tile([0.5, 0.4], (count, 1))
+    alike, apart = ([scores + lead * np.array([1, -1]) for lead in (-d, d)] for d in (0.0, 0.1))
+    sure, unsure = zero_shot(items, scores, alike)[0], zero_shot(items, scores, apart)[0]
+    assert 0.5 < unsure[0] < sure[0] - 0.05
+
+
+def test_a_title_and_a_body_of_two_minds_make_less_sure() -> None:
+    plan = Plan(Question({"a": "", "b": ""}), ["title\nbody"])
+    assert plan.texts == ("a", "b", "title", "title\nbody")
+    labels, once, twice = [[1, 0], [0, 1]], [0.8, 0.6], [[0.96, 0.28], [0.6, 0.8]]
+    agree, differ = plan.opinions([*labels, once, once])[0], plan.opinions([*labels, *twice])[0]
+    assert agree.labels == differ.labels == ("a",)
+    assert differ.confidence < agree.confidence - 0.1
+
+
+def test_an_item_between_two_labels_goes_with_those_it_resembles() -> None:
+    items = np.array([[0.8, 0.6], *[[1.0, 0.0]] * 20, *[[-0.6, 0.8]] * 20])
+    told = np.array([[0.45, 0.55], *[[0.9, 0.1]] * 20, *[[0.1, 0.9]] * 20])
+    heard = agreed(items, told)
+    assert heard[0, 0] > 0.5
+    assert heard.sum(axis=1) == pytest.approx(1)
+    assert agreed(items[:1], told[:1])[0] == pytest.approx([0.45, 0.55])
+
+
+def test_who_is_near_does_not_depend_on_how_the_items_are_sliced(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    items, told = rng.normal(size=(50, 8)), rng.dirichlet([1, 1, 1], size=50)
+    whole = agreed(items, told)
+    monkeypatch.setattr("tools.odds.ROWS", 7)
+    assert agreed(items, told) == pytest.approx(whole)
 
 
 def test_probabilities_sum_to_one_whatever_the_numbers() -> None:
