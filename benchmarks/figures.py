@@ -1,7 +1,7 @@
 """The figures of docs/quality.md, worked out from the answers that were kept."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -9,11 +9,12 @@ from benchmarks.answers import kept
 from benchmarks.rows import Row
 from benchmarks.scores import (
     Answer,
-    Measure,
     Pairs,
+    T,
     accurate_at,
     calibration_error,
     coverage,
+    gain,
     interval,
     measures_of,
     out_of_scope,
@@ -25,33 +26,73 @@ COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 APART = ("speed", "length")
 """Figures other benchmarks leave beside the answers."""
 
+COMPARED = {
+    "One a call, against plain chat": ("ours", "plain"),
+    "One a call, against the bare embedding": ("ours", "bare"),
+    "In one call, against the bare embedding": ("call", "bare"),
+    "In one call and names only, against the bare embedding": ("call-names", "bare"),
+    "With ten examples a label, against one a call": ("examples", "ours"),
+    "With ten examples a label, against in one call": ("examples", "call"),
+}
+"""Ways of putting a set whose difference is of interest, on the rows both have."""
+SINGLY = {"call": "ours", "call-names": "names"}
+"""Where the rows of a set cannot share a call, each way is what it is one a call."""
+
+Given = dict[str, list[tuple[Row, Answer]]]
+
 
 def figures(folder: Path, sets: dict[str, list[Row]]) -> JsonObject:
     """Set -> way of putting it -> measure -> figure; with an interval, three of them."""
-    found: JsonObject = {}
+    given: dict[str, Given] = {}
     for name, rows in sets.items():
         answers = {path.name.split(".")[1]: kept(path) for path in sorted(folder.glob(f"{name}.*.jsonl"))}
         if "ours" in answers:
-            found[name] = _of_set(rows, answers)
+            given[name] = {way: _pairs(rows, told) for way, told in answers.items()}
+    found: JsonObject = {name: _of_set(ways) for name, ways in given.items()}
     beside: JsonObject = {
         name: json.loads(path.read_text(encoding="utf-8"))
         for name in APART
         if (path := folder / f"{name}.json").exists()
     }
-    return {"sets": found, **beside}
+    classified = {name: ways for name, ways in given.items() if ways["ours"][0][0].task == "classify"}
+    return {"sets": found, "means": _means(classified), **beside}
 
 
-def _of_set(rows: Sequence[Row], answers: dict[str, dict[str, Answer]]) -> JsonObject:
+def _means(sets: Mapping[str, Given]) -> JsonObject:
+    """Over the sets: the calibration error of each way, and what one way gains over another."""
+    told: JsonObject = {}
+    for way in ("ours", "call", "examples"):
+        if held := [ways[way] for ways in sets.values() if way in ways]:
+            told[f"calibration error, {way}"] = _interval(held, calibration_error)
+    for said, (one, other) in COMPARED.items():
+        held = {name: both for name, ways in sets.items() if (both := _both(ways, one, other))}
+        if held:
+            each: JsonObject = {name: round(gain(both), 4) for name, both in held.items()}
+            told[said] = {"mean": _interval(list(held.values()), gain), "sets": each}
+    return told
+
+
+def _both(ways: Given, one: str, other: str) -> list[tuple[bool, bool]]:
+    """Whether each row that some label fits is right in one way and in the other."""
+    first, second = (ways.get(way) or ways.get(SINGLY.get(way, ""), []) for way in (one, other))
+    right = {row.id: answer.value == row.gold for row, answer in second}
+    return [
+        (answer.value == row.gold, right[row.id])
+        for row, answer in first
+        if row.id in right and not row.abstain
+    ]
+
+
+def _of_set(ways: Given) -> JsonObject:
+    rows = [row for row, _ in ways["ours"]]
     told: JsonObject = {"task": rows[0].task}
-    ways = {way: _pairs(rows, given) for way, given in answers.items()}
     for way, pairs in ways.items():
         told[way] = _of_way(pairs)
-    for way, other in (("ours", "plain"), ("ours", "examples"), ("call", "examples")):
-        if way in ways and other in ways:
-            asked = {answer.id for _, answer in ways[other]}
-            same = [(row, answer) for row, answer in ways[way] if answer.id in asked]
-            measures = measures_of(rows[0]).items()
-            told[f"{way}, rows of {other}"] = {name: round(score(same), 4) for name, score in measures}
+    if "plain" in ways:
+        asked = {answer.id for _, answer in ways["plain"]}
+        same = [(row, answer) for row, answer in ways["ours"] if answer.id in asked]
+        measures = measures_of(rows[0]).items()
+        told["ours, rows of plain"] = {name: round(score(same), 4) for name, score in measures}
     return told
 
 
@@ -63,7 +104,7 @@ def _of_way(pairs: Pairs) -> JsonObject:
     row = pairs[0][0]
     told: JsonObject = {"rows": len(pairs)}
     for name, measure in measures_of(row).items():
-        told[name] = _interval(pairs, measure)
+        told[name] = _interval([pairs], measure)
     told |= {
         "valid": round(validity(pairs), 4),
         "seconds": round(_mean(pairs, [answer.seconds for _, answer in pairs]), 4),
@@ -80,11 +121,11 @@ def _of_way(pairs: Pairs) -> JsonObject:
 
 def _of_confidence(pairs: Pairs) -> JsonObject:
     told: JsonObject = {
-        "calibration error": _interval(pairs, calibration_error),
-        "coverage at 90 %": _interval(pairs, coverage),
+        "calibration error": _interval([pairs], calibration_error),
+        "coverage at 90 %": _interval([pairs], coverage),
     }
     if any(row.abstain for row, _ in pairs):
-        told["AUROC"] = _interval(pairs, out_of_scope)
+        told["AUROC"] = _interval([pairs], out_of_scope)
         inside = [answer.abstained for row, answer in pairs if not row.abstain]
         outside = [answer.abstained for row, answer in pairs if row.abstain]
         told["abstained"] = [round(sum(held) / len(held), 4) for held in (inside, outside)]
@@ -94,8 +135,8 @@ def _of_confidence(pairs: Pairs) -> JsonObject:
     return told
 
 
-def _interval(pairs: Pairs, measure: Measure) -> list[JsonValue]:
-    return [round(value, 4) for value in interval(pairs, measure)]
+def _interval(sets: Sequence[Sequence[T]], measure: Callable[[Sequence[T]], float]) -> list[JsonValue]:
+    return [round(value, 4) for value in interval(sets, measure)]
 
 
 def _mean(pairs: Pairs, values: Sequence[float]) -> float:

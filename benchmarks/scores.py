@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from benchmarks.rouge import rouge
 from benchmarks.rows import Row
@@ -40,6 +40,7 @@ class Answer:
         return asdict(self)
 
 
+T = TypeVar("T")
 Pairs = Sequence[tuple[Row, Answer]]
 Measure = Callable[[Pairs], float]
 
@@ -62,6 +63,11 @@ def validity(pairs: Pairs) -> float:
 def accuracy(pairs: Pairs) -> float:
     """Of the rows some label fits."""
     return _mean([answer.value == row.gold for row, answer in pairs if not row.abstain])
+
+
+def gain(both: Sequence[tuple[bool, bool]]) -> float:
+    """How many more are right in the first way than in the second."""
+    return _mean([one - other for one, other in both])
 
 
 def macro_f1(pairs: Pairs) -> float:
@@ -155,11 +161,16 @@ def _judged(pairs: Pairs) -> list[tuple[float, bool]]:
     ]
 
 
-def interval(pairs: Pairs, measure: Measure) -> tuple[float, float, float]:
-    """The measure, and the 95 % interval of it over rows drawn again."""
+def interval(
+    sets: Sequence[Sequence[T]], measure: Callable[[Sequence[T]], float]
+) -> tuple[float, float, float]:
+    """The measure, its mean where there are more sets, and the 95 % interval of it over rows drawn again."""
     chance = random.Random(SEED)
-    drawn = sorted(measure(chance.choices(pairs, k=len(pairs))) for _ in range(RESAMPLES))
-    return measure(pairs), drawn[int(0.025 * RESAMPLES)], drawn[int(0.975 * RESAMPLES) - 1]
+    drawn = sorted(
+        _mean([measure(chance.choices(rows, k=len(rows))) for rows in sets]) for _ in range(RESAMPLES)
+    )
+    value = _mean([measure(rows) for rows in sets])
+    return value, drawn[int(0.025 * RESAMPLES)], drawn[int(0.975 * RESAMPLES) - 1]
 
 
 def _mean(values: Sequence[float]) -> float:

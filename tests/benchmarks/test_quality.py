@@ -1,6 +1,7 @@
 """What docs/quality.md reports: measures worked out by hand, and a page made of figures alone."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from benchmarks.scores import (
     calibration_error,
     coverage,
     exact,
+    gain,
     interval,
     out_of_scope,
     slot_f1,
@@ -74,9 +76,23 @@ def test_the_same_words_in_another_order_share_words_but_no_pairs() -> None:
 
 def test_an_interval_holds_its_figure_and_repeats() -> None:
     pairs = judged(*[("a", "a", 0.9)] * 6, *[("a", "b", 0.9)] * 4)
-    value, low, high = interval(pairs, accuracy)
+    value, low, high = interval([pairs], accuracy)
     assert low < value == 0.6 < high
-    assert interval(pairs, accuracy) == (value, low, high)
+    assert interval([pairs], accuracy) == (value, low, high)
+
+
+def test_the_mean_of_many_sets_is_surer_than_each() -> None:
+    pairs = judged(*[("a", "a", 0.9)] * 6, *[("a", "b", 0.9)] * 4)
+    value, low, high = interval([pairs], accuracy)
+    mean, above, below = interval([pairs] * 9, accuracy)
+    assert mean == pytest.approx(value)
+    assert low < above < mean < below < high
+
+
+def test_what_one_way_gains_is_counted_row_by_row() -> None:
+    assert gain([(True, False), (True, True), (False, True), (True, False)]) == 0.25
+    # The same rows right in both ways are no gain, however they are drawn.
+    assert interval([[(True, True)] * 5 + [(False, False)] * 5], gain) == (0, 0, 0)
 
 
 def test_plain_rows_are_spread_over_the_set() -> None:
@@ -106,8 +122,11 @@ def test_the_page_says_where_the_tool_loses(tmp_path: Path) -> None:
         lines = [json.dumps(answer.as_json()) + "\n" for _, answer in told]
         (tmp_path / f"set.{way}.jsonl").write_text("".join(lines))
     page = document({"engine": figures(tmp_path, {"set": [row for row, _ in pairs]})})
-    assert "against the bare embedding: -40.0 points on average (set -40.0); loses on set." in page
-    assert "plain chat on its rows: +0.0 points on average (set +0.0); loses on none." in page
+    found = re.search(r"against the bare embedding: -40\.0 points on average \[(.*?), (.*?)\]", page)
+    assert found
+    assert float(found[1]) < -40 < float(found[2])
+    assert "] (set -40.0); loses on set." in page
+    assert "against plain chat: +0.0 points on average [+0.0, +0.0] (set +0.0); loses on none." in page
     assert "| set | 0.600 [" in page
 
 
