@@ -88,6 +88,11 @@ def _of_set(ways: Given) -> JsonObject:
     told: JsonObject = {"task": rows[0].task}
     for way, pairs in ways.items():
         told[way] = _of_way(pairs)
+    if "call" in ways:
+        alone = {row.id: answer.value for row, answer in ways["ours"]}
+        told["call as alone"] = round(
+            _mean([alone[row.id] == answer.value for row, answer in ways["call"]]), 4
+        )
     if "plain" in ways:
         asked = {answer.id for _, answer in ways["plain"]}
         same = [(row, answer) for row, answer in ways["ours"] if answer.id in asked]
@@ -107,8 +112,8 @@ def _of_way(pairs: Pairs) -> JsonObject:
         told[name] = _interval([pairs], measure)
     told |= {
         "valid": round(validity(pairs), 4),
-        "seconds": round(_mean(pairs, [answer.seconds for _, answer in pairs]), 4),
-        "tokens": round(_mean(pairs, [answer.tokens for _, answer in pairs])),
+        "seconds": round(_mean([answer.seconds for _, answer in pairs]), 4),
+        "tokens": round(_mean([answer.tokens for _, answer in pairs])),
         "decided by": cast("list[JsonValue]", sorted({a.decided_by for _, a in pairs if a.decided_by})),
     }
     leaves = sum(answer.leaves for _, answer in pairs)
@@ -139,5 +144,5 @@ def _interval(sets: Sequence[Sequence[T]], measure: Callable[[Sequence[T]], floa
     return [round(value, 4) for value in interval(sets, measure)]
 
 
-def _mean(pairs: Pairs, values: Sequence[float]) -> float:
-    return sum(values) / max(1, len(pairs))
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(1, len(values))

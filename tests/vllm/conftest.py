@@ -48,6 +48,13 @@ def plain(weights: Path, logs: Path) -> Generator[Server, None, None]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def exact(weights: Path, logs: Path) -> Generator[Server, None, None]:
+    """A server in single precision, whose batches do not round an answer another way than a lone request."""
+    with server.vllm(weights, logs / "exact.log", "--dtype", "float32", lora=False) as running:
+        yield running
+
+
 @pytest.fixture
 async def engine(adapted: Server) -> AsyncGenerator[VllmEngine]:
     async with engine_at(adapted) as vllm:
