@@ -16,6 +16,7 @@ that cannot. Nothing is ever cut.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from engines.base import Effort, Engine, Profile
 from engines.errors import ContextTooLongError, InvalidArgumentsError
@@ -42,14 +43,16 @@ class Needs:
     tier: str = AUTO
     """The caller's wish: ``auto`` or a tier's name."""
     wants: str = ""
-    """The tool's wish, weaker than the caller's; empty for none."""
+    """A tier's name, weaker than the caller's wish; empty for none."""
+    why: str = "the tool wants it"
+    """Who wants it."""
     prompt_tokens: int = 0
     max_tokens: int | None = None
     """Answer tokens the caller asked for; ``None``: what the tier allows."""
     splits: bool = False
     """Whether the tool can split its text over several requests."""
-    hard: bool = False
-    """Whether the prompt looks like more than a small model can do."""
+    hard: Callable[[], bool] = lambda: False
+    """Whether the prompt looks like more than a small model can do; asked only where it matters."""
     model: str = ""
     adapter: str | None = None
 
@@ -93,7 +96,7 @@ def decide(tiers: Sequence[Tier], needs: Needs) -> Decision:
         return _settle(named[needs.tier], needs, "the caller asked for it")
     wanted = named.get(needs.wants)
     if wanted is not None and (needs.splits or _fits(wanted, needs)):
-        return _settle(wanted, needs, "the prompt looks hard" if needs.hard else "the tool wants it")
+        return _settle(wanted, needs, needs.why)
     for tier in by_size:
         if _fits(tier, needs):
             return _settle(tier, needs, "the smallest that the request fits into")
@@ -140,11 +143,11 @@ class Router:
             AgentError: as ``decide``, or the engine's own when it does not answer.
         """
         known: dict[tuple[Engine, str], Profile] = {}
+        profiles: dict[str, Profile] = {}
         for tier in self._tiers:
             of = self._engine_of(tier.name), needs.model or tier.model
-            known[of] = known.get(of) or await of[0].profile(of[1])
-        profiles = {t.name: known[self._engine_of(t.name), needs.model or t.model] for t in self._tiers}
-        bounded = [_bounded(tier, profiles[tier.name]) for tier in self._tiers]
+            profiles[tier.name] = known[of] = known.get(of) or await of[0].profile(of[1])
+        bounded = [_bounded(tier, profiles[tier.name].capabilities.max_context) for tier in self._tiers]
         decision = decide(bounded, self._promoted(needs, profiles))
         return self._route(decision, profiles[decision.tier.name], needs)
 
@@ -152,9 +155,9 @@ class Router:
         """``needs`` wanting the largest tier, for a hard prompt that another model can take there."""
         by_size = sorted(self._tiers, key=lambda tier: tier.context)
         smallest, largest = profiles[by_size[0].name], profiles[by_size[-1].name]
-        if needs.wants or not needs.hard or _same_model(smallest, largest):
+        if needs.wants or _same_model(smallest, largest) or not needs.hard():
             return needs
-        return replace(needs, wants=by_size[-1].name)
+        return replace(needs, wants=by_size[-1].name, why="the prompt looks hard")
 
     async def above(self, route: Route, needs: Needs) -> Route | None:
         """The next larger tier with another model, for an answer ``route`` could not give well."""
@@ -164,7 +167,7 @@ class Router:
             profile = await self._engine_of(tier.name).profile(tier.model)
             if _same_model(profile, route.profile):
                 continue
-            bounded = _bounded(tier, profile)
+            bounded = _bounded(tier, profile.capabilities.max_context)
             answer = _answer_tokens(bounded, needs)
             return self._route(Decision(bounded, answer, f"{tier.name}: asked once more"), profile, needs)
         return None
@@ -187,9 +190,10 @@ def _same_model(one: Profile, other: Profile) -> bool:
     return (one.engine, one.model) == (other.engine, other.model)
 
 
-def _bounded(tier: Tier, profile: Profile) -> Tier:
-    """``tier`` with no more context than its model has."""
-    context = min(tier.context, profile.capabilities.max_context)
+@lru_cache
+def _bounded(tier: Tier, context: int) -> Tier:
+    """``tier`` with no more than the ``context`` its model has."""
+    context = min(tier.context, context)
     return Tier(
         name=tier.name,
         max_tokens=min(tier.max_tokens, context // 2),

@@ -79,7 +79,8 @@ def mounted(server: lowlevel.Server[Any], http: HttpSettings, others: Sequence[B
         async with server.session_manager.run():
             yield
 
-    routes = [*streamable.routes, *_sse_routes(server, max_body), *others]
+    # Starlette tries them in turn: those that are asked most come first.
+    routes = [*others, *streamable.routes, *_sse_routes(server, max_body)]
     return Guard(
         Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: unrouted}), http
     )

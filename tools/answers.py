@@ -26,6 +26,8 @@ MAX_EXPANDED = 100_000
 MAX_BACKTRACKS = 100_000
 """Steps back in one match of a ``pattern``: some 10 ms."""
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 def validator_of(schema: JsonObject) -> "Validator":
     """A validator of ``schema``, whose own validity is checked; ``{}`` means any object.
@@ -166,4 +168,4 @@ def _each_once(pairs: Sequence[tuple[str, JsonValue]]) -> JsonObject:
 
 def compact(value: JsonValue) -> str:
     """JSON in the fewest tokens: no spaces, no escapes that UTF-8 does not need."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(value)

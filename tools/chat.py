@@ -1,15 +1,15 @@
 """chat: one turn with the local model, over the caller's own messages and files."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from engines.base import Done, Event, JsonObject, Message, Request, TextDelta, ToolCall
+from engines.base import Done, Event, EventStream, JsonObject, Message, Request, TextDelta, ToolCall
 from engines.errors import InvalidArgumentsError
+from engines.stack.wrapper import HeardStream
 from tools.answers import parse_answer, validator_of
 from tools.arguments import Arguments, Object, unquoted
 from tools.base import Sampling
@@ -104,13 +104,11 @@ class Chat(Tool[ChatArguments]):
             return Output({"data": await run.ask_json(request, arguments.schema_)})
         return Output({"text": (await run.ask(request)).text})
 
-    @asynccontextmanager
-    async def stream(self, arguments: ChatArguments, run: Run) -> AsyncGenerator[AsyncIterator[Event]]:
+    def stream(self, arguments: ChatArguments, run: Run) -> EventStream:
         """The engine's events as they come. With a schema, the whole text is validated before ``Done``."""
-        request = request_of(arguments, run)
-        async with run.stream(request) as events:
-            schema = arguments.schema_
-            yield events if schema is None else _validated(events, schema)
+        stream = run.stream(request_of(arguments, run))
+        schema = arguments.schema_
+        return stream if schema is None else _Validated(stream, schema)
 
     def prompt_tokens(
         self, arguments: ChatArguments, documents: Sequence[int], count: Callable[[str], int]
@@ -170,12 +168,14 @@ def _before(context: str, question: Message) -> Message:
     return Message("user", f"{context}\n\n{question.content}")
 
 
-async def _validated(events: AsyncIterator[Event], schema: JsonObject) -> AsyncIterator[Event]:
-    validator = validator_of(schema)
-    text: list[str] = []
-    async for event in events:
+class _Validated(HeardStream):
+    def __init__(self, stream: EventStream, schema: JsonObject) -> None:
+        super().__init__(stream)
+        self._validator = validator_of(schema)
+        self._text: list[str] = []
+
+    def heard(self, event: Event) -> None:
         if isinstance(event, TextDelta):
-            text.append(event.text)
+            self._text.append(event.text)
         elif isinstance(event, Done) and event.finish_reason != "tool_calls":
-            parse_answer("".join(text), validator)
-        yield event
+            parse_answer("".join(self._text), self._validator)

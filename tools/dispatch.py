@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -54,6 +55,8 @@ class _Loaded:
     """The sources of a call and what was measured while its text was at hand."""
 
     sources: Sources
+    asked: int
+    """Estimated tokens of the call's arguments."""
     tokens: tuple[int, ...] = ()
     """Estimate of each document."""
     flags: tuple[str, ...] = ()
@@ -69,6 +72,8 @@ class _Work:
 
     run: Run
     estimator: Estimator
+    asked: int
+    """Tokens of the caller's context that its arguments took."""
     read: int
     started: float
 
@@ -85,7 +90,7 @@ class _Work:
             project=run.call.project.name,
             ms=round((time.perf_counter() - self.started) * 1000),
             tokens=replace(tally.tokens, read=self.read),
-            saved=self.read - _cost(self.estimator, run.call, answer),
+            saved=self.read - self.asked - self.estimator.count(answer),
             cached=tally.asked > 0 and tally.cached == tally.asked,
             escalated=tally.escalated,
             decided_by=decided_by,
@@ -136,8 +141,9 @@ class _Booking:
         if self.work:
             return self.work.failure(said)
         call, ms = self._call, round((time.perf_counter() - self._started) * 1000)
-        saved = -_cost(await self._estimator.get(), call, said)
-        return Receipt("", "", "", None, call.project.name, ms, TokenCounts(), saved)
+        estimator = await self._estimator.get()
+        spent = _asked(call, estimator) + estimator.count(said)
+        return Receipt("", "", "", None, call.project.name, ms, TokenCounts(), saved=-spent)
 
 
 class Dispatcher:
@@ -235,7 +241,7 @@ class Dispatcher:
             + _offered(call, estimator),
             max_tokens=tool.max_tokens(arguments),
             splits=tool.splits,
-            hard=tool.is_hard(arguments),
+            hard=partial(tool.is_hard, arguments),
             model=call.model,
             adapter=call.adapter or call.project.adapter,
         )
@@ -253,7 +259,7 @@ class Dispatcher:
             progress=progress,
             tally=tally,
         )
-        return _Work(run, estimator, loaded.read, started)
+        return _Work(run, estimator, loaded.asked, loaded.read, started)
 
 
 class _Answering:
@@ -263,7 +269,11 @@ class _Answering:
         self._work = work
         self._text: list[str] = []
         self._receipt: Receipt | None = None
-        self.events = self._counted(events)
+        self._events = events
+
+    @property
+    def events(self) -> AsyncIterator[Event]:
+        return self
 
     @property
     def done(self) -> bool:
@@ -281,22 +291,22 @@ class _Answering:
     def _made(self) -> Receipt:
         return self._work.receipt({"text": self.said}, "text")
 
-    async def _counted(self, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
-        async for event in events:
-            match event:
-                case TextDelta():
-                    self._text.append(event.text)
-                case Done():
-                    self._work.run.tally.add(event)
-                    self._receipt = self._made()
-                case _:
-                    pass
-            yield event
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._events.__anext__()
+        if isinstance(event, TextDelta):
+            self._text.append(event.text)
+        elif isinstance(event, Done):
+            self._work.run.tally.add(event)
+            self._receipt = self._made()
+        return event
 
 
-def _cost(estimator: Estimator, call: Call, answer: str) -> int:
-    """Tokens of the caller's context that the call and its answer took."""
-    return estimator.count(compact(dict(call.arguments)) + answer)
+def _asked(call: Call, estimator: Estimator) -> int:
+    """Estimated tokens of the call's arguments: what asking took of the caller's context."""
+    return estimator.count(compact(dict(call.arguments)))
 
 
 def _offered(call: Call, estimator: Estimator) -> int:
@@ -306,12 +316,12 @@ def _offered(call: Call, estimator: Estimator) -> int:
 
 
 async def _load(call: Call, arguments: Arguments, estimator: Estimator) -> _Loaded:
-    """The call's sources, read and measured in a worker thread; nothing to do without any.
+    """The call's sources, read and measured in a worker thread.
 
     What needs no disk and is short is done here: the way to the thread and back would take longer.
     """
     if not arguments.sources_given:
-        return _Loaded(Sources())
+        return _Loaded(Sources(), _asked(call, estimator))
 
     def read() -> _Loaded:
         sources = load(
@@ -322,7 +332,7 @@ async def _load(call: Call, arguments: Arguments, estimator: Estimator) -> _Load
             split=arguments.split,
         )
         tokens = tuple(estimator.count(document.text) for document in sources.documents)
-        return _Loaded(sources, tokens, _flags(sources))
+        return _Loaded(sources, _asked(call, estimator), tokens, _flags(sources))
 
     given = [arguments.text or "", *(arguments.items or ())]
     if not arguments.paths and sum(map(len, given)) <= SHORT:

@@ -8,7 +8,7 @@ import base64
 import json
 import sys
 from array import array
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypedDict, cast
@@ -150,44 +150,68 @@ class Told:
     usage: Usage = field(default_factory=Usage)
 
 
-def read_chunk(data: bytes, events: list[Event], told: Told) -> JsonValue:
-    """Add one event of the stream to ours; returns the error it is instead.
+def read_chunks(said: Sequence[bytes], events: list[Event], told: Told) -> JsonValue:
+    """Add events of the stream to ours; returns the error that one of them is instead, and stops there.
 
     Text joins the text before it: what came together goes on together, at the price of one.
     """
+    text: list[str] = []
     try:
-        chunk = cast("_Chunk", _object(data))
-        if error := chunk.get("error"):
-            return error
-        for choice in chunk.get("choices") or ():
-            _add(choice, events)
-            if reason := choice.get("finish_reason"):
-                told.reason += str(reason)
-        if usage := chunk.get("usage"):
-            told.usage = _usage(usage)
+        try:
+            for chunk in _chunks(said):
+                if error := chunk.get("error"):
+                    return error
+                _add(chunk, text, events, told)
+        finally:
+            _end_text(text, events)
     except UNREADABLE as error:
-        raise _unreadable(data) from error
+        raise _unreadable(b"\n".join(said)) from error
     return None
 
 
-def _add(choice: _Choice, events: list[Event]) -> None:
+def _chunks(said: Sequence[bytes]) -> Iterable[_Chunk]:
+    """Read in one go where that works, which takes half the time of one by one."""
+    try:
+        chunks: JsonValue = from_json(b"[%b]" % b",".join(said))
+    except ValueError:
+        chunks = None
+    if isinstance(chunks, list) and len(chunks) == len(said):
+        return cast("list[_Chunk]", chunks)
+    return (cast("_Chunk", _object(data)) for data in said)
+
+
+def _add(chunk: _Chunk, text: list[str], events: list[Event], told: Told) -> None:
+    """``text`` is what goes before the next event."""
+    for choice in chunk.get("choices") or ():
+        _add_choice(choice, text, events)
+        if reason := choice.get("finish_reason"):
+            told.reason += str(reason)
+    if usage := chunk.get("usage"):
+        told.usage = _usage(usage)
+
+
+def _add_choice(choice: _Choice, text: list[str], events: list[Event]) -> None:
     """Text and tool calls; what a reasoning model thinks stands elsewhere in ``delta`` and is left."""
     delta: _Delta = choice.get("delta") or {}
-    text = delta.get("content") or ""
+    piece = delta.get("content")
     if told := choice.get("logprobs"):
         logprobs = _logprobs(told)
-        if text or logprobs:
-            events.append(TextDelta(text, logprobs))
-    elif text:
-        before = events[-1] if events else None
-        if isinstance(before, TextDelta) and not before.logprobs:
-            events[-1] = TextDelta(before.text + text)
-        else:
-            events.append(TextDelta(text))
+        if piece or logprobs:
+            _end_text(text, events)
+            events.append(TextDelta(piece or "", logprobs))
+    elif piece:
+        text.append(piece)
     for call in delta.get("tool_calls") or ():
+        _end_text(text, events)
         function: _Function = call.get("function") or {}
         name, arguments = function.get("name") or "", function.get("arguments") or ""
         events.append(ToolCallDelta(call.get("index", 0), call.get("id") or "", name, arguments))
+
+
+def _end_text(text: list[str], events: list[Event]) -> None:
+    if text:
+        events.append(TextDelta("".join(text)))
+        text.clear()
 
 
 def _logprobs(told: JsonObject) -> tuple[TokenLogprob, ...]:

@@ -5,8 +5,10 @@ if the server does not is it loaded, and only if that fails the base model answe
 """
 
 import math
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import lru_cache
 from types import TracebackType
 from typing import Self, cast
 
@@ -77,22 +79,7 @@ class VllmEngine(Engine):
         await self._wire.__aexit__(kind, error, traceback)
 
     async def profile(self, model: str = "") -> Profile:
-        served = await self._find(model, anyio.current_time() + ANSWERS_WITHIN_S)
-        return Profile(
-            self.name,
-            served.name,
-            Capabilities(
-                json_schema=True,
-                choice=True,
-                logprobs=True,
-                tokenize=True,
-                lora=True,
-                tools=True,
-                max_context=served.context,
-                parallel=PARALLEL,
-            ),
-            parameters=served.billions,
-        )
+        return _profile(await self._find(model))
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
@@ -115,8 +102,8 @@ class VllmEngine(Engine):
         await self._list(anyio.current_time() + ANSWERS_WITHIN_S)
 
     async def count_tokens(self, text: str, *, model: str = "") -> int:
+        served = await self._find(model)
         deadline = anyio.current_time() + ANSWERS_WITHIN_S
-        served = await self._find(model, deadline)
         body: JsonObject = {"model": served.name, "prompt": text, "add_special_tokens": False}
         url = f"{self._url.removesuffix('/v1')}/tokenize"
         answer = await self._wire.ask(url, body, key=self._settings.api_key, deadline=deadline)
@@ -172,11 +159,11 @@ class VllmEngine(Engine):
         self._takes_priority = False
         return await self._chat(request, served, stack, adapter=adapter, notes=notes)
 
-    async def _find(self, model: str, deadline: float) -> Served:
+    async def _find(self, model: str, deadline: float = math.inf) -> Served:
         """``model``, or the default; a name that is missing from the list is looked for in a new one."""
         wanted = model or self._settings.model
-        if anyio.current_time() > self._list_again or (wanted and wanted not in self._served):
-            await self._list(deadline)
+        if time.monotonic() > self._list_again or (wanted and wanted not in self._served):
+            await self._list(min(deadline, anyio.current_time() + ANSWERS_WITHIN_S))
         found = self._served.get(wanted) if wanted else next(iter(self._served.values()), None)
         if found is None:
             names = ", ".join(name for name, served in self._served.items() if not served.base)
@@ -199,5 +186,24 @@ class VllmEngine(Engine):
                 raise
             raise EngineUnavailableError(f"no vLLM at {self._url}: {error.message}", hint=HINT) from error
         self._served = {each.name: each for each in served}
-        self._list_again = anyio.current_time() + LISTED_S
+        self._list_again = time.monotonic() + LISTED_S
         return [each.name for each in served if each.base]
+
+
+@lru_cache
+def _profile(served: Served) -> Profile:
+    return Profile(
+        VllmEngine.name,
+        served.name,
+        Capabilities(
+            json_schema=True,
+            choice=True,
+            logprobs=True,
+            tokenize=True,
+            lora=True,
+            tools=True,
+            max_context=served.context,
+            parallel=PARALLEL,
+        ),
+        parameters=served.billions,
+    )

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
@@ -155,6 +156,12 @@ def _rank(lane: Lane | None) -> float:
     return lane.rank if lane else math.inf
 
 
+@lru_cache
+def _at_most(parallel: int, profile: Profile) -> Profile:
+    parallel = min(profile.capabilities.parallel, parallel)
+    return replace(profile, capabilities=replace(profile.capabilities, parallel=parallel))
+
+
 class AdmittedEngine(WrapperEngine):
     """Asks ``inner`` only with a place at it; opens and closes ``places`` with itself.
 
@@ -203,9 +210,7 @@ class AdmittedEngine(WrapperEngine):
 
     async def profile(self, model: str = "") -> Profile:
         """No more at once than there are places: a call of many items would fill the line by itself."""
-        profile = await self.inner.profile(model)
-        parallel = min(profile.capabilities.parallel, self._line.places.count)
-        return replace(profile, capabilities=replace(profile.capabilities, parallel=parallel))
+        return _at_most(self._line.places.count, await self.inner.profile(model))
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:

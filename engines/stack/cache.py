@@ -135,17 +135,32 @@ def _answer_key(request: Request, profile: Profile) -> bytes:
 
 def _digest(parts: JsonValue) -> bytes:
     """Keys are not sorted: a schema's order is the order the model writes in."""
+    return hashlib.blake2b(_written(parts), digest_size=20).digest()
+
+
+def _written(parts: JsonValue) -> bytes:
     try:
-        written = to_json(parts)
+        return to_json(parts, inf_nan_mode="constants")
     except PydanticSerializationError:  # half of a surrogate pair
-        written = json.dumps(parts).encode()
-    return hashlib.blake2b(written, digest_size=20).digest()
+        return json.dumps(parts).encode()
 
 
 def pack(heard: list[TextDelta], done: Done) -> bytes:
-    said = [[delta.text, [[t.token, t.logprob, t.top] for t in delta.logprobs]] for delta in heard]
-    usage = [done.usage.prompt_tokens, done.usage.completion_tokens, done.usage.cached_tokens]
-    return json.dumps([said, usage, done.engine, done.model, done.adapter, done.notes]).encode()
+    said: JsonValue = [
+        [delta.text, [[t.token, t.logprob, [[a, b] for a, b in t.top]] for t in delta.logprobs]]
+        for delta in heard
+    ]
+    usage = done.usage
+    return _written(
+        [
+            said,
+            [usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens],
+            done.engine,
+            done.model,
+            done.adapter,
+            list(done.notes),
+        ]
+    )
 
 
 def unpack(packed: bytes | None) -> list[Event]:

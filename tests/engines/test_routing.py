@@ -32,7 +32,6 @@ needs = st.builds(
     prompt_tokens=st.integers(0, 100_000),
     max_tokens=st.none() | st.integers(1, 10_000),
     splits=st.booleans(),
-    hard=st.booleans(),
 )
 
 
@@ -135,16 +134,18 @@ async def test_a_hard_prompt_goes_to_the_largest_tier_where_that_is_another_mode
     little, large = ScriptedEngine(model="little"), ScriptedEngine(model="large")
     two = Router(TIERS, {"small": little, "main": large}.__getitem__)
     one = Router(TIERS, lambda tier: little)
-    hard = await two.pick(Needs(hard=True))
+    hard = await two.pick(Needs(hard=lambda: True))
     assert hard.tier.name == "main"
     assert "looks hard" in hard.reason
     assert (await two.pick(Needs())).tier.name == "small"
-    assert (await one.pick(Needs(hard=True))).tier.name == "small"
+    assert (await one.pick(Needs(hard=lambda: True))).tier.name == "small"
 
 
 @pytest.mark.anyio
 async def test_a_prompt_that_looks_hard_stays_where_its_caller_or_its_tool_wants_it() -> None:
     little, large = ScriptedEngine(model="little"), ScriptedEngine(model="large")
     two = Router(TIERS, {"small": little, "main": large}.__getitem__)
-    assert (await two.pick(Needs(hard=True, tier="small"))).tier.name == "small"
-    assert (await two.pick(Needs(hard=True, wants="small"))).tier.name == "small"
+    assert (await two.pick(Needs(hard=lambda: True, tier="small"))).tier.name == "small"
+    wanted = await two.pick(Needs(hard=lambda: True, wants="small"))
+    assert wanted.tier.name == "small"
+    assert "the tool wants it" in wanted.reason

@@ -88,7 +88,7 @@ def recomputed(house: House, made: Iterable[Made], folder: Path) -> Counter[tupl
             said = fields[PLAIN[call.tool]] if call.tool in PLAIN else compact(fields)
         else:
             said = f"{answer['error']['message']} {answer['error']['hint']}"
-        net = read - count(compact(call.arguments) + said)
+        net = read - count(compact(call.arguments)) - count(said)
         assert call.status != 200 or answer["receipt"]["saved"] == net, call
         saved[call.project, call.tool] += net
     return saved
