@@ -79,8 +79,9 @@ SPEED = """## 200 items at once
 
 One classify call of 200 short items against single plain chat calls with the same labels, in one run with
 nothing else heavy on the machine (`benchmarks/speed.py`). Where embeddings decide, items of one call refine
-each other; where the model is asked, each gets the label it gets alone, but half precision may turn near ties:
-on vLLM 24 of 24 short items were alike in single precision, 20 in bfloat16 (`tests/vllm/test_labels.py`).
+each other; where the model is asked, each gets the label it gets alone, but half precision may turn near
+ties: on vLLM 24 of 24 short items were alike in single precision, 20 in bfloat16
+(`tests/vllm/test_labels.py`).
 """
 
 

@@ -3,8 +3,6 @@
 The public sets that constants were chosen on are those of ``tools.scoring``.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,13 +43,13 @@ where nine of ten items have one label +0.009 and -0.005. Without examples it ga
 ROWS = 256
 
 
-def zero_shot(items: Matrix, scores: Matrix, readings: Iterable[Matrix]) -> Matrix:
+def zero_shot(items: Matrix, scores: Matrix, readings: Matrix) -> Matrix:
     """Probabilities of the labels (columns) for ``items`` by their ``scores``, cosines to the labels.
 
     One item: a softmax. Several: each label moves towards the items that are more likely its own than
     all others' together (a few rounds of k-means), fading in with their number. Two things raise the
     temperature: how unequally the labels share the items, and for each item how far ``readings``, the same
-    scores from each view and phrase alone, disagree on the lead of its best label over the next.
+    scores by view, item, phrase and label, disagree on the lead of its best label over the next.
     """
     count = len(items)
     refined, temperature = scores, TEMPERATURE
@@ -75,12 +73,12 @@ def _refined(items: Matrix, scores: Matrix, weight: float) -> Matrix:
     return refined
 
 
-def _doubt(scores: Matrix, readings: Iterable[Matrix]) -> Vector:
+def _doubt(scores: Matrix, readings: Matrix) -> Vector:
     """For each item the variance, over the readings, of its best label's lead over its second best."""
     order = np.argsort(-scores, axis=1)
     rows, best, second = np.arange(len(scores)), order[:, 0], order[:, min(1, scores.shape[1] - 1)]
-    leads = [reading[rows, best] - reading[rows, second] for reading in readings]
-    return np.var(leads, axis=0)
+    leads = readings[:, rows, :, best] - readings[:, rows, :, second]
+    return leads.var(axis=(1, 2))
 
 
 def agreed(items: Matrix, probabilities: Matrix) -> Matrix:

@@ -16,10 +16,9 @@ ten to sixty embeddings more an item).
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,13 +184,16 @@ class Plan:
             near[:, rest] = _chance(space, np.delete(labels, rest, axis=0))
         return near
 
-    def _readings(self, space: "_Space", views: Sequence[Sequence[str]]) -> Iterator[Matrix]:
+    def _readings(self, space: "_Space", views: Sequence[Sequence[str]]) -> Matrix:
         """The nearness again, of each view of the items to each phrase of the labels by itself."""
-        for end, turn in product((0, -1), range(max(map(len, self._labels)))):
-            phrases = space.rows(group[min(turn, len(group) - 1)] for group in self._labels)
-            near = space.rows(group[end] for group in views) @ phrases.T
-            near[:, self._rest] = 0
-            yield near
+        turns = max(map(len, self._labels))
+        texts = space.rows(group[end] for end in (0, -1) for group in views)
+        meant = space.rows(
+            group[min(turn, len(group) - 1)] for turn in range(turns) for group in self._labels
+        )
+        near = (texts @ meant.T).reshape(2, len(views), turns, len(self._labels))
+        near[..., self._rest] = 0
+        return near
 
     def _learned(
         self, space: "_Space", items: Matrix, labels: Matrix, examples: Matrix, texts: Sequence[str]

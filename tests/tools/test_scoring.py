@@ -176,14 +176,15 @@ def test_labels_that_seldom_win_make_all_less_sure() -> None:
     fair = rng.normal(scale=0.05, size=(60, 2))
     biased = fair + np.array([0.2, 0.0])
     alone = softmax(biased / 0.06).max(axis=1).mean()
-    assert zero_shot(items, biased, [biased]).max(axis=1).mean() < alone - 0.05
+    assert zero_shot(items, biased, biased[None, :, None]).max(axis=1).mean() < alone - 0.05
 
 
 @pytest.mark.parametrize("count", [1, 30])
 def test_an_item_whose_readings_disagree_is_less_sure_and_keeps_its_label(count: int) -> None:
     items = np.eye(count, 64)
     scores = np.tile([0.5, 0.4], (count, 1))
-    alike, apart = ([scores + lead * np.array([1, -1]) for lead in (-d, d)] for d in (0.0, 0.1))
+    leads = np.array([[1.0, -1.0], [-1.0, 1.0]])[:, None, None]
+    alike, apart = (scores[None, :, None] + lead * leads for lead in (0.0, 0.1))
     sure, unsure = zero_shot(items, scores, alike)[0], zero_shot(items, scores, apart)[0]
     assert 0.5 < unsure[0] < sure[0] - 0.05
 
