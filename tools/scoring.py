@@ -168,7 +168,7 @@ class Plan:
             probabilities = self._learned(space, items, labels, examples, list(distinct.values()))
         else:
             near = self._near(space, items, labels, list(distinct.values()))
-            probabilities = zero_shot(items, near, self._readings(space, list(distinct)))
+            probabilities = zero_shot(items, near, self._readings(space, labels, list(distinct)))
         scope = self._scope(space, items, _anchored(labels, examples, self._chosen))
         rows = zip(probabilities * scope[:, None], scope.tolist(), strict=True)
         found = {
@@ -184,16 +184,26 @@ class Plan:
             near[:, rest] = _chance(space, np.delete(labels, rest, axis=0))
         return near
 
-    def _readings(self, space: "_Space", views: Sequence[Sequence[str]]) -> Matrix:
-        """The nearness again, of each view of the items to each phrase of the labels by itself."""
-        turns = max(map(len, self._labels))
+    def _readings(self, space: "_Space", labels: Matrix, views: Sequence[Sequence[str]]) -> Matrix:
+        """The nearness again, of each view of the items to each phrase of the glossary by itself.
+
+        A description is the caller's word on what a label means, so it is read together with the name.
+        """
+        described = [bool(description.strip()) for description in self.question.labels.values()]
+        guessed = {
+            column: group
+            for column, group in enumerate(self._labels)
+            if len(group) > 1 and not described[column]
+        }
+        turns = max(map(len, guessed.values()), default=1)
+        meant = np.repeat(labels[None], turns, axis=0)
+        for column, group in guessed.items():
+            meant[:, column] = space.rows(group[min(turn, len(group) - 1)] for turn in range(turns))
         texts = space.rows(group[end] for end in (0, -1) for group in views)
-        meant = space.rows(
-            group[min(turn, len(group) - 1)] for turn in range(turns) for group in self._labels
-        )
-        near = (texts @ meant.T).reshape(2, len(views), turns, len(self._labels))
-        near[..., self._rest] = 0
-        return near
+        near = texts @ meant.reshape(-1, labels.shape[1]).T
+        readings = near.reshape(2, len(views), turns, len(labels))
+        readings[..., self._rest] = 0
+        return readings
 
     def _learned(
         self, space: "_Space", items: Matrix, labels: Matrix, examples: Matrix, texts: Sequence[str]

@@ -198,6 +198,13 @@ def test_a_title_and_a_body_of_two_minds_make_less_sure() -> None:
     assert differ.confidence < agree.confidence - 0.1
 
 
+def test_a_name_that_says_nothing_beside_its_description_makes_no_less_sure() -> None:
+    said = {"apple pear plum": "", "iron copper zinc": ""}
+    described = {"x1": "apple pear plum", "x2": "iron copper zinc"}
+    clear, cryptic = (opinions(Question(labels), ["apple pear plum"])[0] for labels in (said, described))
+    assert cryptic.confidence > 0.9 * clear.confidence
+
+
 def test_an_item_between_two_labels_goes_with_those_it_resembles() -> None:
     items = np.array([[0.8, 0.6], *[[1.0, 0.0]] * 20, *[[-0.6, 0.8]] * 20])
     told = np.array([[0.45, 0.55], *[[0.9, 0.1]] * 20, *[[0.1, 0.9]] * 20])
