@@ -21,7 +21,7 @@ from typing import Any
 
 import anyio
 
-from benchmarks import overhead, start, targets, tools
+from benchmarks import layers, overhead, start, targets, tools
 from benchmarks.plot import bars
 from benchmarks.upstream import PIECES
 
@@ -41,9 +41,8 @@ Made by `make bench` (with LiteLLM and Portkey: `make bench-peers`); do not edit
 
 {targets}
 
-Of what `/v1` misses, the way to the cache's reading thread and back is the largest part: looked up on the
-event loop it was 1.65 ms and 966 requests a second, but a disk that stalls would have stalled the server. The
-rest is spread over some 2,900 Python calls a request, no place of which takes a tenth of the time.
+What `/v1` misses is explained by what the bare pass-through of the same run adds, {floor:.2f} ms, most of it
+two more ways through the kernel, and by the table of layers below: the work is spread over all of them.
 
 ## /v1: what we add to the engine's time
 
@@ -61,6 +60,17 @@ Starlette and aiohttp handing on bytes.
 *Added* is what a user waits longer than without a gateway. Requests per second say how many agents one
 process can serve. Empty: not measured (Portkey answers streams over a custom host with an error). As
 ratios to the bare pass-through of the same run, and of start-up to the bare server: {ratios}.
+
+Where our part goes: the same question put to each layer in turn, in one process without an HTTP server
+(`benchmarks/layers.py`), medians of {rounds} rounds.
+
+{layers}
+
+The wire reads an answer as a stream even where the caller wants it whole, {pieces} pieces here: so it is known
+whether an engine is at work or hangs, and leaving stops it. Admission takes a place that other processes
+see taken, by a lock of the kernel. The cache makes a key, looks whether it may be known, and keeps the
+answer. The dispatcher validates, routes, writes the receipt, and counts tokens: half of its part, as the
+counter's tables do not stay in the processor's cache from one request to the next.
 
 ## Start-up and memory
 
@@ -91,7 +101,7 @@ The second summary comes from the cache: a repeated question costs next to nothi
 """
 
 
-PARTS = ("overhead", "start", "tools")
+PARTS = ("overhead", "layers", "start", "tools")
 Kept = dict[str, Any]
 """By part; within, the fields of the dataclasses that the part measures."""
 
@@ -187,6 +197,8 @@ def measured(parts: Sequence[str], *, with_peers: bool, runs: int) -> None:
         kept["start"] = asyncio.run(_start())
     if "overhead" in parts:
         kept["overhead"] = asyncio.run(_overhead(with_peers=with_peers, runs=runs))
+    if "layers" in parts:
+        kept["layers"] = asyncio.run(layers.measured())
     kept["machine"] = machine()
     KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
@@ -203,6 +215,9 @@ def write() -> None:
         pieces=PIECES,
         runs=len(runs[overhead.OURS]),
         overhead=overhead.table(runs),
+        floor=statistics.median(overhead.added(runs, overhead.FLOOR)),
+        rounds=layers.ROUNDS,
+        layers=layers.table(kept["layers"]),
         ratios="; ".join(f"{what}: {ratio:.2f}" for what, ratio in ratios(runs, starts).items()),
         spawns=len(starts[start.OURS]),
         start=start.table(starts, memory),

@@ -20,6 +20,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from benchmarks.callers import Caller, Target, latencies, quantile
 from benchmarks.peers import peers
@@ -28,6 +29,8 @@ from benchmarks.processes import clean_environment, free_port, precise_cpu_s, ru
 ROOT = Path(__file__).parents[1]
 SCRIPT = Path(sys.executable).with_name("local-llm-agent")
 DIRECT, FLOOR, OURS = "upstream itself", "bare pass-through", "local-llm-agent"
+
+T = TypeVar("T")
 
 RUNS = 5
 WARM_UP = 50
@@ -161,7 +164,7 @@ async def run(runs: int = RUNS, *, with_peers: bool = False) -> Runs:
     return found
 
 
-def rotated(contenders: Sequence[Contender], by: int) -> Sequence[Contender]:
+def rotated(contenders: Sequence[T], by: int) -> Sequence[T]:
     start = by % len(contenders)
     return [*contenders[start:], *contenders[:start]]
 
