@@ -66,8 +66,8 @@ Where our part goes: the same question put to each layer in turn, in one process
 
 {layers}
 
-The wire reads an answer as a stream even where the caller wants it whole, {pieces} pieces here: so it is known
-whether an engine is at work or hangs, and leaving stops it. Admission takes a place that other processes
+The wire reads an answer as a stream even where the caller wants it whole, {pieces} pieces here: so it is
+known whether an engine is at work or hangs, and leaving stops it. Admission takes a place that others
 see taken, by a lock of the kernel. The cache makes a key, looks whether it may be known, and keeps the
 answer. The dispatcher validates, routes, writes the receipt, and counts tokens: half of its part, as the
 counter's tables do not stay in the processor's cache from one request to the next.
@@ -97,7 +97,8 @@ and counted as {items}.
 
 {worth}
 
-The second summary comes from the cache: a repeated question costs next to nothing.
+The second summary comes from the cache: a repeated question costs next to nothing. A model this small does
+not write summaries; where no embeddings choose the sentences either (vLLM here), code alone does, in no time.
 """
 
 
@@ -211,7 +212,7 @@ def write() -> None:
     added, worth = tools.Added(**asked["added"]), [tools.Worth(**each) for each in asked["worth"]]
     page = TEXT.format(
         machine=kept["machine"],
-        targets=targets.table(targets.targets(runs, starts, memory, added, worth[0])),
+        targets=targets.table(targets.targets(runs, starts, memory, added, worth)),
         pieces=PIECES,
         runs=len(runs[overhead.OURS]),
         overhead=overhead.table(runs),

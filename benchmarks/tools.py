@@ -179,7 +179,7 @@ async def worth(engine: str) -> Worth:
         for item in _items(CHATS):
             prompt = f"Answer with one of {', '.join(LABELS)}: {item}"
             await app.dispatcher.run(
-                Call("chat", {"prompt": prompt, "max_tokens": 8, "schema": _one_label()})
+                Call("chat", {"prompt": prompt, "max_tokens": 32, "schema": _one_label()})
             )
         single = (time.perf_counter() - begun) * ITEMS / CHATS
         in_a_row = await _chats(app, AT_ONCE, "In a row", together=False)
