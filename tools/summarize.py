@@ -40,6 +40,8 @@ NOTED = 5
 BRIEF = 20
 """Words of a summary that has room for one line only."""
 ONE_LINE = re.compile(r"\b(?:commit|subject|title|headline|one[- ]line|single line)\b", re.IGNORECASE)
+LONGEST_WORD = 20
+"""Characters a summary may have for each word asked for: a file's only line may be one word of 300 KB."""
 TOKENS_PER_WORD = 1.6
 """Answer tokens allowed for a word asked for; English takes 1.3 in o200k_base, other languages more."""
 
@@ -210,9 +212,10 @@ def _prompt(arguments: SummarizeArguments, text: str, words: int, *, whole: bool
 
 def within(summary: str, max_words: int) -> str:
     """``summary`` with at most ``max_words`` words, ended at the last whole sentence or line that fits."""
+    room = LONGEST_WORD * max_words
     words = list(re.finditer(r"\S+", summary))
-    if len(words) <= max_words:
+    if len(words) <= max_words and len(summary) <= room:
         return summary
-    fitting = words[:max_words]
+    fitting = [word for word in words[:max_words] if word.end() <= room]
     ends = [w.end() for w in fitting if w[0][-1] in ".!?" or summary[w.end() : w.end() + 1] == "\n"]
-    return summary[: ends[-1] if ends else fitting[-1].end()]
+    return summary[: (ends or [word.end() for word in fitting] or [room])[-1]]

@@ -120,6 +120,17 @@ async def test_no_summary_has_more_words_than_allowed(max_words: int, tmp_path: 
     assert 0 < len(str(result.fields["summary"]).split()) <= max_words
 
 
+async def test_a_word_of_300_kb_is_no_summary_of_few_words(tmp_path: Path) -> None:
+    result = await summarize(small(), tmp_path, text="It failed at step 1: " + "x" * 300_000, max_words=50)
+    assert 0 < len(str(result.fields["summary"])) <= 1_000
+
+
+async def test_a_text_without_spaces_is_cut_as_well(tmp_path: Path) -> None:
+    writer = Subjects(lambda request: "字" * 9_000, parameters=LARGE)
+    result = await summarize(writer, tmp_path, text=REPORT, max_words=50)
+    assert result.fields["summary"] == "字" * 1_000
+
+
 async def test_a_speaker_keeps_the_name(tmp_path: Path) -> None:
     text = (
         "Ann: We should talk about the bridge today, I think.\nBo: Fine with me.\n"
