@@ -17,7 +17,7 @@ from rich.table import Table
 from engines.base import JsonObject, JsonValue, TextDelta
 from engines.errors import AgentError, InvalidArgumentsError
 from mcp_server.app import App
-from mcp_server.context import fail, started
+from mcp_server.context import fail, plain_console, started
 from tools.base import Call, Receipt, Result
 from tools.base import Progress as Report
 
@@ -153,7 +153,7 @@ def _show_classified(fields: JsonObject) -> None:
     table = Table("id", "label", "confidence", box=None, pad_edge=False)
     for result in results:
         table.add_row(str(result["id"]), *_verdict(result).rsplit("  ", 1))
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(table)
     counts = cast("dict[str, int]", fields["counts"])
     console.print(", ".join(f"{label}: {count}" for label, count in counts.items()))

@@ -9,13 +9,16 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engines.errors import AgentError, InvalidArgumentsError
 from mcp_server.app import App, build
 from mcp_server.project import here
 from mcp_server.settings import Folders, Settings, folders, read
 from tools.base import Project
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,13 @@ async def started(options: argparse.Namespace, **flags: Any) -> AsyncGenerator[t
         # What is there now stays: going through it again and again took a fifteenth of the CPU under load.
         gc.freeze()
         yield app, begun.project
+
+
+def plain_console() -> "Console":
+    """Standard output for tables whose words are taken as they are: ``[llamacpp]`` is a setting, no style."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def fail(error: AgentError, *, as_json: bool) -> int:

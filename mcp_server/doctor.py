@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from engines import tokens
 from engines.errors import AgentError
 from engines.routing import Needs
 from mcp_server.app import App, build
-from mcp_server.context import Start, fail, start
+from mcp_server.context import Start, fail, plain_console, start
 from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE, Folders
 from mcp_server.trial import trials
 from mcp_server.version import VERSION
@@ -123,8 +123,8 @@ async def _registrations(begun: Start) -> Sequence[Finding]:
 def _show(findings: Sequence[Finding]) -> None:
     table = Table("", "", "", box=None, show_header=False, pad_edge=False)
     for finding in findings:
-        mark = "[green]ok[/]" if finding.ok else "[yellow]--[/]"
+        mark = Text("ok", "green") if finding.ok else Text("--", "yellow")
         table.add_row(mark, finding.what, finding.found)
         if finding.hint:
-            table.add_row("", "", f"[dim]{finding.hint}[/]")
-    Console(highlight=False).print(table)
+            table.add_row("", "", Text(finding.hint, "dim"))
+    plain_console().print(table)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from engines import models as catalogue
 from engines.errors import AgentError, ModelNotPulledError
-from mcp_server.context import Start, fail, start, started
+from mcp_server.context import Start, fail, plain_console, start, started
 
 
 async def models(options: argparse.Namespace) -> int:
@@ -55,7 +55,7 @@ async def _list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"models": rows, "catalogue": pullable}))
         return 0
-    console = Console(highlight=False)
+    console = plain_console()
     table = Table("model", "engine", "state", box=None, pad_edge=False)
     for row in rows:
         state = "loaded" if row["loaded"] else f"adapter of {row['base']}" if row["base"] else "ready"

@@ -5,14 +5,13 @@ import json
 from dataclasses import asdict
 
 import anyio.to_thread
-from rich.console import Console
 from rich.table import Table
 
 from engines import shapes
 from engines import vram as memory
 from engines.errors import AgentError
 from engines.routing import AUTO, Needs
-from mcp_server.context import fail, start, started
+from mcp_server.context import fail, plain_console, start, started
 from tools.catalog import TOOLS
 
 
@@ -34,7 +33,7 @@ async def vram(options: argparse.Namespace) -> int:
     table = Table("", "", box=None, show_header=False, pad_edge=False)
     for name, size in rows:
         table.add_row(name, memory.amount(size))
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(f"{plan.model}, {options.context} tokens, {options.parallel} at once")
     console.print(table)
     console.print("fits" if plan.fits else "does not fit: fewer at once, less context, or a smaller model")

@@ -156,6 +156,13 @@ def test_doctor_without_any_engine_says_what_to_do(project: Path) -> None:
     assert "models pull" in done.stdout
 
 
+def test_words_in_brackets_are_shown(project: Path) -> None:
+    done = run(project, "doctor", LOCAL_LLM_ENGINE="ollama", OLLAMA_HOST="http://127.0.0.1:9", COLUMNS="200")
+    assert "[ollama]" in done.stdout
+    done = run(project, "classify", "--labels", "[bug],[red]", "--items", "It crashes", "A new button")
+    assert any(label in done.stdout for label in ("[bug]", "[red]"))
+
+
 def test_errors_are_json_for_a_program(project: Path) -> None:
     done = run(project, "summarize", "--json", "--paths", "missing.txt")
     assert json.loads(done.stdout)["error"]["code"] == "path_not_found"
