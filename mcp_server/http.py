@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, cast
@@ -36,6 +36,8 @@ from tools.base import Project
 # The guard around the whole app checks Host and Origin on every route, not only on MCP's own.
 _GUARDED = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
+BACKLOG = 2048
+"""Connections that may wait to be accepted; what uvicorn has."""
 ENDING_S = 2.0
 """That running calls get to end after a signal; open SSE streams never would."""
 SHUTDOWN_S = 3
@@ -101,18 +103,20 @@ def _sse_routes(server: lowlevel.Server[Any], max_body: int) -> list[BaseRoute]:
     ]
 
 
-async def serve_http(app: App) -> None:
-    """Listen until SIGINT or SIGTERM.
+async def serve_http(app: App, announce: Callable[[str, int], None]) -> None:
+    """Listen until SIGINT or SIGTERM; ``announce`` is told the host and the port once that is so.
 
     Raises:
         SettingsError: a token is needed on this address.
         PortTakenError: somebody else listens there.
     """
     check_listening(app.settings.http)
-    await serve_at(build_http(app), app.settings.http)
+    await serve_at(build_http(app), app.settings.http, announce)
 
 
-async def serve_at(asgi: ASGIApp, http: HttpSettings) -> None:
+async def serve_at(
+    asgi: ASGIApp, http: HttpSettings, announce: Callable[[str, int], None] | None = None
+) -> None:
     """``asgi`` at the address of ``http``, until SIGINT or SIGTERM.
 
     Raises:
@@ -120,6 +124,8 @@ async def serve_at(asgi: ASGIApp, http: HttpSettings) -> None:
     """
     server = Server(configured(asgi))
     with _listening(http.host, http.port) as listener:
+        if announce:
+            announce(http.host, listener.getsockname()[1])
         async with background(partial(_exit_on_signal, server)):
             await server.serve(sockets=[listener])
 
@@ -165,6 +171,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise PortTakenError(

@@ -28,12 +28,12 @@ async def serve(options: argparse.Namespace) -> int:
     given = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
     try:
         async with started(options, http=given) as (app, _):
-            http = app.settings.http
-            print(
-                f"local-llm-agent: http://{http.host}:{http.port}  MCP at /mcp and /sse, OpenAI at /v1",
-                file=sys.stderr,
-            )
-            await serve_http(app)
+            await serve_http(app, _announce)
     except AgentError as error:
         return fail(error, as_json=False)
     return 0
+
+
+def _announce(host: str, port: int) -> None:
+    name = f"[{host}]" if ":" in host else host
+    print(f"local-llm-agent: http://{name}:{port}  MCP at /mcp and /sse, OpenAI at /v1", file=sys.stderr)
