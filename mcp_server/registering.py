@@ -12,7 +12,7 @@ from anyio import to_thread
 from engines.base import JsonObject
 from engines.errors import AgentError
 from mcp_server import clients
-from mcp_server.clients import CLIENTS, Client, Launch
+from mcp_server.clients import CLIENTS, CannotRegisterError, Client, Launch
 from mcp_server.context import fail
 from mcp_server.project import here
 from mcp_server.registration import Outcome, Registration, registration
@@ -44,6 +44,11 @@ def _register(options: argparse.Namespace) -> int:
 def _launch(options: argparse.Namespace) -> Launch:
     if options.http:
         return clients.http(options.http, options.token_env, options.project)
+    if options.token_env:
+        raise CannotRegisterError(
+            "--token-env goes with --http: a server started by the client takes no token",
+            hint="add --http URL, or leave --token-env out",
+        )
     flags = [f"--{name}={value}" for name in ("engine", "project") if (value := getattr(options, name))]
     return Launch(clients.command(os.environ), ("stdio", *flags))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -93,6 +94,7 @@ def test_paths_are_those_of_the_folder_one_is_in(project: Path) -> None:
         (["summarize", "--paths", "empty.txt"], 1, "empty"),
         (["chat", "--tier", "huge", "hi"], 2, "huge"),
         (["translate", "x"], 2, "invalid choice"),
+        (["register", "cursor", "--token-env", "TOKEN"], 2, "--http"),
     ],
 )
 def test_wrong_usage_is_told_apart_from_failed_work(
@@ -127,6 +129,20 @@ def test_a_port_in_use_is_named(project: Path) -> None:
     assert done.returncode == 1
     assert str(port) in done.stderr
     assert "--port" in done.stderr
+    assert "http://" not in done.stderr, "it does not listen"
+
+
+def test_a_free_port_is_named_once_it_listens(project: Path) -> None:
+    environment = {**os.environ, "LOCAL_LLM_ENGINE": "scripted", "XDG_CACHE_HOME": str(project / "cache")}
+    command = [SCRIPT, "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        try:
+            told = re.search(r"http://127\.0\.0\.1:(\d+)", server.stderr.readline())
+            assert told, "no address"
+            socket.create_connection(("127.0.0.1", int(told[1])), timeout=5).close()
+        finally:
+            server.terminate()
 
 
 def test_no_address_but_loopback_without_a_token(project: Path) -> None:
