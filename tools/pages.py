@@ -151,7 +151,7 @@ class Page:
         """How much a reader's eye falls on it: the first lines, a heading, then earlier before later."""
         row = next((i for i, (first, last) in enumerate(self._heads) if first <= found.start <= last), 3)
         line = self.text.rfind("\n", 0, found.start) + 1
-        heading = 0.75 if row == 0 and self.text.startswith("#", line) else 0.0
+        heading = (0.75, 0.0, 0.0, 0.15)[row] if self.text.startswith("#", line) else 0.0
         return (
             (0.3, 0.2, 0.15, 0.0)[row] + heading - 0.05 * (found.start - self.start) / max(1, len(self.said))
         )

@@ -46,6 +46,15 @@ CASES = [
         {"version": "1.4.0-rc.1", "date": "2023-11-02", "references": [88, 91]},
     ),
     Case(
+        "a changelog that begins with what is not released",
+        "# Changelog\n\n## Unreleased\n\n- Draft of coupons.\n\n## 2.4.1 - 2026-11-12\n\n### Fixed\n"
+        "- Checkout no longer fails when a basket has an item without SKU (#412, thanks to Ana Ruiz).\n\n"
+        "## 2.4.0 - 2026-10-02\n\n### Added\n- Export of orders as CSV.\n### Removed\n- Python 3.9.\n\n"
+        "## 2.3.0 - 2026-06-30\n\n- First release with PostgreSQL 16.\n",
+        {"version": "string?: the newest release", "date": "string?: its date, YYYY-MM-DD"},
+        {"version": "2.4.1", "date": "2026-11-12"},
+    ),
+    Case(
         "GNU news",
         "Changes in version 3.12 (released 7 March 2021)\n\n* New option --jobs.\n* Bug 4711 is fixed.\n* Works on 2.6 kernels again.\n",
         {"version": "string", "release_date": "string?: YYYY-MM-DD", "bugs": ["integer"]},
