@@ -43,7 +43,7 @@ CONFIDENCE = """### What the confidence is worth
 *Calibration error*: how far confidence and accuracy lie apart on average (ten bins); 0.1 means that of
 answers at 0.8 between 70 and 90 of 100 are right. *Coverage at 90 %*: the share of rows, surest first, that
 can be taken unread with nine in ten right. Rows drawn again fill the bins less evenly: the intervals of the
-calibration error lie above it.
+calibration error reach further up than down, those of the means lie above it.
 """
 
 SCOPE = """### Texts no label fits

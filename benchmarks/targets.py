@@ -1,4 +1,4 @@
-"""The numbers that docs/design.md promises, beside those that were measured."""
+"""The numbers we want to reach, beside those that were measured."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -82,7 +82,7 @@ class ChatCompletions:
         async with self._dispatcher.stream(call) as stream:
             events = stream.events
             completion = await collect(events)
-            await anext(events, None)  # to its end: the receipt comes after it
+            await anext(events, None)  # to its end
             return completion, stream.receipt
 
     async def _stream(self, exchange: Exchange, call: Call, chunks: Chunks) -> None:

@@ -25,7 +25,7 @@ async def embedded(arguments: ClassifyArguments, run: Run, documents: Sequence[D
     examples = tuple((example.text, example.label) for example in arguments.examples or ())
     question = Question(arguments.labels, arguments.instructions or "", examples, arguments.multi)
     plan = Plan(question, [document.text for document in documents])
-    texts = await anyio.to_thread.run_sync(lambda: plan.texts)
+    texts = await anyio.to_thread.run_sync(lambda: plan.texts, abandon_on_cancel=True)
     vectors: list[tuple[float, ...]] = []
     for start in range(0, len(texts), BATCH):
         vectors += (await run.embed(texts[start : start + BATCH])).vectors
@@ -40,5 +40,5 @@ async def embedded(arguments: ClassifyArguments, run: Run, documents: Sequence[D
 
     return [
         Verdict(opinion.labels, opinion.confidence, opinion.out_of_scope)
-        for opinion in await anyio.to_thread.run_sync(judged)
+        for opinion in await anyio.to_thread.run_sync(judged, abandon_on_cancel=True)
     ]

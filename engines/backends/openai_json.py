@@ -150,34 +150,39 @@ class Told:
     usage: Usage = field(default_factory=Usage)
 
 
-def read_chunks(said: Sequence[bytes], events: list[Event], told: Told) -> JsonValue:
-    """Add events of the stream to ours; returns the error that one of them is instead, and stops there.
+def read_chunks(said: Sequence[bytes], events: list[Event], told: Told) -> JsonObject | None:
+    """Add events of the stream to ours; returns the first that tells an error instead, and stops there.
 
     Text joins the text before it: what came together goes on together, at the price of one.
     """
     text: list[str] = []
+    data = b""
     try:
         try:
-            for chunk in _chunks(said):
-                if error := chunk.get("error"):
-                    return error
+            for data, chunk in zip(said, _chunks(said), strict=True):  # noqa: B007 (told when it is unreadable)
+                if chunk.get("error"):
+                    return cast("JsonObject", chunk)
                 _add(chunk, text, events, told)
         finally:
             _end_text(text, events)
     except UNREADABLE as error:
-        raise _unreadable(b"\n".join(said)) from error
+        raise _unreadable(data) from error
     return None
 
 
 def _chunks(said: Sequence[bytes]) -> Iterable[_Chunk]:
-    """Read in one go where that works, which takes half the time of one by one."""
+    """Read in one go where that works, which takes half the time of one by one.
+
+    Raises:
+        EngineProtocolError: on the way to the first that cannot be read.
+    """
     try:
         chunks: JsonValue = from_json(b"[%b]" % b",".join(said))
     except ValueError:
         chunks = None
     if isinstance(chunks, list) and len(chunks) == len(said):
         return cast("list[_Chunk]", chunks)
-    return (cast("_Chunk", _object(data)) for data in said)
+    return (cast("_Chunk", read_object(data)) for data in said)
 
 
 def _add(chunk: _Chunk, text: list[str], events: list[Event], told: Told) -> None:

@@ -232,10 +232,10 @@ class _Answer:
     def _take_lines(self, lines: Iterable[bytes]) -> None:
         stripped = [line.rstrip() for line in lines]
         said = [line[5:] for line in stripped if line.startswith(b"data:") and not line.endswith(b"[DONE]")]
-        if error := read_chunks(said, self._events, self._told):
+        if failed := read_chunks(said, self._events, self._told):
+            error = failed["error"]
             status = error.get("code") if isinstance(error, dict) else None
-            text = json.dumps({"error": error})
-            raise self._wire.error(status if isinstance(status, int) else 500, text, "")
+            raise self._wire.error(status if isinstance(status, int) else 500, json.dumps(failed), "")
 
     async def _read(self) -> bytes:
         """As much of the body as has arrived; empty at its end."""

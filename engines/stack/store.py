@@ -40,7 +40,7 @@ PENDING = 5000
 FRESH_S = 1.0
 """How long it is believed what the file held: what another process wrote since may be asked anew."""
 LEARNED_AT_ONCE = 2000
-"""Keys learned with one look-up, in some two milliseconds; until all are, every key is looked up."""
+"""Keys learned with one look-up, in some five milliseconds; until all are, every key is looked up."""
 KEYS_AT_ONCE = 500
 """SQLite takes 999 parameters in a query at least."""
 
@@ -146,8 +146,9 @@ class Store:
 
     def _learn(self, connection: sqlite3.Connection) -> None:
         """The keys that have come since the last look; a new connection may be to another file."""
-        if connection is not self._known_from:
+        if connection is not self._known_from or self._known.full:
             self._known_from, self._known_to = connection, 0
+            self._known, self._known_at = Known(), -math.inf
         now = self._clock()
         rows = connection.execute(
             "SELECT rowid, key FROM entries WHERE rowid > ? ORDER BY rowid LIMIT ?",
@@ -178,12 +179,16 @@ class Store:
             self._evict(connection)
 
     def _evict(self, connection: sqlite3.Connection) -> None:
-        """An eighth at a time, so that it does not come up with every entry."""
-        while (rows := _number(connection, "SELECT count(*) FROM entries")) and (
+        """An eighth at a time, so that it does not come up with every entry.
+
+        The newest row stays, or its number would be given again, to a key that no process looks for there.
+        """
+        while (rows := _number(connection, "SELECT count(*) FROM entries")) > 1 and (
             rows > self._max_rows or _used_bytes(connection) > self._max_bytes
         ):
             connection.execute(
-                "DELETE FROM entries WHERE key IN (SELECT key FROM entries ORDER BY used LIMIT ?)",
+                "DELETE FROM entries WHERE key IN (SELECT key FROM entries "
+                "WHERE rowid < (SELECT max(rowid) FROM entries) ORDER BY used LIMIT ?)",
                 (rows // 8 + 1,),
             )
 

@@ -214,12 +214,15 @@ def test_an_item_between_two_labels_goes_with_those_it_resembles() -> None:
     assert agreed(items[:1], told[:1])[0] == pytest.approx([0.45, 0.55])
 
 
-def test_who_is_near_does_not_depend_on_how_the_items_are_sliced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_items_each_hears_those_of_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.odds.BLOCK", 10)
     rng = np.random.default_rng(2)
-    items, told = rng.normal(size=(50, 8)), rng.dirichlet([1, 1, 1], size=50)
-    whole = agreed(items, told)
-    monkeypatch.setattr("tools.odds.ROWS", 7)
-    assert agreed(items, told) == pytest.approx(whole)
+    items, told = rng.normal(size=(23, 8)), rng.dirichlet([1, 1, 1], size=23)
+    before = agreed(items, told)
+    items[8:] = rng.normal(size=(15, 8))
+    after = agreed(items, told)
+    assert after[:8] == pytest.approx(before[:8])
+    assert after[8:] != pytest.approx(before[8:])
 
 
 def test_probabilities_sum_to_one_whatever_the_numbers() -> None:

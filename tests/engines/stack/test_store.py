@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from engines.stack import known as known_module
 from engines.stack import store as store_module
 from engines.stack.database import File
 from engines.stack.store import FILE, FRESH_S, Store
@@ -91,6 +92,37 @@ async def test_a_file_made_anew_under_way_is_learned_anew(tmp_path: Path):
         clock.now += FRESH_S
         assert await store.get([b"new"]) == {b"new": b"2"}
         assert await store.get([b"new"]) == {b"new": b"2"}
+
+
+async def test_when_too_many_keys_were_learned_they_are_learned_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(known_module, "FULL", 20)
+    clock = Clock()
+    async with Store(tmp_path, clock=clock) as store, Store(tmp_path) as other:
+        for number in range(50):
+            other.put(b"key %d" % number, b"1")
+            await other.flush()
+            clock.now += FRESH_S
+            assert await store.get([b"key %d" % number]) == {b"key %d" % number: b"1"}
+        assert len(await store.get([b"key %d" % number for number in range(50)])) == 50
+
+
+async def test_what_is_written_after_an_eviction_is_seen_by_others_whatever_the_clock_said(tmp_path: Path):
+    early, late = Clock(), Clock()
+    late.now = early.now + 7200
+    async with Store(tmp_path, max_rows=16, clock=late) as other:
+        for number in range(14):
+            other.put(b"old %d" % number, b"1")
+            await other.flush()
+    async with Store(tmp_path, max_rows=16, clock=early) as one, Store(tmp_path, clock=late) as other:
+        assert await other.get([b"old 1"])
+        for number in range(6):  # the least recently used, by a clock that was set back
+            one.put(b"new %d" % number, b"2")
+            await one.flush()
+            late.now += FRESH_S
+            await other.get([b"never"])  # what it knows is fresh again
+            assert await other.get([b"new %d" % number]) == await one.get([b"new %d" % number])
 
 
 async def test_more_keys_than_a_query_takes_are_found(tmp_path: Path):
