@@ -6,6 +6,8 @@ local-llm-agent classify --json --split line --paths "$@" \
 import json, sys
 
 answer = json.load(sys.stdin)
+if "error" in answer:
+    sys.exit(answer["error"]["message"])
 for label, count in answer["counts"].items():
     print(f"{count:6} {label}")
 '

@@ -119,6 +119,16 @@ def test_the_shell_example_counts_lines(environment: dict[str, str]) -> None:
     assert {label for _, label in counted} <= {"login", "payment", "database", "resources", "start"}
 
 
+def test_the_shell_example_says_why_it_cannot_count(environment: dict[str, str]) -> None:
+    command = [str(ROOT / "examples" / "triage.sh"), "no-such.log"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "no-such.log does not exist" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.anyio
 async def test_the_python_example_gets_what_its_schema_promises(
     environment: dict[str, str], tmp_path: Path

@@ -208,6 +208,14 @@ def _part(document: Document, text: str, line: int) -> Document:
     return Document(name, text, document.path, line)
 
 
+def _fields_of(row: object) -> str:
+    """What to ask of a line instead."""
+    if not isinstance(row, dict):
+        return "jsonl:FIELD wants an object on each line; split=file reads the file as one text"
+    names = list(cast("dict[str, object]", row))
+    return f"it has {', '.join(names)[:200]}" if names else "it is an empty object"
+
+
 def _json_field(document: Document, number: int, line: str, name: str) -> str:
     """The field as text; nothing where it is null."""
     where = f"{document.path or 'text'}:{number}"
@@ -218,7 +226,7 @@ def _json_field(document: Document, number: int, line: str, name: str) -> str:
             f"{where} is not JSON: {error}", hint="use split=line for plain text"
         ) from None
     if not isinstance(row, dict) or name not in row:
-        raise SourceUnusableError(f"{where} has no field {name!r}", hint="check jsonl:FIELD")
+        raise SourceUnusableError(f"{where} has no field {name!r}", hint=_fields_of(cast("object", row)))
     value = cast("dict[str, object]", row)[name]
     if value is None:
         return ""
