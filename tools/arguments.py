@@ -118,6 +118,8 @@ def _told(fault: "ErrorDetails", known: list[str]) -> str:
             return f"{shown}: is missing"
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"{shown or 'arguments'}: should be an object"
+        case "too_short" | "too_long":
+            return f"{shown}: {fault['msg'][fault['msg'].index('should') :].replace(' after validation', '')}"
         case _:
             said = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
             return f"{shown}: {said}" if shown else said
