@@ -14,7 +14,7 @@ from pydantic import Field
 
 from engines.base import JsonObject, Message
 from engines.errors import ContextTooLongError
-from tools import subjects
+from tools import logs, subjects
 from tools.arguments import SourceArguments
 from tools.chunks import Chunk, split
 from tools.diffs import is_diff
@@ -73,6 +73,9 @@ class Summarize(Tool[SummarizeArguments]):
         else:
             summary, chunks = await _quoted(arguments, run)
             decided = "sentences"
+            if not summary:
+                summary = await anyio.to_thread.run_sync(_counted, arguments, documents)
+                chunks, decided = len(documents), "parser"
         if not summary:
             summary, chunks = await _written(arguments, run)
             decided = "model"
@@ -125,6 +128,21 @@ def _told(arguments: SummarizeArguments, said: Sequence[str]) -> str:
         told.append(rest if colon and speaker == last else sentence)
         last = speaker if colon else ""
     return " ".join(told)
+
+
+def _counted(arguments: SummarizeArguments, documents: Sequence[Document]) -> str:
+    """The kinds of lines of a log; empty for other texts."""
+    texts = [document.text for document in documents]
+    told = logs.counted(texts, focus=arguments.focus or "", max_words=arguments.max_words)
+    if not told:
+        return ""
+    match arguments.style:
+        case "tldr":
+            return ": ".join(told[:2])
+        case "bullets":
+            return "\n".join([f"{told[0]}:", *(f"- {kind}" for kind in told[1:])])
+        case _:
+            return "\n".join(told)
 
 
 def _named(arguments: SummarizeArguments, documents: Sequence[Document]) -> str:

@@ -5,11 +5,12 @@ whichever is later, so that agents are served in turn however many requests each
 but the small tier ``PATIENCE_S`` comes on top: small requests go first, and the others are not starved.
 """
 
+import json
 import math
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import TracebackType
@@ -18,7 +19,7 @@ from typing import Self
 import anyio
 
 from engines.base import Embeddings, Engine, Event, Profile, Request, Tags
-from engines.errors import EngineBusyError
+from engines.errors import AgentError, EngineBusyError
 from engines.stack.background import background
 from engines.stack.places import NOBODY, Places, Ranks
 from engines.stack.wrapper import WrapperEngine
@@ -31,19 +32,23 @@ PATIENCE_S = 0.5
 LOOK_S = 0.01
 """How often a process that waits looks for places other processes gave back."""
 
+WEIGHED_BY_BYTES = 2_000
+"""Bytes of a prompt; four requests of so many tokens fit the embedded engine's pool with their answers."""
+MARKS = 16
+"""Tokens of a chat template around a message, rounded up."""
+
 FIRST_GUESS_S = 1.0
 """Service time assumed before the first request has ended."""
 
 Clock = Callable[[], float]
-Weigh = Callable[[Request], int]
 Waited = Callable[[Tags, float], None]
 """Told how many seconds a request waited for its place."""
 
 
-def weigh_bytes(request: Request) -> int:
-    """Tokens a request may fill: a quarter of its prompt's bytes, and the longest answer."""
-    prompt = sum(len(message.content.encode(errors="surrogatepass")) for message in request.messages)
-    return prompt // 4 + request.max_tokens
+def _prompt(request: Request) -> str:
+    """What of ``request`` becomes tokens, but for the model's own marks around messages."""
+    offered = [json.dumps(tool) for tool in request.tools]
+    return "".join([*(message.content for message in request.messages), *offered])
 
 
 @dataclass(eq=False, slots=True)
@@ -178,14 +183,12 @@ class AdmittedEngine(WrapperEngine):
         places: AbstractContextManager[Places],
         *,
         queue: int = 64,
-        weigh: Weigh = weigh_bytes,
         waited: Waited | None = None,
     ) -> None:
         super().__init__(inner)
         self._places = places
         self._line: Line
         self._queue = queue
-        self._weigh = weigh
         self._waited = waited
         self._service_s = FIRST_GUESS_S
         self._someone_waits = anyio.Event()
@@ -215,7 +218,7 @@ class AdmittedEngine(WrapperEngine):
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
         async with (
-            self._place(request.tags, self._weigh(request), request.deadline),
+            self._place(request.tags, await self._weigh(request), request.deadline),
             self.inner.stream(request) as events,
         ):
             yield events
@@ -223,6 +226,21 @@ class AdmittedEngine(WrapperEngine):
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
         async with self._place(Tags(tier=SMALL), 0, deadline):
             return await self.inner.embed(texts, deadline=deadline)
+
+    async def _weigh(self, request: Request) -> int:
+        """Tokens the request may fill of a pool; not asked where there is none.
+
+        No text has more tokens than bytes, so a short one weighs its bytes. The engine counts a longer one:
+        of prose four bytes are a token, of log lines one and a half.
+        """
+        if self._line.places.pool == math.inf:
+            return 0
+        prompt = _prompt(request)
+        tokens = len(prompt.encode(errors="surrogatepass"))
+        if tokens > WEIGHED_BY_BYTES:
+            with anyio.CancelScope(deadline=request.deadline), suppress(AgentError):
+                tokens = await self.inner.count_tokens(prompt, model=request.model)
+        return tokens + MARKS * len(request.messages) + request.max_tokens
 
     @asynccontextmanager
     async def _place(self, tags: Tags, weight: int, deadline: float) -> AsyncGenerator[None, None]:

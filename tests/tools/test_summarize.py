@@ -210,6 +210,23 @@ async def test_a_text_without_sentences_is_left_to_the_model(tmp_path: Path) -> 
     assert result.receipt.decided_by == "model"
 
 
+@pytest.mark.parametrize(
+    ("style", "told"),
+    [
+        ("paragraph", "60 lines of 2 kinds\n20 times: … ERROR no route to …\n40 times: … INFO served …"),
+        ("bullets", "60 lines of 2 kinds:\n- 20 times: … ERROR no route to …\n- 40 times: … INFO served …"),
+        ("tldr", "60 lines of 2 kinds: 20 times: … ERROR no route to …"),
+    ],
+)
+async def test_a_log_is_counted_where_the_model_cannot_write(style: str, told: str, tmp_path: Path) -> None:
+    lines = (
+        f"10:00:{n} {f'INFO served {n}' if n % 3 else f'ERROR no route to 10.0.0.{n}'}" for n in range(60)
+    )
+    result = await summarize(small(), tmp_path, text="\n".join(lines), style=style)
+    assert result.fields["summary"] == told
+    assert result.receipt.decided_by == "parser"
+
+
 @pytest.mark.parametrize("parameters", [LARGE, 0.0])
 async def test_a_larger_model_writes(parameters: float, tmp_path: Path) -> None:
     engine = Subjects(["The town deepened its harbour."], parameters=parameters)

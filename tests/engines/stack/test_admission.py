@@ -6,7 +6,7 @@ import pytest
 
 from engines.backends.scripted import ScriptedEngine
 from engines.base import Request, Tags, complete
-from engines.errors import AgentError, EngineBusyError, EngineUnavailableError
+from engines.errors import AgentError, EngineBusyError, EngineUnavailableError, UnsupportedFeatureError
 from engines.stack.admission import AdmittedEngine
 from engines.stack.places import Places
 from tests.engines.stack.asking import GatedEngine, ask
@@ -150,6 +150,35 @@ async def test_what_would_not_fit_the_memory_waits_for_what_runs():
         AdmittedEngine(inner, Places(4, pool=200)) as engine,
         crowd(engine, inner, ask(max_tokens=120), ask("too much beside it", max_tokens=120)),
     ):
+        await anyio.wait_all_tasks_blocked()
+        assert len(inner.running) == 1
+    assert len(inner.requests) == 2
+
+
+async def test_a_long_prompt_weighs_the_tokens_that_the_engine_counts():
+    inner = GatedEngine()
+    logs = "0f3a9c " * 1_000  # the scripted engine's tokens are words
+    async with (
+        AdmittedEngine(inner, Places(4, pool=2_500)) as engine,
+        crowd(engine, inner, *[ask(f"{logs}{n}", max_tokens=100) for n in range(3)]),
+    ):
+        await inner.until_running(2)
+        await anyio.wait_all_tasks_blocked()
+        assert len(inner.running) == 2
+    assert len(inner.requests) == 3
+
+
+async def test_without_a_tokenizer_a_long_prompt_weighs_its_bytes():
+    class Uncounted(GatedEngine):
+        async def count_tokens(self, text: str, *, model: str = "") -> int:
+            raise UnsupportedFeatureError("no tokenizer")
+
+    inner = Uncounted()
+    async with (
+        AdmittedEngine(inner, Places(4, pool=2_500)) as engine,
+        crowd(engine, inner, *[ask(f"{n}" * 2_100, max_tokens=100) for n in range(2)]),
+    ):
+        await inner.until_running(1)
         await anyio.wait_all_tasks_blocked()
         assert len(inner.running) == 1
     assert len(inner.requests) == 2
