@@ -162,15 +162,26 @@ def ratios(runs: overhead.Runs, starts: start.Starts) -> dict[str, float]:
 
 
 def check() -> int:
-    """1 if a ratio is worse than the kept one by a fifth."""
+    """1 if a ratio is worse than the kept one by a fifth, twice: single runs differ by as much."""
     kept: Kept = json.loads(KEPT.read_text(encoding="utf-8"))
     before = ratios(runs_of(kept), starts_of(kept))
-    found = ratios(asyncio.run(overhead.run()), asyncio.run(start.starts()))
-    worse = [what for what, ratio in found.items() if ratio > before[what] * WORSE]
+    found = _measured_now()
+    if _worse(found, before):
+        again = _measured_now()
+        found = {what: min(ratio, again[what]) for what, ratio in found.items()}
+    worse = _worse(found, before)
     for what, ratio in found.items():
         change = "worse" if what in worse else "better" if ratio * WORSE < before[what] else "as kept"
         print(f"{what}: {ratio:.3f} times the floor, kept {before[what]:.3f}: {change}")
     return 1 if worse else 0
+
+
+def _measured_now() -> dict[str, float]:
+    return ratios(asyncio.run(overhead.run()), asyncio.run(start.starts()))
+
+
+def _worse(found: Mapping[str, float], before: Mapping[str, float]) -> list[str]:
+    return [what for what, ratio in found.items() if ratio > before[what] * WORSE]
 
 
 def machine() -> str:
