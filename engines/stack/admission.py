@@ -217,6 +217,7 @@ class AdmittedEngine(WrapperEngine):
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
+        self._check_room()
         async with (
             self._place(request.tags, await self._weigh(request), request.deadline),
             self.inner.stream(request) as events,
@@ -226,6 +227,10 @@ class AdmittedEngine(WrapperEngine):
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
         async with self._place(Tags(tier=SMALL), 0, deadline):
             return await self.inner.embed(texts, deadline=deadline)
+
+    def _check_room(self) -> None:
+        if self._line.waiting >= self._queue:
+            raise self._busy(f"{self._queue} requests already wait for {self.name}")
 
     async def _weigh(self, request: Request) -> int:
         """Tokens the request may fill of a pool; not asked where there is none.
@@ -244,8 +249,7 @@ class AdmittedEngine(WrapperEngine):
 
     @asynccontextmanager
     async def _place(self, tags: Tags, weight: int, deadline: float) -> AsyncGenerator[None, None]:
-        if self._line.waiting >= self._queue:
-            raise self._busy(f"{self._queue} requests already wait for {self.name}")
+        self._check_room()
         came = time.monotonic()
         waiter = self._line.join(tags, weight)
         try:

@@ -21,6 +21,10 @@ def test_lines_of_several_files_are_counted_together():
     assert counted([LOG, LOG], max_words=150)[0] == "400 lines of 2 kinds"
 
 
+def test_words_of_any_length_take_no_time():
+    assert counted(["\n".join([100_000 * "x"] * 20)], max_words=5)[0] == "20 lines of 1 kinds"
+
+
 def test_a_focus_puts_what_it_names_first():
     assert "served" in counted([LOG], focus="how many requests were served?", max_words=150)[1]
 

@@ -60,7 +60,12 @@ async def test_a_key_the_file_surely_lacks_is_not_looked_up(tmp_path: Path, monk
         await store.flush()
         assert await store.get([b"key"]) == {b"key": b"value"}
         looked_up = threading.Event()
-        monkeypatch.setattr(store_module, "_select", lambda *_: looked_up.set() or [])  # type: ignore[reportUnknownLambdaType]
+
+        def select(keys: list[bytes], connection: sqlite3.Connection) -> list[object]:
+            looked_up.set()
+            return []
+
+        monkeypatch.setattr(store_module, "_select", select)
         assert await store.get([b"other"]) == {}
         assert not looked_up.is_set()
         assert await store.get([b"other", b"key"]) == {}
