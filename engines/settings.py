@@ -49,7 +49,8 @@ class VllmSettings(Section):
 
 class LlamaCppSettings(Section):
     model: str = Field(
-        default="smollm2-135m", description="a name of `models list`, or a path to a GGUF file"
+        default="auto",
+        description="a name of `models list`, or a path to a GGUF file; auto: the best that is pulled",
     )
     embedding: str = Field(default="all-minilm-l6-v2", description="embedding model; empty for none")
     context: PositiveInt = Field(default=16384, description="tokens of context shared by all requests")

@@ -167,7 +167,12 @@ def _register(command: argparse.ArgumentParser) -> None:
 
 def _models(command: argparse.ArgumentParser) -> None:
     command.add_argument("action", choices=["list", "pull"], nargs="?", default="list")
-    command.add_argument("name", nargs="?", help="what to pull; without a name, what the settings need")
+    command.add_argument(
+        "names", nargs="*", metavar="NAME",
+        help="what to pull: a name of `models list`, or hf:OWNER/REPO/FILE.gguf; without a name, the best "
+             "chat model this machine has room for, and the embedding model",
+    )  # fmt: skip
+    command.add_argument("--small", action="store_true", help="pull the smallest capable chat model")
 
 
 def _stats(command: argparse.ArgumentParser) -> None:

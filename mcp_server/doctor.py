@@ -11,6 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from engines import tokens
+from engines.base import Profile
+from engines.catalogue import CATALOGUE
+from engines.default_model import RECOMMENDED
 from engines.errors import AgentError
 from engines.routing import Needs
 from mcp_server.app import App, build
@@ -19,8 +22,8 @@ from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE, Folders
 from mcp_server.trial import trials
 from mcp_server.version import VERSION
 
-SMALL_MODEL = 1.0
-"""Billions of weights; below that a model writes, but hardly reasons (docs/quality.md)."""
+POOR = 0.4
+"""Billions of weights; a model below that is fit for tests of wiring, not for answers (docs/quality.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +81,22 @@ async def _engines(app: App) -> AsyncIterator[Finding]:
         offers = [field for field in ("json_schema", "choice", "logprobs", "tools", "embed", "lora")
                   if getattr(capabilities, field)]  # fmt: skip
         found = f"{profile.model}, {capabilities.max_context} tokens, {', '.join(offers)}"
-        small = 0 < profile.parameters < SMALL_MODEL
-        yield Finding(True, f"engine {name}", found, _advice(profile.parameters) if small else "")
+        hint = _advice(profile) if name == "llamacpp" else ""
+        yield Finding(True, f"engine {name}", found, hint)
 
 
-def _advice(parameters: float) -> str:
-    return (
-        f"{parameters * 1000:.0f} M weights: good for classify (by embeddings), weak at writing; for better "
-        "answers pull qwen3-4b and set [llamacpp] model, or run Ollama with gpt-oss:20b"
-    )
+def _advice(profile: Profile) -> str:
+    """What a better embedded model would cost."""
+    poor = 0 < profile.parameters < POOR
+    pulled = CATALOGUE.get(profile.model)
+    better = [card for card in CATALOGUE.values() if card.parameters > profile.parameters]
+    if not (pulled and better):
+        return ""
+    card = CATALOGUE[RECOMMENDED] if poor else better[-1]
+    cost = f"{card.size / 1e9:.1f} GB to download"
+    cost += f" and {card.memory} GB of memory" if card.memory else ""
+    told = f"better: {card.name}, {cost}: local-llm-agent models pull {card.name}"
+    return f"answers will be poor, {profile.model} is for tests; {told}" if poor else told
 
 
 async def _tiers(app: App) -> AsyncIterator[Finding]:

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from engines import default_model
 from engines import models as catalogue
 from engines.errors import AgentError, ModelNotPulledError
 from mcp_server.context import Start, fail, plain_console, start, started
@@ -16,26 +18,39 @@ from mcp_server.context import Start, fail, plain_console, start, started
 async def models(options: argparse.Namespace) -> int:
     try:
         if options.action == "pull":
-            return await _pull(start(options), options.name)
+            return await _pull(start(options), options.names, small=options.small)
         return await _list(options)
     except AgentError as error:
         return fail(error, as_json=options.json)
 
 
-async def _pull(begun: Start, name: str | None) -> int:
-    """Fetch ``name``, or what the settings' embedded engine needs; nothing if it is there."""
-    wanted = [name] if name else [begun.settings.llamacpp.model, begun.settings.llamacpp.embedding]
+async def _pull(begun: Start, names: Sequence[str], *, small: bool) -> int:
+    """Fetch ``names``, or what the settings' embedded engine needs; nothing if it is there."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        for each in filter(None, wanted):
+    with Progress(*columns, console=Console(stderr=True, highlight=False, markup=False)) as bar:
+        for each in names or _needed(begun, bar.console.print, small=small):
             task = bar.add_task(each, total=None)
 
             async def report(done: float, total: float, message: str, task: TaskID = task) -> None:
                 bar.update(task, completed=done, total=total or None, description=message)
 
-            path = await catalogue.pull(each, folder=begun.folders.models, progress=report)
+            path = await catalogue.pull(
+                each, folder=begun.folders.models, progress=report, note=bar.console.print
+            )
             print(f"{each}: {path}")
     return 0
+
+
+def _needed(begun: Start, say: Callable[[str], None], *, small: bool) -> list[str]:
+    """The settings' chat and embedding models; where they leave the first open, what there is room for."""
+    chat, folder = begun.settings.llamacpp.model, begun.folders.models
+    if small:
+        chat = default_model.SMALL
+    elif chat == catalogue.AUTO:
+        card, why = default_model.choose(default_model.free_room(folder), folder)
+        say(f"taking {why}")
+        chat = card.name
+    return [name for name in (chat, begun.settings.llamacpp.embedding) if name]
 
 
 async def _list(options: argparse.Namespace) -> int:

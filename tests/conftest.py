@@ -31,6 +31,8 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Generator[Non
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(OURS)]:
             patch.delenv(name)
+        # The capable models have a marker of their own: all other tests ask the fast one.
+        patch.setenv("LOCAL_LLM_LLAMACPP__MODEL", embedded.MODELS[0])
         # The user's own ledger counts the user's own calls.
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
@@ -62,14 +64,16 @@ def _is_loopback(host: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def models_folder() -> Path:
-    """Where both of the embedded engine's default models are; pulled if this machine has not got them."""
-    folder = models.models_folder()
+def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The test models and no others, whatever else this machine has; pulled if they are not here."""
+    folder, all_models = tmp_path_factory.mktemp("models"), models.models_folder()
     for name in embedded.MODELS:
+        card = models.find(name)
         try:
-            models.path_of(models.find(name), folder)
+            models.path_of(card, all_models)
         except ModelNotPulledError:
-            apart(partial(anyio.run, partial(models.pull, name, folder=folder)))
+            apart(partial(anyio.run, partial(models.pull, name, folder=all_models)))
+        (folder / card.file).symlink_to(all_models / card.file)
     return folder
 
 

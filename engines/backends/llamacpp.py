@@ -41,12 +41,13 @@ from engines.base import (
     Request,
     Usage,
 )
+from engines.catalogue import CATALOGUE
 from engines.errors import (
     EngineUnavailableError,
     ModelNotPulledError,
     UnknownModelError,
 )
-from engines.models import CATALOGUE, HUB_NAME, find, path_of
+from engines.models import AUTO, HUB_NAME, best_pulled, find, path_of
 from engines.settings import LlamaCppSettings
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class LlamaCppEngine(Engine):
         runtime_folder: Path | None = None,
     ) -> None:
         """``None`` for a folder means the user's own."""
-        self._settings = settings
+        self._given = settings
         self._models_folder = models_folder
         self._folder = runtime_folder or default_folder()
         self._wire = Wire(self.name, hint="ask again: it is started anew", refine=refined)
@@ -89,6 +90,18 @@ class LlamaCppEngine(Engine):
         traceback: TracebackType | None,
     ) -> None:
         await self._wire.__aexit__(kind, error, traceback)
+
+    @property
+    def _settings(self) -> LlamaCppSettings:
+        """The settings, with the best model that is pulled in place of "auto" from its first use on.
+
+        Raises:
+            ModelNotPulledError: none is.
+        """
+        if self._given.model == AUTO:
+            model = best_pulled(self._models_folder).name
+            self._given = self._given.model_copy(update={"model": model})
+        return self._given
 
     async def profile(self, model: str = "") -> Profile:
         """Read from the model's file; the process is not started."""
@@ -211,15 +224,19 @@ class LlamaCppEngine(Engine):
         return list(self._adapters) if model == self._settings.model else []
 
     def _models(self) -> Sequence[Model]:
+        try:
+            default = self._settings.model
+        except ModelNotPulledError:
+            return []
         chat = [card.name for card in CATALOGUE.values() if card.kind == "chat"]
         found: list[Model] = []
-        for name in dict.fromkeys([self._settings.model, *chat]):
+        for name in dict.fromkeys([default, *chat]):
             with contextlib.suppress(ModelNotPulledError):
                 config = self._configuration(name)
                 loaded, size = is_running(config, self._folder), Path(config["path"]).stat().st_size
                 found.append(Model(name, self.name, loaded=loaded, bytes=size))
         adapters = (
-            Model(name, self.name, base=self._settings.model, bytes=path.stat().st_size)
+            Model(name, self.name, base=default, bytes=path.stat().st_size)
             for name, path in self._adapters.items()
         )
         return [*found, *adapters]

@@ -76,7 +76,7 @@ def _refuse(request: Request, facts: Facts) -> None:
     if request.tools and not facts.tools:
         raise UnsupportedFeatureError(
             f"{facts.name} knows no tools",
-            hint="use a larger model, such as qwen2.5-1.5b, or ask for a schema",
+            hint="use a larger model, such as qwen2.5-coder-1.5b, or ask for a schema",
         )
     if request.choices and facts.thinks:
         raise UnsupportedFeatureError(

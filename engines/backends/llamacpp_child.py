@@ -30,6 +30,7 @@ POLL_S = 2.0
 LOG_BYTES = 4 << 20
 PROMPT_CACHE_MIB = 256
 EMBEDDING_SEQUENCES = 16
+SPIN_COUNT = "1000"
 COUNTERS = (
     "llamacpp:prompt_tokens_total",
     "llamacpp:prompt_tokens_cached_total",
@@ -94,10 +95,10 @@ def _lock(path: Path) -> int:
 
 
 def _serve(config: Config, stop: threading.Event) -> None:
-    # Threads that spin at each barrier take the core from the thread they wait for as soon as
-    # anything else runs on the machine: with a load of 6 on 2 cores a chat took 5 times as long.
-    # libgomp reads this when it is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads wait for each other about a hundred times a token. Ones that sleep at once cost a third of the
+    # speed; ones that spin on take the core from the thread they wait for when the machine is busy. libgomp
+    # reads this when it is loaded; docs/performance.md has the figures.
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     import xllamacpp
 
     key = secrets.token_urlsafe(32)

@@ -18,7 +18,7 @@ ADAPTERS = Path(__file__).parents[1] / "data" / "adapters"
 def settings(**fields: object) -> LlamaCppSettings:
     """Small and short-lived; two adapters, and one whose file is missing."""
     adapters = {name: str(ADAPTERS / f"{name}.gguf") for name in ("alpha", "beta", "missing")}
-    small = {"context": 2048, "idle_seconds": 30, "adapters": adapters}
+    small = {"model": MODELS[0], "context": 2048, "idle_seconds": 30, "adapters": adapters}
     return LlamaCppSettings.model_validate(small | fields)
 
 

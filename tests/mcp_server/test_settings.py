@@ -177,9 +177,10 @@ def test_a_projects_file_may_not_bring_a_model_along(text: str, named: str, root
 
 
 def test_a_projects_file_may_name_a_model_by_name_or_the_file_its_user_names(
-    user_file: Path, root: Path
+    user_file: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert read(say(root, '[llamacpp]\nmodel = "qwen2.5-1.5b"')).llamacpp.model == "qwen2.5-1.5b"
+    monkeypatch.delenv("LOCAL_LLM_LLAMACPP__MODEL")
+    assert read(say(root, '[llamacpp]\nmodel = "qwen3-4b"')).llamacpp.model == "qwen3-4b"
     assert read(say(root, '[tiers.small]\nmodel = "hf:o/r/f.gguf"')).tiers["small"].model == "hf:o/r/f.gguf"
     user_file.write_text('[llamacpp]\nmodel = "/models/mine.gguf"')
     assert read(say(root, '[llamacpp]\nmodel = "/models/mine.gguf"')).llamacpp.model == "/models/mine.gguf"
