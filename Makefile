@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The lock is complete, so pip resolves nothing: no pip, however old, can disagree with it.
+INSTALL := $(BIN)/python -m pip install --quiet --no-deps
+INSTALL_LOCK := $(INSTALL) --require-hashes -r requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-vllm test-clients test-browser test-live conformance lint fix bench bench-peers bench-check lock
+.PHONY: help setup demo serve test test-setup test-vllm test-clients test-browser test-live conformance lint fix bench bench-peers bench-check lock
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -14,20 +17,24 @@ setup: $(STAMP)  ## install everything into .venv, exactly as locked
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(INSTALL_LOCK)
+	$(INSTALL) --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	touch $(STAMP)
 
-demo: setup  ## pull the embedded model and delegate real work on this repository's files
-	$(BIN)/local-llm-agent models pull
-	$(BIN)/python -P docs/demo.py
+demo: setup  ## pull a model and delegate real work on sample files to it (SMALL=1: the smaller model)
+	$(BIN)/local-llm-agent models pull $(if $(SMALL),--small)
+	LOCAL_LLM_ENGINE=llamacpp $(if $(SMALL),LOCAL_LLM_LLAMACPP__MODEL=qwen2.5-coder-0.5b) $(BIN)/python -P docs/demo.py
 
 serve: setup  ## listen on 127.0.0.1:3160
 	$(BIN)/local-llm-agent serve
 
-test: setup  ## run the tests, the embedded model's among them
-	$(BIN)/local-llm-agent models pull
+test: setup  ## run the tests, the embedded test model's among them
+	$(BIN)/local-llm-agent models pull smollm2-135m all-minilm-l6-v2
 	$(BIN)/python -m pytest --cov
+
+test-setup:  ## set up a clean copy with each of Python 3.11, 3.12, 3.13 found here (two at least) and its own pip
+	$(PYTHON) -P tests/setup_check.py
 
 test-vllm: setup  ## build a CPU vLLM beside us and run its tests (20 minutes the first time)
 	$(BIN)/python -m pytest -m vllm tests
@@ -62,6 +69,12 @@ bench-peers: setup  ## the same beside LiteLLM and Portkey, installed beside us 
 bench-check: setup  ## say what got worse by a fifth since the figures that are kept
 	$(BIN)/python -P -m benchmarks --check
 
-lock: setup  ## resolve requirements.lock anew: exact versions with hashes, no index named
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+# For `lock`, which cannot wait for `setup`: that fails from a change of the dependencies until the lock follows.
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL_LOCK)
+
+lock: $(BIN)/uv  ## resolve requirements.lock anew (exact versions with hashes, no index named) and prove it as test-setup does
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock pyproject.toml
+	$(PYTHON) -P tests/setup_check.py

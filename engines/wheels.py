@@ -160,8 +160,9 @@ async def _pip_download(requirement: str, folder: Path) -> str:
             # pip writes what arrives below TMPDIR, where _watch sees it grow.
             env={**os.environ, "TMPDIR": str(folder)},
         )
-    said = [line.strip() for line in done.stdout.decode(errors="replace").split("\n")]
-    return " ".join(list(filter(None, said))[-3:]) if done.returncode else ""
+    said = [line.strip() for line in done.stdout.decode(errors="replace").split("\n") if line.strip()]
+    wrong = next((n for n, line in enumerate(said) if line.lower().startswith("error")), -3)
+    return " ".join(said[wrong:][:3]) if done.returncode else ""
 
 
 async def _watch(folder: Path, arrived: Callable[[int], Awaitable[None]]) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -28,15 +29,14 @@ async def _pull(begun: Start, names: Sequence[str], *, small: bool) -> int:
     """Fetch ``names``, or what the settings' embedded engine needs; nothing if it is there."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True, highlight=False, markup=False)) as bar:
-        for each in names or _needed(begun, bar.console.print, small=small):
+        note = partial(bar.console.print, soft_wrap=True)
+        for each in names or _needed(begun, note, small=small):
             task = bar.add_task(each, total=None)
 
             async def report(done: float, total: float, message: str, task: TaskID = task) -> None:
                 bar.update(task, completed=done, total=total or None, description=message)
 
-            path = await catalogue.pull(
-                each, folder=begun.folders.models, progress=report, note=bar.console.print
-            )
+            path = await catalogue.pull(each, folder=begun.folders.models, progress=report, note=note)
             print(f"{each}: {path}")
     return 0
 
