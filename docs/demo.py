@@ -91,17 +91,20 @@ TASKS = [
         _failures,
     ),
     Task(
-        "what the design says", "summarize", {"paths": ["docs/design.md"], "max_words": 80}, _says("engine")
+        "what a guide is about",
+        "summarize",
+        {"paths": ["docs/remote.md"], "max_words": 60},
+        _says("server", "agent"),
     ),
     Task(
         "a question about the changelog",
         "chat",
         {
             "paths": ["docs/samples/changelog.md"],
-            "prompt": "Which release dropped SQLite in production, and what is to be used instead?",
+            "prompt": "Since which release are settings read from a TOML file?",
             "max_tokens": 60,
         },
-        _says("2.0.0", "PostgreSQL"),
+        _says("2.0.0"),
     ),
 ]
 

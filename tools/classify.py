@@ -13,7 +13,10 @@ from tools.labels_embedded import embedded
 from tools.run import Run
 from tools.sources import Document
 from tools.tool import Output, Tool
-from tools.trust import decides
+from tools.trust import writes
+
+SURE = 0.8
+"""Confidence from which an embedding's label is taken without asking the model."""
 
 
 class Classify(Tool[ClassifyArguments]):
@@ -94,12 +97,23 @@ def _many(documents: Sequence[Document], verdicts: Sequence[Verdict], *, multi: 
 async def _verdicts(
     arguments: ClassifyArguments, run: Run, documents: Sequence[Document]
 ) -> tuple[list[Verdict], str]:
-    """A verdict for each document, and what decided: embeddings where they are the better judge.
+    """A verdict for each document, and what decided.
 
-    Of SmolLM2-135M and MiniLM they are, by 50 points (docs/quality.md). A model of some billions follows
-    label lists and must not do worse for embeddings being there, so it is asked.
+    Embeddings answer first, for they cost next to nothing; where they are not sure, a model that follows
+    instructions is asked.
     """
     capabilities = run.profile.capabilities
-    if capabilities.embed and not decides(run.profile):
-        return await embedded(arguments, run, documents), "head" if arguments.examples else "embedding"
-    return await asked(arguments, run, documents), "logprobs" if capabilities.logprobs else "answer"
+    by_model = "logprobs" if capabilities.logprobs else "answer"
+    if not capabilities.embed:
+        return await asked(arguments, run, documents), by_model
+    verdicts = await embedded(arguments, run, documents)
+    decided_by = "head" if arguments.examples else "embedding"
+    if arguments.examples or arguments.multi or not writes(run.profile):
+        return verdicts, decided_by
+    unsure = [index for index, verdict in enumerate(verdicts) if verdict.confidence < SURE]
+    if not unsure:
+        return verdicts, decided_by
+    second = await asked(arguments, run, [documents[index] for index in unsure])
+    for index, verdict in zip(unsure, second, strict=True):
+        verdicts[index] = replace(verdict, abstained=verdicts[index].abstained)
+    return verdicts, by_model if len(unsure) == len(verdicts) else f"{decided_by}, {by_model}"

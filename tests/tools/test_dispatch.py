@@ -289,8 +289,10 @@ async def test_an_engine_that_dies_in_the_middle_is_an_error_of_one_call() -> No
 
 async def test_one_bad_item_does_not_lose_the_others() -> None:
     engine = ScriptedEngine(
-        lambda request: InvalidAnswerError("no") if "bad" in request.messages[-1].content else "B",
-        capabilities=Capabilities(choice=True, logprobs=True, parallel=2),
+        lambda request: (
+            InvalidAnswerError("no") if "bad" in request.messages[-1].content else '{"label": "y"}'
+        ),
+        capabilities=Capabilities(json_schema=True, logprobs=True, parallel=2),
     )
     async with dispatching(engine) as dispatcher:
         call = Call("classify", {"items": ["good", "bad", "good"], "labels": ["x", "y"]})
@@ -343,7 +345,7 @@ async def test_leaving_a_stream_early_stops_the_engine() -> None:
 
 
 async def test_items_below_the_wanted_confidence_abstain_and_keep_the_best_guess() -> None:
-    async with dispatching(ScriptedEngine()) as dispatcher:
+    async with dispatching(ScriptedEngine(parameters=0.1)) as dispatcher:
         call = Call("classify", {"text": "qwerty", "labels": ["red", "blue"], "min_confidence": 1.0})
         fields = (await dispatcher.run(call)).fields
     assert fields["abstained"] is True
