@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --no-deps
 INSTALL_LOCK := $(INSTALL) --require-hashes -r requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-setup test-vllm test-clients test-browser test-live conformance lint fix bench bench-peers bench-check lock
+.PHONY: help setup demo serve test test-setup test-capable test-vllm test-clients test-browser test-live conformance lint fix bench bench-peers bench-check lock
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -35,6 +35,10 @@ test: setup  ## run the tests, the embedded test model's among them
 
 test-setup:  ## set up a clean copy with each of Python 3.11, 3.12, 3.13 found here (two at least) and its own pip
 	$(PYTHON) -P tests/setup_check.py
+
+test-capable: setup  ## pull the capable models and run the tests that need them (at most 15 minutes on 2 cores)
+	$(BIN)/local-llm-agent models pull qwen2.5-coder-1.5b qwen2.5-coder-0.5b all-minilm-l6-v2
+	$(BIN)/python -m pytest -m capable tests
 
 test-vllm: setup  ## build a CPU vLLM beside us and run its tests (20 minutes the first time)
 	$(BIN)/python -m pytest -m vllm tests

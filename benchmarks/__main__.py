@@ -1,10 +1,12 @@
 """``make bench``: the numbers of docs/design.md, measured, as docs/performance.md; and their check.
 
     python -P -m benchmarks [--peers] [--only overhead] [--check]
+    python -P -m benchmarks --only sweep
 
 What is measured is kept in ``performance.json``, and the page is made from that: a part can be measured anew
 by itself. ``--check`` measures overhead and start-up anew and compares their ratios to the floor of the same
-run with those kept; 20 % worse is an error. Only ``--peers`` asks a network, for pip and npm.
+run with those kept; 20 % worse is an error. The sweep of the embedded engine's settings takes longer than all
+else and runs only when it is named. Only ``--peers`` asks a network, for pip and npm.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from typing import Any
 
 import anyio
 
-from benchmarks import layers, overhead, start, targets, tools
+from benchmarks import embedded, layers, overhead, start, targets, tools
 from benchmarks.plot import bars
 from benchmarks.upstream import PIECES
 
@@ -102,10 +104,31 @@ and counted as {items}.
 
 The second summary comes from the cache: a repeated question costs next to nothing. A model this small does
 not write summaries: embeddings choose the text's own sentences, or code alone where an engine has none.
+
+## Embedded engine: tokens per second
+
+The same questions, each of random words that no cache knows, in turn to `serve` with its embedded engine and
+to a bare llama.cpp server: that library's defaults, our context, slots and spin count. {answer} answer tokens
+at most; medians of {embedded_rounds} rounds, ratios of neighbours in time. Prompt tokens count until the
+first piece of text arrives, answer tokens from the first piece to the last.
+
+{embedded}
+
+Both compute with the same code and settings, so the ratio is what our processes cost: a question is checked,
+routed and counted before the engine sees it, and each piece of the answer passes one process more. While a
+token is worked out all cores are wanted, so this work is taken from the engine, not done beside it.
+
+What was tried with the bare server, each setting in a process of its own; prompt and answer tokens a second
+and the memory held, medians of {sweep_rounds} rounds in turn (`python -P -m benchmarks --only sweep`, not
+part of `make bench`). The first row is what ours runs with, but for its smaller prompt cache. With *busy
+cores* another process wants each core all the time.
+
+{sweep}
 """
 
 
-PARTS = ("overhead", "layers", "start", "tools")
+PARTS = ("overhead", "layers", "start", "tools", "embedded")
+SWEEP = "sweep"
 Kept = dict[str, Any]
 """By part; within, the fields of the dataclasses that the part measures."""
 
@@ -214,6 +237,10 @@ def measured(parts: Sequence[str], *, with_peers: bool, runs: int) -> None:
         kept["overhead"] = asyncio.run(_overhead(with_peers=with_peers, runs=runs))
     if "layers" in parts:
         kept["layers"] = asyncio.run(layers.measured())
+    if "embedded" in parts:
+        kept["embedded"] = embedded.kept_of(asyncio.run(embedded.measured()))
+    if SWEEP in parts:
+        kept[SWEEP] = embedded.kept_of(asyncio.run(embedded.sweep()))
     kept["machine"] = machine()
     KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
@@ -224,9 +251,10 @@ def write() -> None:
     runs, starts, asked = runs_of(kept), starts_of(kept), kept["tools"]
     memory = {name: start.Memory(**held) for name, held in kept["start"]["memory"].items()}
     added, worth = tools.Added(**asked["added"]), [tools.Worth(**each) for each in asked["worth"]]
+    speeds, tried = embedded.speeds_of(kept["embedded"]), embedded.speeds_of(kept.get(SWEEP, {}))
     page = TEXT.format(
         machine=kept["machine"],
-        targets=targets.table(targets.targets(runs, starts, memory, added, worth)),
+        targets=targets.table(targets.targets(runs, starts, memory, added, worth, speeds)),
         pieces=PIECES,
         runs=len(runs[overhead.OURS]),
         overhead=overhead.table(runs),
@@ -245,6 +273,11 @@ def write() -> None:
         bare=asked["added"]["bare"],
         added=tools.added_table(added),
         worth=tools.worth_table(worth),
+        answer=embedded.ANSWER,
+        embedded_rounds=embedded.ROUNDS,
+        embedded=embedded.table(speeds),
+        sweep_rounds=embedded.SWEEP_ROUNDS,
+        sweep=embedded.sweep_table(tried),
     )
     print(page)
     (DOCS / "performance.md").write_text(page, encoding="utf-8")
@@ -267,7 +300,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--peers", action="store_true", help="LiteLLM and Portkey too, installed first")
-    parser.add_argument("--only", choices=PARTS, help="measure this part, leave the others as they were")
+    parser.add_argument("--only", choices=(*PARTS, SWEEP), help="measure this part alone")
     parser.add_argument("--runs", type=int, default=overhead.RUNS, help="of the overhead")
     parser.add_argument("--check", action="store_true", help="compare with the kept ratios, write nothing")
     arguments = parser.parse_args()

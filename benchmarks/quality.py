@@ -1,21 +1,23 @@
-"""How good the tools' answers are, beside one plain chat request a row with the same model.
+"""Measures the tools' answers beside one plain chat request a row to the same model.
 
-    python -P -m benchmarks.quality --data FOLDER --engine llamacpp --sets snips_intent
+    python -P -m benchmarks.quality --data FOLDER --model MODEL --rows 24 --sets snips_intent
     python -P -m benchmarks.quality --data FOLDER --report --write
 
-Every set is put to the tool, to plain chat (the rows at equal steps of ``--plain-rows``) and to what is
-simpler still; ``--ways`` names fewer. Raw answers are kept under benchmarks/out, by engine and model; what
-is there is not asked again, and ``--report`` prints the tables from them alone. ``--write`` puts them into
-docs/quality.md and the figures into benchmarks/quality.json. The response cache starts empty in a folder of
-its own, so that seconds are those of a first call.
+``--model`` is the engine's own model setting: a catalogue name, a GGUF path, or what Ollama or vLLM serve.
+Each way takes the same rows, at equal steps. Raw answers are kept under benchmarks/out, by engine and model;
+what is there is not asked again, so a set can be extended with more rows. ``--report`` prints the tables from
+the answers kept; ``--write`` puts them into docs/quality.md and the figures into benchmarks/quality.json,
+beside those of other models. The response cache starts empty.
 """
 
 import argparse
 import json
-from collections.abc import AsyncGenerator, Sequence
+import subprocess
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import anyio
 
@@ -26,7 +28,7 @@ from benchmarks.rows import Row, examples_of, load, with_examples
 from benchmarks.scores import SEED
 from engines.base import JsonObject
 from mcp_server.app import App, build
-from mcp_server.settings import Folders, folders, read
+from mcp_server.settings import Folders, Settings, folders, read
 
 HERE = Path(__file__).parent
 OUT = HERE / "out"
@@ -36,12 +38,16 @@ EXAMPLES = 10
 """A label, where examples are given."""
 
 
+def settings_of(engine: str, model: str = "") -> Settings:
+    chosen = {engine: {"model": model}} if model else {}
+    return read(None, engine=engine, ledger={"enabled": False}, **chosen)
+
+
 @asynccontextmanager
-async def opened(engine: str) -> AsyncGenerator[App]:
-    """The whole program, with caches of its own that are empty, and no ledger."""
-    settings = read(engine=engine, ledger={"enabled": False})
+async def opened(engine: str, model: str = "") -> AsyncGenerator[App]:
+    """The whole program with ``model`` or the engine's default, empty caches and no ledger."""
     with TemporaryDirectory() as scratch:
-        async with build(settings, _places(Path(scratch))) as app:
+        async with build(settings_of(engine, model), _places(Path(scratch))) as app:
             yield app
 
 
@@ -56,27 +62,22 @@ def _places(scratch: Path) -> Folders:
 async def folder_of(app: App) -> Path:
     """Where the answers of the app's engine and model are kept; made if it is not there."""
     profile = await app.engines.of("main").profile()
-    folder = OUT / f"{profile.engine}-{Path(profile.model).stem.replace(':', '-')}"
+    folder = OUT / f"{profile.engine}-{Path(profile.model).name.removesuffix('.gguf').replace(':', '-')}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def spread(rows: Sequence[Row], count: int) -> list[Row]:
-    """``count`` of ``rows`` at equal steps; all where there are no more."""
-    return list(rows[:: max(1, len(rows) // count)])[:count] if count else []
-
-
 async def run(arguments: argparse.Namespace, sets: dict[str, list[Row]]) -> None:
-    async with opened(arguments.engine) as app:
+    async with opened(arguments.engine, arguments.model) as app:
         folder = await folder_of(app)
+        (folder / "commit.json").write_text(json.dumps(arguments.commit), encoding="utf-8")
         for name, rows in sets.items():
             examples, left = _taught(name, rows, arguments.examples_from)
-            for way, ask in ways(rows, examples).items():
-                if arguments.ways and way not in arguments.ways:
-                    continue
-                asked = {"plain": spread(rows, arguments.plain_rows), "examples": left}.get(way, rows)
-                at_once = way in ("call", "call-names") or (way == "examples" and "call" in ways(rows, ()))
-                await answered(app, folder / f"{name}.{way}.jsonl", asked, ask, at_once=at_once)
+            asks = ways(rows, examples)
+            for way in [way for way in arguments.ways if way in asks]:
+                asked = left if way == "examples" else rows
+                at_once = way == "call" or (way == "examples" and "call" in asks)
+                await answered(app, folder / f"{name}.{way}.jsonl", asked, asks[way], at_once=at_once)
 
 
 def _taught(name: str, rows: list[Row], folder: Path | None) -> tuple[list[JsonObject], list[Row]]:
@@ -90,34 +91,41 @@ def _taught(name: str, rows: list[Row], folder: Path | None) -> tuple[list[JsonO
     return with_examples(rows, EXAMPLES, SEED)
 
 
+def _commit() -> str:
+    asked = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(asked, check=False, cwd=HERE, capture_output=True, text=True).stdout.strip()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=HERE / "data", help="folder of JSON lines")
     parser.add_argument("--engine", default="llamacpp")
-    parser.add_argument("--sets", nargs="*", default=[])
-    parser.add_argument("--ways", nargs="*", default=[], help="of putting a set; all without")
+    parser.add_argument("--model", default="", help="the engine's default without")
+    parser.add_argument("--sets", nargs="*", default=[], help="all without")
+    parser.add_argument("--ways", nargs="*", default=["ours", "plain"], help="also: call, examples")
     parser.add_argument("--rows", type=int, default=0, help="of each set; 0 for all")
-    parser.add_argument("--plain-rows", type=int, default=40, help="of those, asked of plain chat too")
     parser.add_argument("--examples-from", type=Path, help="folder of SET.jsonl with text and label")
     parser.add_argument("--report", action="store_true", help="from the answers kept, asking nothing")
     parser.add_argument("--write", action="store_true", help="into docs/quality.md and quality.json")
     arguments = parser.parse_args()
-    sets = load(arguments.data, arguments.sets, arguments.rows)
+    found = load(arguments.data, arguments.sets, 0 if arguments.report else arguments.rows)
+    sets = {name: rows for name, rows in found.items() if rows[0].gold is not None}
     if not sets:
         raise SystemExit(f"no rows in {arguments.data}")
     if not arguments.report:
+        arguments.commit = _commit()
         anyio.run(run, arguments, sets)
         return
-    found: JsonObject = {
-        folder.name: figures(folder, sets) for folder in sorted(OUT.iterdir()) if folder.is_dir()
-    }
-    told = document(found)
-    print(told)
+    known = cast("dict[str, JsonObject]", json.loads(FIGURES.read_text(encoding="utf-8")))
+    for folder in sorted(path for path in OUT.iterdir() if path.is_dir()):
+        known[folder.name] = {**known.get(folder.name, {}), **figures(folder, sets)}
+    page = document(known)
+    print(page)
     if arguments.write:
-        FIGURES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        DOCUMENT.write_text(told, encoding="utf-8")
+        FIGURES.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        DOCUMENT.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The text of docs/quality.md, made from the figures alone."""
+"""Makes the text of docs/quality.md from the figures alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
+from benchmarks.scores import MEASURES
 from engines.base import JsonObject, JsonValue
 
 Figures = Mapping[str, JsonValue]
@@ -13,37 +14,24 @@ HEAD = """# Quality of the answers
 Made by `python -P -m benchmarks.quality --report --write` from the raw answers it keeps; do not edit by
 hand. The figures are in `benchmarks/quality.json`.
 
-Every set has 200 rows of public data (fewer for the long ones). *Plain chat* is one request a row to the same
-model with the same instruction, text and constrained output: what a simple client does. It was asked
-on fewer rows, at equal steps, as it takes longer; *tool, same rows* is the tool on just those. Brackets
-hold the 95 % interval over 1,000 bootstrap resamples of the rows: with 200 rows, differences under
-7 points are often chance. Seconds and tokens are coarse: two cores were busy with other work, and of the ways
-a set was put one after another the later ones found its embeddings cached.
+*Tool* is `classify`, `extract`, `summarize` or `chat` as an agent calls it, with no examples. *Plain chat* is
+one request a row to the same model with the same instruction and text (its first 12,000 characters), the
+answer under a JSON schema where the task has one, at temperature 0: what a simple client does. Both get the
+same rows, taken at equal steps. Scores: accuracy for classification, micro F1 over the field values for
+extraction (nested values by path), ROUGE-L against a human text for summaries, token F1 for questions
+(SQuAD). The difference is in points, with its 95 % interval over 1,000 paired bootstrap resamples of the
+rows. A difference whose interval holds zero is not a result, and under about ten rows the interval itself is
+too narrow: such a line is a sign, no more. A mean over a task weighs its sets equally. Seconds are coarse:
+the two cores were busy with other work, and a set's first row may include loading the model. Rows of four
+sets asked over HTTP got the same answers from the tools; single answers of plain chat depend on what the
+engine served before. SmolLM2-135M is the model of the test suite, too small for use: of it only the times
+below remain.
 """
 
-CLASSIFY = """## classify
+CONFIDENCE = """### Calibration
 
-*One a call* and *all in one call* are the same rows put singly and together: many items at once refine
-each other. *Names only* leaves out `tools/glossary.py`, by which common label names mean more than their
-words; the difference is what the glossary gives. *Bare embedding* is the nearest label name by cosine.
-*Ten examples* were given for each label, from rows (or a published training file) that were not asked. The
-rows of banking77 have labels of their own each and cannot share a call: where one call is compared, theirs
-count as put singly. Differences are taken row by row, on the rows both ways were put to.
-
-Constants and the glossary were chosen on other data than these sets: `tools/scoring.py`, `tools/odds.py` and
-`tools/glossary.py` say which. Examples for banking77 and clinc150 come from their published training files.
-
-What it means to you: without examples or descriptions, expect this accuracy for labels that say what they
-mean, and less for house words. If a wrong label costs you anything, give ten examples a label, or
-`min_confidence` and look at what abstained yourself.
-"""
-
-CONFIDENCE = """### What the confidence is worth
-
-*Calibration error*: how far confidence and accuracy lie apart on average (ten bins); 0.1 means that of
-answers at 0.8 between 70 and 90 of 100 are right. *Coverage at 90 %*: the share of rows, surest first, that
-can be taken unread with nine in ten right. Rows drawn again fill the bins less evenly: the intervals of the
-calibration error reach further up than down, those of the means lie above it.
+*ECE*: expected calibration error of the label's confidence (ten bins). *Coverage at 90 %*: the share of rows,
+most confident first, of which nine in ten are right. With few rows the ECE is biased upwards.
 """
 
 SCOPE = """### Texts no label fits
@@ -52,224 +40,161 @@ SCOPE = """### Texts no label fits
 *Abstained* counts without `min_confidence`. A text no label fits is never right in *accuracy at coverage*.
 """
 
-EXTRACT = """## extract
+EXAMPLES = """### Ten examples a label
 
-*F1* counts field and value together over all rows; *exact* are rows with nothing wrong and nothing missing.
-*Unsupported* is the share of values the answer itself says are not in the text; all others carry their
-line. What it means to you: versions, dates, counts, ids and what else has a notation are read by code and
-can be relied on; names and phrases picked by meaning are suggestions with this model, and need a larger one.
+Accuracy of `classify` with ten examples a label, from rows that were not asked, against none.
 """
 
-SUMMARIZE = """## summarize
-
-ROUGE against a human text, without stemming (`benchmarks/rouge.py`): a weak measure, fit for comparing.
-*Lead* is the first 150 words, no rival where one line is wanted (diff_subject). What it means to you: with
-this model a summary is made of the text's own sentences (of a diff: its changes), so nothing is made up,
-and it reads as quoted.
-"""
-
-LENGTH = """## Length
+LENGTH = """### Length
 
 One text of 10,000, 50,000 and 100,000 tokens, summarized, then asked for a fact that stands at 95 % of it
-(`benchmarks/length.py`). What it means to you: time grows no faster than the length, the end is read like the
-beginning, and a second question about the same text costs next to nothing.
+(`benchmarks/length.py`).
 """
 
-SPEED = """## 200 items at once
+SPEED = """### 200 items in one call
 
-One classify call of 200 short items against single plain chat calls with the same labels, in one run with
-nothing else heavy on the machine (`benchmarks/speed.py`). Where embeddings decide, items of one call refine
-each other; where the model is asked, each gets the label it gets alone, but half precision may turn near
-ties: on vLLM 24 of 24 short items were alike in single precision, 20 in bfloat16
-(`tests/vllm/test_labels.py`).
+One classify call of 200 short items against single plain chat calls with the same labels
+(`benchmarks/speed.py`).
 """
 
 
 def document(found: Figures) -> str:
-    """The whole page, a part for each engine and model."""
-    parts = [HEAD]
-    for name, figures in found.items():
-        told = cast("JsonObject", figures)
-        sets = cast("Sets", told["sets"])
-        parts += [f"# {name}\n", *_classify(_of(sets, "classify"), cast("JsonObject", told["means"]))]
-        parts += _extract(_of(sets, "extract")) + _summarize(_of(sets, "summarize"))
-        if "length" in told:
-            parts += [LENGTH, _length(cast("list[JsonObject]", told["length"]))]
-        if "speed" in told:
-            parts += [SPEED, _pairs(cast("JsonObject", told["speed"]))]
-    return "\n".join(parts)
+    """The whole page, a part for each engine and model; the ones plain chat answers best come first."""
+    models = cast("dict[str, JsonObject]", found)
+    order = sorted(models, key=lambda name: -_capability(models[name]))
+    return "\n".join([HEAD, *(part for name in order for part in _of_model(name, models[name]))])
 
 
-def _of(sets: Sets, task: str) -> Sets:
-    return {name: told for name, told in sets.items() if told["task"] == task}
+def _capability(figures: JsonObject) -> float:
+    gains = [cast("JsonObject", told["gain"]) for told in _sets(figures).values() if "gain" in told]
+    return sum(cast("float", gain["second"]) for gain in gains) / max(1, len(gains))
 
 
-def _classify(sets: Sets, means: JsonObject) -> list[str]:
-    ways = {
-        "ours": "one a call",
-        "call": "all in one call",
-        "names": "one a call, names only",
-        "call-names": "in one call, names only",
-        "bare": "bare embedding",
-        "examples": "ten examples",
-        "plain": "plain chat",
-    }
-    if not sets:
-        return []
-    head = ["set", *ways.values(), "tool, same rows"]
+def _of_model(name: str, figures: JsonObject) -> Iterator[str]:
+    yield f"## {name}\n"
+    sets = _sets(figures)
+    if figures.get("commit"):
+        yield f"Measured at commit {figures['commit']}.\n"
+    if means := cast("Sets", figures.get("means", {})):
+        yield _compared(sets, means)
+        yield _verdict(sets, means)
+    confident = [*_ways(sets, "calibration error")]
+    if confident:
+        head = ["set", "way", "rows", "accuracy", "ECE", "coverage at 90 %"]
+        yield CONFIDENCE
+        yield _table(head, [*(_confidence(*one) for one in confident), *_mean_errors(confident)])
+    if scoped := [*_ways(sets, "AUROC")]:
+        head = ["set", "way", "AUROC", "abstained, no label fits", "abstained, a label fits"]
+        yield SCOPE
+        yield _table([*head, "accuracy at coverage"], [_scope(*one) for one in scoped])
+    if taught := {name: told for name, told in sets.items() if "gain of examples" in told}:
+        yield EXAMPLES
+        head = ["set", "rows", "ten examples", "none", "difference"]
+        yield _table(head, [[name, *_gain(told, "gain of examples")] for name, told in taught.items()])
+    if "length" in figures:
+        yield LENGTH
+        yield _length(cast("list[JsonObject]", figures["length"]))
+    if "speed" in figures:
+        yield SPEED
+        speed = cast("JsonObject", figures["speed"])
+        yield _table(["what", "figure"], [[what, str(value)] for what, value in speed.items()])
+
+
+def _sets(figures: JsonObject) -> Sets:
+    return cast("Sets", figures.get("sets", {}))
+
+
+def _compared(sets: Sets, means: Sets) -> str:
+    """Every set in both ways, by task, and the means of each task."""
+    head = ["set", "task", "rows", "tool", "plain chat", "difference", "tool s/row", "plain s/row"]
     rows = [
-        [name, *(_shown(told, way, "accuracy") for way in ways), _same(told, "accuracy")]
+        [name, task, *_gain(told, "gain"), _seconds(told, "ours"), _seconds(told, "plain")]
+        for task in means
         for name, told in sets.items()
-    ]
-    mean = ["mean", *(_mean_of(sets, way) for way in ways), ""]
-    told = [CLASSIFY, _table(head, [*rows, mean]), _compared(sets, means)]
-    return [*told, CONFIDENCE, _confidence(sets, means), *_scope(sets), _costs(sets)]
-
-
-def _mean_of(sets: Sets, way: str) -> str:
-    """The mean accuracy over the sets; put singly where the rows of one cannot share a call."""
-    values = [_together(told, way) for told in sets.values()]
-    known = [value for value in values if value is not None]
-    return f"{sum(known) / len(known):.3f} ({len(known)} sets)" if known else ""
-
-
-def _together(told: JsonObject, way: str) -> float | None:
-    """The accuracy of a set put in one call; singly where its rows cannot share one."""
-    single = {"call": "ours", "call-names": "names"}.get(way, way)
-    return _first(told, way if way in told else single, "accuracy")
-
-
-def _compared(sets: Sets, means: JsonObject) -> str:
-    """Where the tool gains and loses, in words."""
-    lines = [_gain(said, told) for said, told in means.items() if isinstance(told, dict)]
-    alike = [f"{name} {told['call as alone']:.0%}" for name, told in sets.items() if "call as alone" in told]
-    if alike:
-        lines.append(f"- Rows that get the same label in one call as one a call: {', '.join(alike)}.")
-    return "\n".join([*lines, ""])
-
-
-def _gain(said: str, told: JsonObject) -> str:
-    mean, low, high = (100 * value for value in cast("list[float]", told["mean"]))
-    sets = cast("dict[str, float]", told["sets"])
-    each = ", ".join(f"{name} {100 * gain:+.1f}" for name, gain in sets.items())
-    lost = ", ".join(name for name, gain in sets.items() if gain < 0) or "none"
-    return f"- {said}: {mean:+.1f} points on average [{low:+.1f}, {high:+.1f}] ({each}); loses on {lost}."
-
-
-def _confidence(sets: Sets, means: JsonObject) -> str:
-    ways = {"ours": "one a call", "call": "in one call", "examples": "ten examples"}
-    measures = ("accuracy", "calibration error", "coverage at 90 %")
-    rows = [
-        [name, said, *(_shown(told, way, measure) for measure in measures)]
-        for name, told in sets.items()
-        for way, said in ways.items()
-        if way in told
+        if told["task"] == task and "gain" in told
     ]
     rows += [
-        ["mean", said, "", _figure(cast("list[float]", means[f"calibration error, {way}"])), ""]
-        for way, said in ways.items()
-        if f"calibration error, {way}" in means
+        [f"**mean, {MEASURES[task]}**", task, *_gain(told, "gain"), "", ""]
+        for task, told in means.items()
+        if "gain" in told
     ]
-    return _table(["set", "way", *measures], rows)
+    return _table(head, rows)
 
 
-def _scope(sets: Sets) -> list[str]:
-    rows: list[list[str]] = []
+def _gain(told: JsonObject, key: str) -> list[str]:
+    gain = cast("JsonObject", told[key])
+    difference, low, high = (100 * value for value in cast("list[float]", gain["difference"]))
+    return [
+        str(gain["rows"]),
+        f"{gain['first']:.3f}",
+        f"{gain['second']:.3f}",
+        f"{difference:+.1f} [{low:+.1f}, {high:+.1f}]",
+    ]
+
+
+def _verdict(sets: Sets, means: Sets) -> str:
+    """Where the tool loses to plain chat, in words."""
+    lost = {name: cast("str", told["task"]) for name, told in sets.items() if _difference(told) < 0}
+    said = [
+        f"{task} ({100 * _difference(told):+.1f} points on average; behind on "
+        f"{', '.join(name for name in lost if lost[name] == task) or 'no set'})"
+        for task, told in means.items()
+        if _difference(told) < 0
+    ]
+    others = [name for name, task in lost.items() if _difference(means[task]) >= 0]
+    verdict = f"**The tool loses to plain chat on {'; '.join(said) or 'no task on average'}.**"
+    return f"{verdict} It is also behind on {', '.join(others)}.\n" if others else f"{verdict}\n"
+
+
+def _difference(told: JsonObject) -> float:
+    gain = cast("JsonObject", told.get("gain", {}))
+    return cast("list[float]", gain["difference"])[0] if gain else 0.0
+
+
+def _seconds(told: JsonObject, way: str) -> str:
+    return f"{cast('JsonObject', told[way])['seconds']:.2f}"
+
+
+def _ways(sets: Sets, measure: str) -> Iterator[tuple[str, str, JsonObject]]:
+    """Set, way and figures where ``measure`` was taken."""
+    ways = {"ours": "one a call", "call": "all in one call", "examples": "ten examples"}
     for name, told in sets.items():
-        for way in ("ours", "call", "examples"):
+        for way, said in ways.items():
             part = cast("JsonObject", told.get(way, {}))
-            if "AUROC" in part:
-                inside, outside = cast("list[float]", part["abstained"])
-                curve = cast("dict[str, float]", part["accuracy at coverage"])
-                at = ", ".join(f"{share}: {value:.2f}" for share, value in curve.items())
-                rows.append([name, way, _shown(told, way, "AUROC"), f"{outside:.0%}", f"{inside:.0%}", at])
-    head = [
-        "set",
-        "way",
-        "AUROC",
-        "abstained, no label fits",
-        "abstained, a label fits",
-        "accuracy at coverage",
-    ]
-    return [SCOPE, _table(head, rows)] if rows else []
+            if measure in part:
+                yield name, said, part
 
 
-def _extract(sets: Sets) -> list[str]:
-    return [EXTRACT, _measured(sets, ["F1", "exact"], ["plain"]), _costs(sets)] if sets else []
+def _confidence(name: str, way: str, part: JsonObject) -> list[str]:
+    measures = ("accuracy", "calibration error", "coverage at 90 %")
+    return [name, way, str(part["rows"]), *(_figure(part[measure]) for measure in measures)]
 
 
-def _summarize(sets: Sets) -> list[str]:
-    measures = ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
-    return [SUMMARIZE, _measured(sets, measures, ["lead", "plain"]), _costs(sets)] if sets else []
+def _mean_errors(confident: Sequence[tuple[str, str, JsonObject]]) -> Iterator[list[str]]:
+    for way in dict.fromkeys(way for _, way, _ in confident):
+        errors = [cast("list[float]", part["calibration error"])[0] for _, w, part in confident if w == way]
+        yield [f"**mean of {len(errors)} sets**", way, "", "", f"{sum(errors) / len(errors):.3f}", ""]
 
 
-def _measured(sets: Sets, measures: Sequence[str], others: Sequence[str]) -> str:
-    head = [
-        "set",
-        "measure",
-        "tool",
-        *(other.replace("plain", "plain chat") for other in others),
-        "tool, same rows",
-    ]
-    rows = [
-        [name, measure, *(_shown(told, way, measure) for way in ("ours", *others)), _same(told, measure)]
-        for name, told in sets.items()
-        for measure in measures
-    ]
-    return _table(head, rows)
-
-
-def _costs(sets: Sets) -> str:
-    head = ["set", "way", "rows", "valid", "unsupported", "s/row", "tokens/row", "decided by"]
-    rows: list[list[str]] = []
-    for name, told in sets.items():
-        for way, part in told.items():
-            if isinstance(part, dict) and "rows" in part:
-                decided = ", ".join(map(str, cast("list[str]", part["decided by"])))
-                share = f"{part['unsupported']:.3f}" if "unsupported" in part else ""
-                valid, seconds = f"{part['valid']:.3f}", f"{part['seconds']:.3f}"
-                rows.append(
-                    [name, way, str(part["rows"]), valid, share, seconds, str(part["tokens"]), decided]
-                )
-    return _table(head, rows)
+def _scope(name: str, way: str, part: JsonObject) -> list[str]:
+    inside, outside = cast("list[float]", part["abstained"])
+    curve = cast("dict[str, float]", part["accuracy at coverage"])
+    at = ", ".join(f"{share}: {value:.2f}" for share, value in curve.items())
+    return [name, way, _figure(part["AUROC"]), f"{outside:.0%}", f"{inside:.0%}", at]
 
 
 def _length(told: Sequence[JsonObject]) -> str:
     head = [name for name in told[0] if name != "covered"]
-    rows = [[_tokens(one), *(str(one[name]) for name in head)] for one in told]
+    rows = [
+        [f"{cast('JsonObject', one['covered'])['tokens']:,}", *(str(one[name]) for name in head)]
+        for one in told
+    ]
     return _table(["tokens", *head], rows)
 
 
-def _tokens(one: JsonObject) -> str:
-    return f"{cast('JsonObject', one['covered'])['tokens']:,}"
-
-
-def _pairs(told: JsonObject) -> str:
-    return _table(["what", "figure"], [[name, str(value)] for name, value in told.items()])
-
-
-def _part(told: JsonObject, way: str, measure: str) -> list[float] | None:
-    part = told.get(way)
-    return cast("list[float]", part[measure]) if isinstance(part, dict) and measure in part else None
-
-
-def _first(told: JsonObject, way: str, measure: str) -> float | None:
-    found = _part(told, way, measure)
-    return found[0] if found else None
-
-
-def _shown(told: JsonObject, way: str, measure: str) -> str:
-    found = _part(told, way, measure)
-    return _figure(found) if found else ""
-
-
-def _figure(told: Sequence[float]) -> str:
-    return f"{told[0]:.3f} [{told[1]:.2f}, {told[2]:.2f}]"
-
-
-def _same(told: JsonObject, measure: str) -> str:
-    part = told.get("ours, rows of plain")
-    return f"{part[measure]:.3f}" if isinstance(part, dict) and measure in part else ""
+def _figure(told: JsonValue) -> str:
+    value, low, high = cast("list[float]", told)
+    return f"{value:.3f} [{low:.2f}, {high:.2f}]"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

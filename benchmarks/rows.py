@@ -1,4 +1,7 @@
-"""Evaluation rows: JSON lines with ``id, task, instruction, input, gold`` and ``labels`` or ``schema``."""
+"""Evaluation rows: JSON lines with ``id, task, instruction, input, gold``.
+
+Besides, by task: ``labels``, ``schema``, or ``fields`` with ``many``.
+"""
 
 import json
 import random
@@ -8,12 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from engines.base import JsonObject, JsonValue, Message, Request
+from engines.base import JsonObject, JsonValue
 from tools.base import Call
 
 TASKS = ("classify", "extract", "summarize", "chat")
-ANSWER_TOKENS = 512
-PLAIN_SUMMARY_TOKENS = 256
+PLAIN_CHARACTERS = 12_000
+"""Length to which plain chat cuts the input."""
+SCHEMA_TOKENS = 512
+SUMMARY_TOKENS = 256
+TEXT_TOKENS = 64
+PATIENCE_S = 300.0
+"""Deadline of a plain request, after which it counts as unanswered."""
 QUESTION = "?"
 
 
@@ -27,29 +35,44 @@ class Row:
     gold: JsonValue
     labels: tuple[str, ...] = ()
     schema: JsonObject | None = None
+    many: bool = False
+    """The answer is a list of records under ``schema``."""
     abstain: bool = False
     """None of the labels fits."""
 
 
 def load(folder: Path, sets: Sequence[str], rows: int) -> dict[str, list[Row]]:
-    """The first ``rows`` of each set, all sets where none is named; sets no tool answers are left out."""
+    """Reads ``rows`` of each set at equal steps, or all for 0; every set where none is named.
+
+    A sample leaves out the rows no label fits. Sets no tool answers are left out.
+    """
     found: dict[str, list[Row]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         if sets and path.stem not in sets:
             continue
-        lines = path.read_text(encoding="utf-8").splitlines()
-        read = [row for line in lines if (row := _row(cast("JsonObject", json.loads(line)), path.stem))]
-        if read:
-            found[path.stem] = read[:rows] if rows else read
+        # Not splitlines: texts hold line separators that JSON does not escape.
+        lines = path.read_text(encoding="utf-8").split("\n")
+        told = [cast("JsonObject", json.loads(line)) for line in lines if line.strip()]
+        if read := [row for one in told if (row := _row(one, path.stem))]:
+            found[path.stem] = spread([row for row in read if not row.abstain], rows) if rows else read
     return found
 
 
+def spread(rows: Sequence[Row], count: int) -> list[Row]:
+    """Returns ``count`` of ``rows`` at equal steps; all where there are no more."""
+    if len(rows) <= count:
+        return list(rows)
+    return [rows[int(index * len(rows) / count)] for index in range(count)]
+
+
 def _row(told: JsonObject, name: str) -> Row | None:
-    task = str(told["task"])
-    schema = told.get("schema")
+    task, gold, many = str(told["task"]), told["gold"], bool(told.get("many"))
+    schema = cast("JsonObject | None", told.get("schema"))
+    if many:
+        task, schema = "extract", _record_schema(cast("JsonObject", told["fields"]))
     # A schema without a text is a matter for chat: there is nothing to extract from.
     task = "chat" if task == "extract" and not told["input"] else task
-    if task not in TASKS or (task == "chat" and not schema):
+    if task not in TASKS or (task == "chat" and not schema and "answers" not in cast("JsonObject", gold)):
         return None
     return Row(
         id=str(told["id"]),
@@ -57,50 +80,63 @@ def _row(told: JsonObject, name: str) -> Row | None:
         task=task,
         instruction=str(told["instruction"]),
         input=str(told["input"]),
-        gold=told["gold"],
+        gold=gold,
         labels=tuple(map(str, cast("list[JsonValue]", told.get("labels") or []))),
-        schema=cast("JsonObject | None", schema),
+        schema=schema,
+        many=many,
         abstain=bool(told.get("abstain")),
     )
 
 
+def _record_schema(fields: JsonObject) -> JsonObject:
+    return _closed({name: {"type": ["string", "null"], "description": said} for name, said in fields.items()})
+
+
+def _closed(properties: JsonObject) -> JsonObject:
+    # Closed, or a small model goes on with properties of its own until its answer is cut.
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
 def call_of(row: Row, examples: Sequence[JsonObject] = ()) -> Call:
-    """The row as an agent would ask it."""
-    if row.task == "chat":
-        return Call("chat", {"prompt": row.instruction, "schema": row.schema, "max_tokens": ANSWER_TOKENS})
+    """The row as an agent asks it."""
     asked: JsonObject = {"text": row.input, "instructions": row.instruction}
     if row.task == "classify":
         asked["labels"] = list(row.labels)
         if examples:
             asked["examples"] = list(examples)
     elif row.task == "extract":
-        asked["schema"] = row.schema
+        asked |= {"schema": row.schema, "many": row.many}
+    elif row.task == "chat":
+        text, question = row.input.rsplit("\n\n", 1)
+        asked |= {"text": text, "prompt": question, "max_tokens": TEXT_TOKENS}
     elif row.instruction.endswith(QUESTION):
         asked = {"text": row.input, "focus": row.instruction}
     return Call(row.task, asked)
 
 
-def plain_request(row: Row, characters: int) -> Request:
-    """The row as a simple client would ask it: one chat message, the answer constrained the same way."""
-    said = f"{row.instruction}\n\n{row.input[:characters]}".strip()
-    tokens, schema = ANSWER_TOKENS, row.schema
+def plain_call(row: Row) -> Call:
+    """The row as a simple client asks it: one chat message, the answer under a JSON schema."""
+    text, schema = row.input[:PLAIN_CHARACTERS], answer_schema(row)
+    said = f"{row.instruction}\n\n{text}".strip()
     if row.task == "classify":
-        said = f"{row.instruction} Answer with one of: {', '.join(row.labels)}.\n\n{row.input[:characters]}"
-        schema = _label_schema(row.labels)
-    elif row.task == "summarize":
-        tokens = PLAIN_SUMMARY_TOKENS
-    return Request((Message("user", said),), max_tokens=tokens, schema=schema)
+        said = f"{row.instruction} Answer with one of: {', '.join(row.labels)}.\n\n{text}"
+    tokens = SUMMARY_TOKENS if row.task == "summarize" else SCHEMA_TOKENS if schema else TEXT_TOKENS
+    asked: JsonObject = {"messages": [{"role": "user", "content": said}], "max_tokens": tokens}
+    if schema:
+        asked["schema"] = schema
+    return Call("chat", asked, tier="main", deadline_s=PATIENCE_S)
 
 
-def _label_schema(labels: Sequence[str]) -> JsonObject:
-    label: JsonObject = {"type": "string", "enum": list(labels)}
-    # Closed, or a small model goes on with properties of its own until its answer is cut.
-    return {
-        "type": "object",
-        "properties": {"label": label},
-        "required": ["label"],
-        "additionalProperties": False,
-    }
+def answer_schema(row: Row) -> JsonObject | None:
+    """The schema of the answer plain chat gives; ``None`` where it is free text."""
+    if row.task == "classify":
+        return _closed({"label": {"type": "string", "enum": list(row.labels)}})
+    return {"type": "array", "items": row.schema} if row.many else row.schema
 
 
 def examples_of(path: Path, count: int, without: Sequence[Row], seed: int) -> list[JsonObject]:

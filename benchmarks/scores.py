@@ -1,7 +1,7 @@
 """What answers are worth: accuracy, F1, calibration, coverage, each with its bootstrap interval."""
 
-import json
 import random
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +17,7 @@ SEED = 20_261
 BINS = 10
 """Of the expected calibration error: of equal width."""
 PRECISION = 0.9
+ARTICLES = re.compile(r"\b(?:a|an|the|el|la|los|las|un|una)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +43,16 @@ class Answer:
 
 T = TypeVar("T")
 Pairs = Sequence[tuple[Row, Answer]]
+Both = Sequence[tuple[Row, Answer, Answer]]
 Measure = Callable[[Pairs], float]
 
 
-def measures_of(row: Row) -> dict[str, Measure]:
-    """What a set's rows are measured by, the main measure first."""
-    if row.task == "classify":
-        return {"accuracy": accuracy, "macro F1": macro_f1}
-    if row.task == "extract":
-        return {"F1": slot_f1, "exact": exact}
-    if row.task == "summarize":
-        return {f"ROUGE-{kind}": _mean_rouge(f"rouge{kind}") for kind in ("1", "2", "L")}
-    return {"valid": validity}
+MEASURES = {"classify": "accuracy", "extract": "slot F1", "summarize": "ROUGE-L", "chat": "token F1"}
+
+
+def measure_of(task: str) -> Measure:
+    """Returns what ``MEASURES`` names."""
+    return {"classify": accuracy, "extract": slot_f1, "summarize": rouge_l, "chat": token_f1}[task]
 
 
 def validity(pairs: Pairs) -> float:
@@ -65,57 +64,59 @@ def accuracy(pairs: Pairs) -> float:
     return _mean([answer.value == row.gold for row, answer in pairs if not row.abstain])
 
 
-def gain(both: Sequence[tuple[bool, bool]]) -> float:
-    """How many more are right in the first way than in the second."""
-    return _mean([one - other for one, other in both])
+def gain(measure: Measure) -> Callable[[Both], float]:
+    """By how much the first answers are better than the second ones."""
 
+    def gained(both: Both) -> float:
+        return measure([(row, one) for row, one, _ in both]) - measure([(row, two) for row, _, two in both])
 
-def macro_f1(pairs: Pairs) -> float:
-    """The mean over the labels that occur."""
-    gold = Counter(str(row.gold) for row, _ in pairs if not row.abstain)
-    said = Counter(str(answer.value) for row, answer in pairs if not row.abstain)
-    right = Counter(str(row.gold) for row, answer in pairs if not row.abstain and answer.value == row.gold)
-    return _mean([2 * right[label] / (gold[label] + said[label]) for label in gold])
+    return gained
 
 
 def slot_f1(pairs: Pairs) -> float:
-    """Over all values of all rows, by name and string; what is null or an empty list counts as nothing."""
+    """Micro F1 over the scalar values of all rows, by path and normalized string, without null and \"\"."""
     common = said = wanted = 0
     for row, answer in pairs:
         one, other = Counter(_slots(answer.value)), Counter(_slots(row.gold))
-        common += sum((one & other).values())
-        said += sum(one.values())
-        wanted += sum(other.values())
-    return 2 * common / (said + wanted) if said + wanted else 1.0
+        common += (one & other).total()
+        said += one.total()
+        wanted += other.total()
+    return 2 * common / max(said + wanted, 1)
 
 
-def exact(pairs: Pairs) -> float:
-    return _mean([Counter(_slots(answer.value)) == Counter(_slots(row.gold)) for row, answer in pairs])
-
-
-def _slots(value: JsonValue, name: str = "") -> Iterator[str]:
+def _slots(value: JsonValue, path: str = "") -> Iterator[str]:
     if isinstance(value, dict):
-        # A record in a list is one value with the parts that make it.
         for key, child in value.items():
-            yield from _slots(child, f"{name}/{key}")
+            yield from _slots(child, f"{path}/{key}")
     elif isinstance(value, list):
         for child in value:
-            whole = json.dumps(child, sort_keys=True) if isinstance(child, dict) else child
-            yield from _slots(whole, name)
-    elif value is not None:
-        yield f"{name}={value}"
+            yield from _slots(child, f"{path}/*")
+    elif value not in (None, ""):
+        yield f"{path}={' '.join(str(value).split()).lower()}"
 
 
-def _mean_rouge(kind: str) -> Measure:
-    def measure(pairs: Pairs) -> float:
-        return _mean([_rouge(row, answer)[kind] for row, answer in pairs])
-
-    return measure
+def rouge_l(pairs: Pairs) -> float:
+    return _mean([_rouge(row, answer) for row, answer in pairs])
 
 
-def _rouge(row: Row, answer: Answer) -> dict[str, float]:
+def _rouge(row: Row, answer: Answer) -> float:
     references = cast("list[str]", cast("JsonObject", row.gold)["references"])
-    return rouge(answer.value if isinstance(answer.value, str) else "", tuple(references))
+    return rouge(answer.value if isinstance(answer.value, str) else "", tuple(references))["rougeL"]
+
+
+def token_f1(pairs: Pairs) -> float:
+    """F1 over words without articles, against the best of the accepted answers (SQuAD)."""
+    return _mean([_token_f1(row, answer) for row, answer in pairs])
+
+
+def _token_f1(row: Row, answer: Answer) -> float:
+    said = _words(str(answer.value or ""))
+    accepted = [_words(one) for one in cast("list[str]", cast("JsonObject", row.gold)["answers"])]
+    return max(2 * (said & one).total() / max((said + one).total(), 1) for one in accepted)
+
+
+def _words(text: str) -> Counter[str]:
+    return Counter(re.findall(r"\w+", ARTICLES.sub(" ", text.lower())))
 
 
 def calibration_error(pairs: Pairs) -> float:

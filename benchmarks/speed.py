@@ -14,8 +14,8 @@ from pathlib import Path
 import anyio
 
 from benchmarks.answers import each, plain, together
-from benchmarks.quality import HERE, folder_of, opened, spread
-from benchmarks.rows import Row, load
+from benchmarks.quality import HERE, folder_of, opened
+from benchmarks.rows import Row, load, spread
 from benchmarks.scores import accuracy
 from engines.base import JsonObject
 from mcp_server.app import App

@@ -112,12 +112,12 @@ async def first_calls() -> tuple[float, float]:
         environment = clean_environment(
             Path(scratch), LOCAL_LLM_ENGINE="llamacpp", LOCAL_LLM_LLAMACPP__IDLE_SECONDS=str(IDLE_S)
         )
-        _share_models(Path(environment["XDG_CACHE_HOME"], "local-llm-agent"))
+        share_models(Path(environment["XDG_CACHE_HOME"], "local-llm-agent"))
         cold = await _first_call(Path(scratch), environment, "What is a lock file?")
         return cold, await _first_call(Path(scratch), environment, "What is a pipe?")
 
 
-def _share_models(cache: Path) -> None:
+def share_models(cache: Path) -> None:
     cache.mkdir(parents=True)
     (cache / "models").symlink_to(folders().models)
 

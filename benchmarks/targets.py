@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks import overhead, start, tools
+from benchmarks import embedded, overhead, start, tools
 
 MIB = 2**20 / 1e6
 LITELLM, PORTKEY = "LiteLLM", "Portkey"
 WORTH = {"llamacpp": (20, 1.2), "vllm": (3, 2.5)}
 """Times faster, and times the throughput, by engine."""
+AS_BARE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ def targets(
     memory: Mapping[str, start.Memory],
     added: tools.Added,
     worth: Sequence[tools.Worth],
+    speeds: embedded.Speeds,
 ) -> Iterator[Target]:
     """All that was measured; what concerns the other gateways only where they were there."""
 
@@ -63,6 +65,11 @@ def targets(
             each.in_a_row / each.at_once,
             least=True,
         )
+    for model, told in speeds.items():
+        times = embedded.ratio(told)
+        for what, found in (("prompt", times.prompt), ("answer", times.answer)):
+            said = f"embedded {what} tokens/s, times the bare server's, {model}"
+            yield Target(said, AS_BARE, found, least=True)
     yield Target("idle stdio process, MB", 80, memory[start.OURS].idle * MIB)
 
 

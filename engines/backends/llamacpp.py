@@ -29,6 +29,7 @@ from engines.backends.llamacpp_server import (
     package_version,
     window_of,
 )
+from engines.backends.llamacpp_tools import with_calls
 from engines.backends.openai_wire import Wire
 from engines.base import (
     Capabilities,
@@ -135,6 +136,8 @@ class LlamaCppEngine(Engine):
             events = await self._asked(facts.name, request.deadline, opened)
             if request.schema is not None and "grammar" in body:
                 events = await stack.enter_async_context(aclosing(under_schema(events, request.schema)))
+            if request.tools and request.tool_choice != "none":
+                events = await stack.enter_async_context(aclosing(with_calls(events, request.tools)))
             yield events
 
     async def models(self) -> Sequence[Model]:

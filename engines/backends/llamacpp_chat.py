@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.backends import llamacpp_grammar as grammar
+from engines.backends.llamacpp_tools import demanded, schema_of
 from engines.backends.openai_json import chat_body
 from engines.base import Event, JsonObject, JsonValue, Request, TextDelta
 from engines.errors import AgentError, UnsupportedFeatureError
@@ -47,13 +48,22 @@ def body_of(request: Request, facts: Facts, adapters: Sequence[str]) -> JsonObje
         UnsupportedFeatureError: the model cannot do what is asked.
     """
     _refuse(request, facts)
+    called = demanded(request)
+    if called and facts.thinks:
+        # llama.cpp knows the form of such a model's calls, and no tool by name.
+        request = replace(request, tools=called, tool_choice="required")
+    elif called:
+        # The tools stand in the prompt, and the answer is held to a call of one of them.
+        request = replace(request, tools=called, tool_choice="none", schema=schema_of(called))
+    elif request.tool_choice == "none":
+        request = replace(request, tools=())
     body = chat_body(request, facts.name)
     if request.logprobs is not None:
         # With 0 it leaves out the chosen token, too.
         body["top_logprobs"] = max(request.logprobs, 1)
     if request.choices:
         body["grammar"] = grammar.of_choices(request.choices)
-    elif request.schema is not None and (facts.thinks or request.tools):
+    elif request.schema is not None and (facts.thinks or (request.tools and not called)):
         # A grammar of ours would forbid the thought, or the call, before the JSON.
         schema: JsonObject = request.schema or {"type": "object"}
         body["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}

@@ -4,26 +4,30 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from benchmarks.figures import figures
-from benchmarks.quality import DOCUMENT, FIGURES, spread
+from benchmarks.quality import DOCUMENT, FIGURES, settings_of
 from benchmarks.report import document
 from benchmarks.rouge import rouge
-from benchmarks.rows import Row, examples_of, with_examples
+from benchmarks.rows import Row, examples_of, load, plain_call, spread, with_examples
 from benchmarks.scores import (
     Answer,
     accuracy,
     accurate_at,
     calibration_error,
     coverage,
-    exact,
     gain,
     interval,
     out_of_scope,
     slot_f1,
+    token_f1,
 )
+from engines.base import JsonObject
+from engines.settings import VllmSettings
+from tools.answers import validator_of
 
 
 def judged(*answers: tuple[str, str | None, float]) -> list[tuple[Row, Answer]]:
@@ -59,13 +63,20 @@ def test_texts_no_label_fits_rank_below_the_others_or_by_chance() -> None:
     assert out_of_scope(judged(("a", "a", 0.1), ("a", None, 0.2), ("a", None, 0.05))) == 0.5
 
 
-def test_f1_counts_values_by_name_and_exact_counts_rows() -> None:
-    row = Row("1", "set", "extract", "", "text", {"a": "x", "b": None, "c": [1, 2]})
-    half = (row, Answer("1", {"a": "x", "b": "y", "c": [1]}, valid=True))
-    whole = (row, Answer("1", {"a": "x", "b": None, "c": [2, 1]}, valid=True))
+def test_slot_f1_counts_values_by_path_in_any_order_and_case() -> None:
+    row = Row("1", "set", "extract", "", "text", {"a": "X  y", "b": None, "c": [{"d": 1}, {"d": 2}]})
+    half = (row, Answer("1", {"a": "x y", "b": "z", "c": [{"d": 1}]}, valid=True))
+    whole = (row, Answer("1", {"a": "x Y", "b": "", "c": [{"d": 2}, {"d": 1}]}, valid=True))
     assert slot_f1([half]) == pytest.approx(2 * 2 / (3 + 3))
-    assert exact([half, whole]) == 0.5
     assert slot_f1([whole]) == 1
+    assert slot_f1([(row, Answer("1", error="too long"))]) == 0
+
+
+def test_token_f1_is_that_of_the_best_accepted_answer_without_articles() -> None:
+    row = Row("1", "set", "chat", "", "text", {"answers": ["the red house", "a barn"]})
+    assert token_f1([(row, Answer("1", "Red, house."))]) == 1
+    assert token_f1([(row, Answer("1", "old barn"))]) == pytest.approx(2 / 3)
+    assert token_f1([(row, Answer("1"))]) == 0
 
 
 def test_the_same_words_in_another_order_share_words_but_no_pairs() -> None:
@@ -90,16 +101,56 @@ def test_the_mean_of_many_sets_is_surer_than_each() -> None:
 
 
 def test_what_one_way_gains_is_counted_row_by_row() -> None:
-    assert gain([(True, False), (True, True), (False, True), (True, False)]) == 0.25
+    pairs = judged(("a", "a", 0.9), ("a", "a", 0.9), ("b", "a", 0.9), ("a", "a", 0.9))
+    both = [(row, one, replace(one, value="b" if one.id == "0" else "a")) for row, one in pairs]
+    assert gain(accuracy)(both) == 0
+    assert gain(accuracy)(both[:2]) == 0.5
     # The same rows right in both ways are no gain, however they are drawn.
-    assert interval([[(True, True)] * 5 + [(False, False)] * 5], gain) == (0, 0, 0)
+    assert interval([[(row, one, one) for row, one in pairs]], gain(accuracy)) == (0, 0, 0)
 
 
-def test_plain_rows_are_spread_over_the_set() -> None:
+def test_rows_are_taken_at_equal_steps() -> None:
     rows = [row for row, _ in judged(*[("a", "a", 0.9)] * 10)]
-    assert [row.id for row in spread(rows, 3)] == ["0", "3", "6"]
+    assert [row.id for row in spread(rows, 4)] == ["0", "2", "5", "7"]
     assert spread(rows, 100) == rows
-    assert spread(rows, 0) == []
+
+
+def test_a_sample_leaves_out_what_no_label_fits_and_sets_no_tool_answers(tmp_path: Path) -> None:
+    said = {"instruction": "Which?", "input": "a\u2028b", "gold": "x", "labels": ["x", "y"]}
+    lines = [{**said, "id": n, "task": "classify", "abstain": n == 0} for n in range(3)]
+    text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    (tmp_path / "labels.jsonl").write_text(text, encoding="utf-8")
+    route = {**said, "id": 1, "task": "route"}
+    (tmp_path / "route.jsonl").write_text(json.dumps(route), encoding="utf-8")
+    assert [row.id for row in load(tmp_path, [], 3)["labels"]] == ["1", "2"]
+    assert len(load(tmp_path, [], 0)["labels"]) == 3
+    assert list(load(tmp_path, [], 0)) == ["labels"]
+
+
+def test_plain_chat_is_one_message_and_the_schema_of_the_answer(tmp_path: Path) -> None:
+    tool_output: JsonObject = {
+        "id": "1",
+        "task": "extract_many",
+        "many": True,
+        "fields": {"file": "source file"},
+        "instruction": "Every error.",
+        "input": "x" * 20_000,
+        "gold": [],
+    }
+    (tmp_path / "set.jsonl").write_text(json.dumps(tool_output), encoding="utf-8")
+    asked = plain_call(load(tmp_path, [], 0)["set"][0]).arguments
+    assert asked["messages"] == [{"role": "user", "content": "Every error.\n\n" + "x" * 12_000}]
+    assert validator_of(cast("JsonObject", asked["schema"])).is_valid([{"file": "a"}, {"file": None}])
+    label = plain_call(judged(("a", "a", 0.9))[0][0]).arguments
+    assert label["messages"] == [{"role": "user", "content": " Answer with one of: a, b.\n\ntext 0"}]
+    assert validator_of(cast("JsonObject", label["schema"])).is_valid({"label": "a"})
+
+
+def test_a_model_is_given_to_the_engine_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_LLM_CONFIG", raising=False)
+    assert settings_of("llamacpp", "a.gguf").llamacpp.model == "a.gguf"
+    assert settings_of("ollama", "b:7b").ollama.model == "b:7b"
+    assert settings_of("vllm").vllm == VllmSettings()
 
 
 def test_examples_are_never_among_what_is_asked(tmp_path: Path) -> None:
@@ -118,16 +169,17 @@ def test_examples_are_never_among_what_is_asked(tmp_path: Path) -> None:
 def test_the_page_says_where_the_tool_loses(tmp_path: Path) -> None:
     pairs = judged(*[("a", "a", 0.9)] * 6, *[("a", "b", 0.9)] * 4)
     better = [(row, replace(answer, value=row.gold)) for row, answer in pairs]
-    for way, told in (("ours", pairs), ("bare", better), ("plain", better[:5])):
+    for way, told in (("ours", pairs), ("plain", better[2:])):
         lines = [json.dumps(answer.as_json()) + "\n" for _, answer in told]
         (tmp_path / f"set.{way}.jsonl").write_text("".join(lines))
-    page = document({"engine": figures(tmp_path, {"set": [row for row, _ in pairs]})})
-    found = re.search(r"against the bare embedding: -40\.0 points on average \[(.*?), (.*?)\]", page)
+    measured = figures(tmp_path, {"set": [row for row, _ in pairs]})
+    page = document({"small": {"sets": {}, "speed": {"items": 2}}, "engine": measured})
+    found = re.search(r"\| set \| classify \| 8 \| 0\.500 \| 1\.000 \| -50\.0 \[(.*?), (.*?)\]", page)
     assert found
-    assert float(found[1]) < -40 < float(found[2])
-    assert "] (set -40.0); loses on set." in page
-    assert "against plain chat: +0.0 points on average [+0.0, +0.0] (set +0.0); loses on none." in page
-    assert "| set | 0.600 [" in page
+    assert float(found[1]) < -50 < float(found[2])
+    assert "**The tool loses to plain chat on classify (-50.0 points on average; behind on set).**" in page
+    assert "| set | one a call | 10 | 0.600 [" in page
+    assert page.index("## engine") < page.index("## small")
 
 
 def test_the_page_in_the_documents_is_made_of_the_figures_beside_the_benchmark() -> None:

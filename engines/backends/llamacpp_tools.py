@@ -1,0 +1,100 @@
+"""Tool calls that a model writes as JSON into its text, and calls that must be made.
+
+llama.cpp reads a call in the form the model's template asks for. Some models, Qwen2.5-Coder among them, write
+the same JSON into a code fence instead, and what llama.cpp cannot read it passes on as text.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import replace
+from typing import cast
+
+from engines.base import Done, Event, JsonObject, JsonValue, Request, TextDelta, ToolCallDelta
+
+OPENINGS = ("{", "[", "```", "<tool_call>", "<tools>", "<function_call>")
+"""How a text begins that may be a call."""
+OPENING = re.compile(r"\s*(?:```\w*|<\w+>)?\s*(?=[\[{])")
+CLOSING = re.compile(r"\s*(?:```|</\w+>)?\s*")
+
+
+def demanded(request: Request) -> tuple[JsonObject, ...]:
+    """The tools of which one must be called; none where the model may choose."""
+    choice = request.tool_choice
+    if choice == "required":
+        return request.tools
+    wanted = _function(choice).get("name") if isinstance(choice, dict) else None
+    return tuple(tool for tool in request.tools if wanted and _function(tool).get("name") == wanted)
+
+
+def schema_of(tools: Sequence[JsonObject]) -> JsonObject:
+    """The JSON of a call of one of ``tools``."""
+    calls: list[JsonValue] = []
+    definitions: JsonObject = {}
+    for tool in tools:
+        function = _function(tool)
+        parameters = dict(cast("JsonObject", function.get("parameters") or {"type": "object"}))
+        definitions |= cast("JsonObject", parameters.pop("$defs", {}))
+        properties: JsonObject = {"name": {"const": function["name"]}, "arguments": parameters}
+        calls.append(
+            {
+                "type": "object",
+                "properties": properties,
+                "required": ["name", "arguments"],
+                "additionalProperties": False,
+            }
+        )
+    return {"anyOf": calls, "$defs": definitions}
+
+
+async def with_calls(events: AsyncIterator[Event], tools: Sequence[JsonObject]) -> AsyncGenerator[Event]:
+    """``events``, with the calls that stand in the text as tool calls; such text is held back meanwhile."""
+    names = {str(_function(tool)["name"]) for tool in tools}
+    held: list[TextDelta] | None = []
+    async for event in events:
+        if isinstance(event, TextDelta) and held is not None:
+            held.append(event)
+            if not _may_be_call("".join(delta.text for delta in held).lstrip()):
+                for delta in held:
+                    yield delta
+                held = None
+            continue
+        if held:
+            calls = (
+                read_calls("".join(delta.text for delta in held), names) if isinstance(event, Done) else []
+            )
+            for delta in calls or held:
+                yield delta
+            if calls and isinstance(event, Done):
+                event = replace(event, finish_reason="tool_calls")
+        held = None
+        yield event
+
+
+def read_calls(text: str, names: set[str]) -> list[ToolCallDelta]:
+    """The calls of tools called ``names`` with which ``text`` begins; what follows them is left out."""
+    calls: list[ToolCallDelta] = []
+    decoder, at = json.JSONDecoder(), 0
+    while opening := OPENING.match(text, at):
+        try:
+            value, at = cast("tuple[JsonValue, int]", decoder.raw_decode(text, opening.end()))
+        except ValueError:
+            break
+        for call in value if isinstance(value, list) else [value]:
+            if not isinstance(call, dict) or call.get("name") not in names:
+                return calls
+            arguments = json.dumps(call.get("arguments", {}), ensure_ascii=False)
+            name = str(call["name"])
+            calls.append(ToolCallDelta(len(calls), f"call_{secrets.token_hex(8)}", name, arguments))
+        closing = CLOSING.match(text, at)
+        at = closing.end() if closing else at
+    return calls
+
+
+def _may_be_call(text: str) -> bool:
+    return text.startswith(OPENINGS) or any(opening.startswith(text) for opening in OPENINGS)
+
+
+def _function(tool: JsonObject) -> JsonObject:
+    return cast("JsonObject", tool.get("function") or {})

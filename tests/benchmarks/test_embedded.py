@@ -1,0 +1,41 @@
+"""The embedded engine's figures: what is compared, what is promised, and what is kept."""
+
+import json
+
+import pytest
+
+from benchmarks import __main__ as bench
+from benchmarks import embedded, start, targets, tools
+from benchmarks.embedded import BARE, OURS, Speed
+
+SPEEDS: embedded.Speeds = {
+    "small": {
+        OURS: [Speed(90, 19), Speed(50, 9.5), Speed(96, 10)],
+        BARE: [Speed(100, 20), Speed(50, 10), Speed(100, 20)],
+    }
+}
+
+
+def test_only_neighbours_in_time_are_compared():
+    times = embedded.ratio(SPEEDS["small"])
+    assert (times.prompt, times.answer) == pytest.approx((0.96, 0.95))
+
+
+def test_what_is_kept_comes_back():
+    assert embedded.speeds_of(json.loads(json.dumps(embedded.kept_of(SPEEDS)))) == SPEEDS
+
+
+def test_a_speed_five_percent_below_the_bare_servers_is_promised():
+    kept = json.loads(bench.KEPT.read_text(encoding="utf-8"))
+    memory = {name: start.Memory(**held) for name, held in kept["start"]["memory"].items()}
+    added = tools.Added(**kept["tools"]["added"])
+    found = targets.targets(bench.runs_of(kept), bench.starts_of(kept), memory, added, [], SPEEDS)
+    told = [target for target in found if target.what.startswith("embedded")]
+    assert [(target.what.partition(",")[0], target.wanted, target.least) for target in told] == [
+        ("embedded prompt tokens/s", 0.95, True),
+        ("embedded answer tokens/s", 0.95, True),
+    ]
+
+
+def test_each_setting_of_the_sweep_has_a_name_of_its_own():
+    assert len({setting.name for setting in embedded.SWEEP}) == len(embedded.SWEEP)
