@@ -110,7 +110,10 @@ async def first_calls() -> tuple[float, float]:
     """Milliseconds of a new process's first answer: with the embedded engine down, and with it up."""
     with TemporaryDirectory() as scratch:
         environment = clean_environment(
-            Path(scratch), LOCAL_LLM_ENGINE="llamacpp", LOCAL_LLM_LLAMACPP__IDLE_SECONDS=str(IDLE_S)
+            Path(scratch),
+            LOCAL_LLM_ENGINE="llamacpp",
+            LOCAL_LLM_LLAMACPP__MODEL="smollm2-135m",
+            LOCAL_LLM_LLAMACPP__IDLE_SECONDS=str(IDLE_S),
         )
         share_models(Path(environment["XDG_CACHE_HOME"], "local-llm-agent"))
         cold = await _first_call(Path(scratch), environment, "What is a lock file?")

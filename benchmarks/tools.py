@@ -35,6 +35,8 @@ from tools.base import Call
 
 CALLS = 100
 WARM_UP = 10
+MODEL = "smollm2-135m"
+"""Of the embedded engine: its figures are compared with those kept."""
 ITEMS = 200
 CHATS = 20
 """Of the single chats so many are asked, as each takes long; their time counts ``ITEMS / CHATS`` times."""
@@ -171,7 +173,7 @@ class Worth:
 
 
 async def worth(engine: str) -> Worth:
-    async with opened(engine) as app:
+    async with opened(engine, MODEL if engine == "llamacpp" else "") as app:
         await _chats(app, 1, "Warm up")
         items: JsonObject = {"items": _items(ITEMS), "labels": [*LABELS]}
         many = await _timed(app, "classify", items)

@@ -164,7 +164,11 @@ async def test_an_error_reaches_the_model_with_what_to_do(box: Sandbox, agent: A
 @pytest.mark.model
 async def test_claude_code_gets_an_answer_of_the_embedded_model(box: Sandbox, models_folder: Path) -> None:
     box.take_models(models_folder)
-    embedded = {"LOCAL_LLM_ENGINE": "llamacpp", "LOCAL_LLM_LLAMACPP__IDLE_SECONDS": "2"}
+    embedded = {
+        "LOCAL_LLM_ENGINE": "llamacpp",
+        "LOCAL_LLM_LLAMACPP__MODEL": "smollm2-135m",
+        "LOCAL_LLM_LLAMACPP__IDLE_SECONDS": "2",
+    }
     async with serving(CLASSIFY) as model:
         CLAUDE_CODE.settle(box, model.url)
         await box.register("claude-code")

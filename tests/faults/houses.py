@@ -84,6 +84,7 @@ def _environment(engine: str, url: str, folder: Path, deadline_s: float) -> dict
         # A full disk would leave half a .pyc, which Python takes for a whole one.
         "PYTHONDONTWRITEBYTECODE": "1",
         "LOCAL_LLM_CONFIG": str(config),
+        "LOCAL_LLM_LLAMACPP__MODEL": upstream.SETTINGS.model,
         **{name: str(path) for name, path in homes.items()},
     }
 

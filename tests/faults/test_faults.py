@@ -9,7 +9,6 @@ import pytest
 from engines.backends.llamacpp import GOING_S, LlamaCppEngine
 from engines.base import complete
 from engines.errors import EngineTimeoutError
-from engines.settings import LlamaCppSettings
 from tests.engines.asking import ask
 from tests.faults import page, upstream
 from tests.faults.cells import FAULTS, Table, table
@@ -34,7 +33,7 @@ async def test_the_wait_for_an_engine_that_is_going_keeps_the_deadline(
 ) -> None:
     with upstream.playing_the_child("http://127.0.0.1:1", tmp_path, models_folder):
         async with LlamaCppEngine(
-            LlamaCppSettings(), models_folder=models_folder, runtime_folder=tmp_path
+            upstream.SETTINGS, models_folder=models_folder, runtime_folder=tmp_path
         ) as engine:
             await engine.profile()
             began = anyio.current_time()

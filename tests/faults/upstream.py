@@ -20,6 +20,7 @@ from aiohttp import web
 from engines.backends.llamacpp_server import configuration
 from engines.base import JsonObject, JsonValue
 from engines.settings import LlamaCppSettings
+from tests.engines import embedded
 from tests.engines.ollama_replay import Replay
 from tests.vllm.double import Double, chunk, usage
 
@@ -39,6 +40,8 @@ ANOTHERS = "answers another request too"
 RETRY_AFTER_S = 7
 BETWEEN_S = 0.03
 """Between the first piece and what breaks the stream: the client has read it by then."""
+
+SETTINGS = LlamaCppSettings(model=embedded.MODELS[0])
 
 
 def prompt_of(fault: str, word: str) -> str:
@@ -188,8 +191,7 @@ async def upstream(engine: str) -> AsyncGenerator[Upstream]:
 @contextmanager
 def playing_the_child(url: str, runtime: Path, models: Path):
     """Be the embedded engine's process for whoever looks: hold its lock and say where it listens."""
-    settings = LlamaCppSettings()
-    config = configuration(settings, model=settings.model, models_folder=models)
+    config = configuration(SETTINGS, model=SETTINGS.model, models_folder=models)
     runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
     stem = runtime / f"llamacpp-{config['fingerprint']}"
     state = {"url": url, "embedding_url": url, "key": "key", "fingerprint": config["fingerprint"], "pid": 0}

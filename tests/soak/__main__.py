@@ -136,6 +136,7 @@ async def serving(folder: Path) -> AsyncGenerator[tuple[Process, str]]:
     config = folder / "config.toml"
     config.write_text(
         f'engine = "llamacpp"\nlimits.deadline_s = {DEADLINE_S}\nllamacpp.context = 8192\n'
+        f'llamacpp.model = "{embedded.MODELS[0]}"\n'
         f"projects.{PROJECT}.paths = [{json.dumps(str(project))}]\n"
     )
     places = {"XDG_CACHE_HOME": folder, "XDG_DATA_HOME": folder, "XDG_RUNTIME_DIR": folder / "run",
