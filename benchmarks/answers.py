@@ -13,8 +13,8 @@ from benchmarks.scores import Answer
 from engines.base import JsonObject, JsonValue
 from engines.errors import AgentError
 from mcp_server.app import App
-from tools.answers import validator_of
 from tools.base import Call, Result
+from tools.pipeline.structured import validator_of
 
 Examples = Sequence[JsonObject]
 Ask = Callable[[App, Sequence[Row]], Awaitable[list[Answer]]]

@@ -3,7 +3,7 @@
     python -P -m benchmarks.difficulty FOLDER/prompt_difficulty.jsonl
 
 The tool (always chat) and the tokens asked for (always the tier's) are the same for every such prompt, so
-they separate nothing; its length in tokens and the words of ``tools.chat.MAKES`` are what is left.
+they separate nothing; its length in tokens and the words of ``tools.chat.tool.MAKES`` are what is left.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engines import tokens
-from tools.chat import MAKES
+from tools.chat.tool import MAKES
 
 
 def auroc(hard: Sequence[float], simple: Sequence[float]) -> float:

@@ -27,9 +27,9 @@ import anyio
 from benchmarks.overhead import ROOT, SCRIPT
 from benchmarks.processes import clean_environment, free_port, look, running
 from benchmarks.start import share_models
-from engines.backends.llamacpp_child import PROMPT_CACHE_MIB, SPIN_COUNT
+from engines.backends.llamacpp.child import PROMPT_CACHE_MIB, SPIN_COUNT
 from engines.errors import ModelNotPulledError
-from engines.models import find, path_of
+from engines.models.pull import find, path_of
 from engines.settings import LlamaCppSettings
 
 MODELS = ("qwen2.5-coder-1.5b", "qwen2.5-coder-0.5b")

@@ -18,7 +18,7 @@ from benchmarks.quality import opened
 from engines.base import Engine, Message, Request, complete
 from mcp_server.app import App
 from tools.base import Call
-from tools.prompts import asking, fenced, gives_orders
+from tools.pipeline.prompts import asking, fenced, gives_orders
 
 LABELS = ("billing", "delivery", "technical problem", "praise")
 WORD = "BANANA"

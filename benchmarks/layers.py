@@ -75,7 +75,7 @@ async def _here() -> Layers:
     import aiohttp
 
     from mcp_server.app import build
-    from mcp_server.http import build_http
+    from mcp_server.http.app import build_http
     from mcp_server.settings import folders, read
 
     settings = read()

@@ -20,19 +20,19 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
-from engines.backends.llamacpp import LlamaCppEngine
+from engines.backends.llamacpp.engine import LlamaCppEngine
 from engines.base import Tags
 from engines.errors import AgentError
+from engines.middleware.admission import AdmittedEngine
+from engines.middleware.slots import Places
 from engines.routing import Router
 from engines.settings import Limits
-from engines.stack.admission import AdmittedEngine
-from engines.stack.places import Places
 from engines.tokens import LazyEstimator
 from mcp_server.app import tiers_of
 from mcp_server.settings import Settings, folders
 from tests.tools.alone import Alone
 from tools.base import Call, Project
-from tools.dispatch import Dispatcher
+from tools.pipeline.dispatch import Dispatcher
 
 AGENTS = ("claude", "gemini", "trae")
 CALLERS = ("main", "main", "main", "small")

@@ -25,7 +25,7 @@ from engines.errors import AgentError
 from mcp_server.app import build
 from mcp_server.settings import Settings, folders
 from tools.base import Call
-from tools.dispatch import Dispatcher
+from tools.pipeline.dispatch import Dispatcher
 
 AT_ONCE = 4
 DEADLINE_S = 600.0

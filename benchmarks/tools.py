@@ -27,9 +27,9 @@ from benchmarks.length import text_of
 from benchmarks.overhead import ROOT, SCRIPT
 from benchmarks.processes import clean_environment, free_port, running
 from benchmarks.quality import opened
-from engines.backends.scripted import ScriptedEngine
+from engines.backends.scripted.engine import ScriptedEngine
 from engines.base import Engine, JsonObject, complete
-from engines.stack.wrapper import WrapperEngine
+from engines.middleware.wrapper import WrapperEngine
 from mcp_server.app import App
 from tools.base import Call
 

@@ -31,7 +31,7 @@ def claim_rooms() -> None:
 def main() -> None:
     """Run the command line and exit with its code."""
     claim_rooms()
-    from mcp_server.cli import run
+    from mcp_server.cli.parser import run
 
     sys.exit(run(sys.argv[1:]))
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from engines.base import Model, Profile
 from engines.errors import AgentError
+from engines.middleware.build import Engines, build_engines
+from engines.middleware.build import Folders as EngineFolders
 from engines.routing import Router, Tier
-from engines.stack.build import Engines, build_engines
-from engines.stack.build import Folders as EngineFolders
 from engines.tokens import LazyEstimator
 from mcp_server.settings import Folders, Settings
-from tools.dispatch import Dispatcher, unrecorded
-from tools.ledger import Ledger
+from tools.ledger.store import Ledger
+from tools.pipeline.dispatch import Dispatcher, unrecorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 from engines.base import JsonObject, JsonValue
-from shim import responses_wire
 from shim.caller import TIERS
 from shim.errors import STATUS
-from shim.wire import schema_of_request
+from shim.openai.wire import schema_of_request
+from shim.responses import wire as responses_wire
 from tools.catalog import ToolDefinition
 
 GUARD = {

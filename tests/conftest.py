@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
-from engines import models
-from engines.backends.llamacpp import LlamaCppEngine
-from engines.backends.scripted import ScriptedEngine
+from engines.backends.llamacpp.engine import LlamaCppEngine
+from engines.backends.scripted.engine import ScriptedEngine
 from engines.errors import ModelNotPulledError
+from engines.models import pull as models
 from tests.apart import apart
 from tests.engines import embedded
 

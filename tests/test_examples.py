@@ -14,9 +14,9 @@ import anyio
 import pytest
 
 from mcp_server.__main__ import ROOMS
-from mcp_server.cli import parser
-from mcp_server.clients import CLIENTS, NAME, Launch
-from mcp_server.registration import Registration
+from mcp_server.cli.parser import parser
+from mcp_server.clients.catalogue import CLIENTS, NAME, Launch
+from mcp_server.clients.registration import Registration
 from mcp_server.settings import Settings
 from tests.clients.packages import NPM, PYPI
 from tests.test_doors_agree import serving

@@ -27,7 +27,7 @@ def test_the_wheel_holds_the_four_rooms_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == ROOMS
-    assert "mcp_server/manifest.json" in names
+    assert "mcp_server/stdio/manifest.json" in names
     assert not [name for name in names if "__pycache__" in name or "test" in name.split("/")[0]]
 
 

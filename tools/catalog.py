@@ -5,10 +5,10 @@ from typing import Any
 
 from engines.base import JsonObject
 from tools.arguments import compact_schema
-from tools.chat import Chat
-from tools.classify import Classify
-from tools.extract import Extract
-from tools.summarize import Summarize
+from tools.chat.tool import Chat
+from tools.classify.tool import Classify
+from tools.extract.tool import Extract
+from tools.summarize.tool import Summarize
 from tools.tool import Tool
 
 # Each tool has arguments of its own type; the dispatcher parses with the type the tool names.

@@ -7,7 +7,7 @@ from typing import ClassVar, Generic
 
 from engines.base import JsonObject
 from tools.arguments import A
-from tools.run import Run
+from tools.pipeline.run import Run
 
 
 @dataclass(frozen=True, slots=True)

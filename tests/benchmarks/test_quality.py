@@ -27,7 +27,7 @@ from benchmarks.scores import (
 )
 from engines.base import JsonObject
 from engines.settings import VllmSettings
-from tools.answers import validator_of
+from tools.pipeline.structured import validator_of
 
 
 def judged(*answers: tuple[str, str | None, float]) -> list[tuple[Row, Answer]]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engines import models
-from engines.backends.llamacpp import LlamaCppEngine
+from engines.backends.llamacpp.engine import LlamaCppEngine
 from engines.errors import ModelNotPulledError
+from engines.models import pull as models
 from engines.settings import LlamaCppSettings
 from tests.capable.asking import DEADLINE_S, FILES
 from tests.engines import embedded

@@ -2,9 +2,9 @@
 
 import pytest
 
-from engines.backends.llamacpp import LlamaCppEngine
+from engines.backends.llamacpp.engine import LlamaCppEngine
 from tests.capable.asking import BOTH
-from tests.engines.test_contract import *  # noqa: F403
+from tests.engines.backends.test_contract import *  # noqa: F403
 
 pytestmark = [pytest.mark.anyio, pytest.mark.capable, BOTH]
 

@@ -11,7 +11,7 @@ from tests.clients.sandbox import Sandbox
 from tests.clients.scripted_model import ScriptedModel, ToolUse, serving
 from tests.clients.serving import TOKEN
 from tests.clients.serving import serving as http_server
-from tests.mcp_server.test_front import front_said
+from tests.mcp_server.stdio.test_front import front_said
 from tools.catalog import definitions
 
 pytestmark = [pytest.mark.anyio, pytest.mark.clients]

@@ -1,7 +1,7 @@
 """The server the conformance suites ask for by name, on the stack that serves our own tools.
 
 ``python -m tests.conformance.fixture PORT``. Names, texts and schemas are the suites'; the stack
-below, ``mounted`` and ``serve_at`` of ``mcp_server.http``, is the product.
+below, ``mounted`` and ``serve_at`` of ``mcp_server.http.app``, is the product.
 """
 
 import base64
@@ -32,7 +32,7 @@ from mcp.types import (
 )
 from pydantic import Field
 
-from mcp_server.http import mounted, serve_at
+from mcp_server.http.app import mounted, serve_at
 from mcp_server.settings import HttpSettings
 from tests.conformance import asking
 

@@ -12,8 +12,8 @@ from typing import cast
 
 from aiohttp import web
 
-from engines.backends.ollama import OllamaEngine
-from engines.backends.scripted import ScriptedEngine
+from engines.backends.ollama.engine import OllamaEngine
+from engines.backends.scripted.engine import ScriptedEngine
 from engines.base import Done, JsonObject, JsonValue, Message, Request, TextDelta, TokenLogprob
 from engines.errors import AgentError
 from engines.settings import OllamaSettings

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engines.backends.scripted import ScriptedEngine
+from engines.backends.scripted.engine import ScriptedEngine
 from engines.base import Capabilities
 from engines.errors import ContextTooLongError, InvalidArgumentsError
 from engines.routing import Needs, Router, Tier, decide

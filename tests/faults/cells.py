@@ -22,7 +22,7 @@ from tests.faults import upstream
 from tests.faults.doors import DOORS, Door, Seen, by_command_line
 from tests.faults.houses import ENGINES, Broken, opened
 from tests.faults.upstream import NONE, prompt_of
-from tests.mcp_server.test_stdio import SCRIPT
+from tests.mcp_server.stdio.test_stdio import SCRIPT
 
 SLACK_S = 3.0
 """Beyond the deadline: a machine under load, and the client's own connection."""

@@ -18,10 +18,10 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 
-from mcp_server import asking
-from mcp_server.cli import parser
+from mcp_server.cli import tools as asking
+from mcp_server.cli.parser import parser
 from shim.errors import OPENAI_CODE, STATUS, STATUS_OF_CODE
-from tests.mcp_server.test_stdio import Host
+from tests.mcp_server.stdio.test_stdio import Host
 
 ANSWERED = "answered"
 OURS = {theirs: ours for ours, theirs in OPENAI_CODE.items()}

@@ -12,11 +12,11 @@ import aiohttp
 import anyio
 from anyio.abc import Process
 
-from engines import models
+from engines.models import pull as models
 from tests.faults import upstream
 from tests.faults.doors import House
 from tests.faults.upstream import Upstream
-from tests.mcp_server.test_stdio import INITIALIZE, SCRIPT, Host
+from tests.mcp_server.stdio.test_stdio import INITIALIZE, SCRIPT, Host
 
 STARTED_S = 90
 """A dozen processes start at once."""

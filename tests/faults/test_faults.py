@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from engines.backends.llamacpp import GOING_S, LlamaCppEngine
+from engines.backends.llamacpp.engine import GOING_S, LlamaCppEngine
 from engines.base import complete
 from engines.errors import EngineTimeoutError
 from tests.engines.asking import ask

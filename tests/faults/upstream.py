@@ -17,7 +17,7 @@ from typing import Any, cast
 import anyio
 from aiohttp import web
 
-from engines.backends.llamacpp_server import configuration
+from engines.backends.llamacpp.server import configuration
 from engines.base import JsonObject, JsonValue
 from engines.settings import LlamaCppSettings
 from tests.engines import embedded

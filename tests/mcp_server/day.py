@@ -20,7 +20,7 @@ from tests.test_doors_agree import SCRIPT, serving
 
 ROOT = Path(__file__).parents[2]
 
-PROJECTS = {"shop": "tools/*.py", "erp": "engines/stack/*.py", "handbook": "docs/**/*.md"}
+PROJECTS = {"shop": "tools/*.py", "erp": "engines/middleware/*.py", "handbook": "docs/**/*.md"}
 """Which files of this repository stand for the files of each project."""
 AGENTS = ("claude-code", "gemini-cli", "codex")
 SESSIONS = 3

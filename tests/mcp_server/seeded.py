@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tools.base import Call, Project, Receipt, TokenCounts
-from tools.ledger import Ledger
+from tools.ledger.store import Ledger
 
 DAYS = 30
 WEIGHTS = {"summarize": 5, "classify": 4, "extract": 3, "chat": 2}

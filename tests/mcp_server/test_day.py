@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import TextResourceContents
 
 from engines.tokens import load
-from mcp_server.books import definition_tokens
+from mcp_server.usage import definition_tokens
 from tests.mcp_server.day import AGENTS, PROJECTS, SESSIONS, House, Made, lived, open_house, said_by_command
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from mcp_server.version import VERSION
 from shim.openapi import document
 from tests.conformance.__main__ import serving
-from tests.mcp_server.test_stdio import SCRIPT
+from tests.mcp_server.stdio.test_stdio import SCRIPT
 from tools.catalog import definitions
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")

@@ -18,13 +18,13 @@ from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
-from engines.backends import llamacpp_server
-from engines.backends.llamacpp import LlamaCppEngine
+from engines.backends.llamacpp import server as llamacpp_server
+from engines.backends.llamacpp.engine import LlamaCppEngine
 from engines.base import complete
 from tests.engines import embedded
 from tests.engines.asking import ask
 from tests.faults.houses import answering
-from tests.mcp_server.test_stdio import SCRIPT
+from tests.mcp_server.stdio.test_stdio import SCRIPT
 from tests.soak.samples import Sample, sample
 
 pytestmark = pytest.mark.anyio

@@ -21,8 +21,10 @@ from engines.base import (
     Usage,
 )
 from engines.errors import AgentError
-from shim import openai, responses, rest
+from shim import rest
 from shim.dispatcher import Dispatcher
+from shim.openai import routes as openai
+from shim.responses import routes as responses
 from shim.unrouted import unrouted
 from tools.base import Call, Progress, Project, Receipt, Result, TokenCounts, silent
 from tools.catalog import ToolDefinition

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from engines.backends.scripted import ScriptedEngine
+from engines.backends.scripted.engine import ScriptedEngine
 from tests.shim.test_pipeline import app_over
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")

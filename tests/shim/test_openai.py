@@ -20,7 +20,7 @@ from engines.errors import (
     EngineUnavailableError,
     InvalidAnswerError,
 )
-from shim.translate import ANY_OBJECT
+from shim.openai.translate import ANY_OBJECT
 from tests.shim.fakes import HELLO, RECEIPT, FakeDispatcher, app_of, body
 from tests.shim.test_translate import delta_of, events_of
 

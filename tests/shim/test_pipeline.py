@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from engines.backends.scripted import ScriptedEngine
+from engines.backends.scripted.engine import ScriptedEngine
 from engines.base import JsonObject, Message, ToolCall
 from engines.routing import Router, Tier
 from engines.tokens import BYTES, Estimator, LazyEstimator
@@ -18,7 +18,7 @@ from tests.shim.fakes import app_of, body
 from tests.shim.test_openai import CHAT, Connection
 from tests.shim.test_translate import events_of
 from tests.tools.alone import Alone
-from tools.dispatch import Dispatcher
+from tools.pipeline.dispatch import Dispatcher
 
 pytestmark = pytest.mark.anyio
 

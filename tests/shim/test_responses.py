@@ -12,7 +12,7 @@ from openai import APIError, AsyncOpenAI, BadRequestError, NotFoundError
 from engines.base import Done, JsonObject, TextDelta, ToolCallDelta, Usage
 from engines.errors import EngineBusyError, EngineInterruptedError
 from shim.errors import WrongFieldError
-from shim.responses_wire import as_chat, parse_responses
+from shim.responses.wire import as_chat, parse_responses
 from tests.shim.fakes import RECEIPT, FakeDispatcher, app_of
 from tests.shim.test_openai_client import client_of
 from tools.base import Result

@@ -22,8 +22,8 @@ from engines.base import (
 from shim.caller import Caller
 from shim.encoding import json_bytes
 from shim.errors import WrongFieldError
-from shim.translate import ANY_OBJECT, Chunks, Target, chat_call, chat_completion, completion_of
-from shim.wire import parse_chat
+from shim.openai.translate import ANY_OBJECT, Chunks, Target, chat_call, chat_completion, completion_of
+from shim.openai.wire import parse_chat
 from tests.shim.fakes import DONE, RECEIPT, body
 from tools.base import Call, Project, Result, Sampling
 

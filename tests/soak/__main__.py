@@ -21,10 +21,10 @@ from pathlib import Path
 import anyio
 from anyio.abc import Process
 
-from engines import models
+from engines.models import pull as models
 from tests.engines import embedded
 from tests.faults.houses import answering
-from tests.mcp_server.test_stdio import SCRIPT
+from tests.mcp_server.stdio.test_stdio import SCRIPT
 from tests.soak.agents import AGENTS, DEADLINE_S, PROJECT, WORKERS, Ask, Book, work
 from tests.soak.samples import Sample, sample, thirds
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from engines import tokens
 from engines.base import JsonObject, JsonValue
 from engines.errors import InvalidArgumentsError
-from mcp_server.server import INSTRUCTIONS, listed
+from mcp_server.protocol.server import INSTRUCTIONS, listed
 from tools.arguments import Arguments, compact_schema, parse
 from tools.catalog import TOOLS, definitions
-from tools.chat import ChatArguments
-from tools.extract import ExtractArguments
-from tools.labels import ClassifyArguments
-from tools.summarize import SummarizeArguments
+from tools.chat.tool import ChatArguments
+from tools.classify.arguments import ClassifyArguments
+from tools.extract.tool import ExtractArguments
+from tools.summarize.tool import SummarizeArguments
 
 KINDS: dict[str, type[Arguments]] = {tool.name: tool.arguments for tool in TOOLS}
 

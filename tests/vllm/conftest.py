@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends.vllm import VllmEngine
+from engines.backends.vllm.engine import VllmEngine
 from engines.settings import VllmSettings
 from tests.vllm import server
 from tests.vllm.server import Server

@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from engines.backends.vllm import VllmEngine
+from engines.backends.vllm.engine import VllmEngine
 from engines.base import Completion, complete
 from tests.vllm.asking import QUESTIONS, ask, style
 from tests.vllm.conftest import engine_at

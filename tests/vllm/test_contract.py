@@ -2,8 +2,8 @@
 
 import pytest
 
-from engines.backends.vllm import VllmEngine
-from tests.engines.test_contract import *  # noqa: F403
+from engines.backends.vllm.engine import VllmEngine
+from tests.engines.backends.test_contract import *  # noqa: F403
 
 pytestmark = [pytest.mark.anyio, pytest.mark.vllm]
 

@@ -6,7 +6,7 @@ import anyio.to_thread
 import jsonschema
 import pytest
 
-from engines.backends.vllm import VllmEngine
+from engines.backends.vllm.engine import VllmEngine
 from engines.base import JsonObject, TextDelta, complete
 from engines.errors import ContextTooLongError, UnknownModelError, UnsupportedFeatureError
 from tests.vllm.asking import ask

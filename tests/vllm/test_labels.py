@@ -7,7 +7,7 @@ from typing import cast
 import anyio
 import pytest
 
-from engines.backends.vllm import VllmEngine
+from engines.backends.vllm.engine import VllmEngine
 from engines.base import JsonObject, JsonValue
 from engines.routing import Router, Tier
 from engines.tokens import LazyEstimator
@@ -15,7 +15,7 @@ from tests.tools.alone import Alone
 from tests.vllm.conftest import engine_at
 from tests.vllm.server import Server
 from tools.base import Call
-from tools.dispatch import Dispatcher
+from tools.pipeline.dispatch import Dispatcher
 
 pytestmark = [pytest.mark.anyio, pytest.mark.vllm]
 

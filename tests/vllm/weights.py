@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from engines.models import pull
+from engines.models.pull import pull
 from tests.vllm import environment
 
 BASE = "smollm2-135m"

@@ -1,0 +1,122 @@
+"""What llama.cpp's server is asked, and what it is not: it ignores much it cannot do without a word."""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engines.backends.llamacpp import grammar
+from engines.backends.llamacpp.tools import demanded, schema_of
+from engines.backends.openai_json import chat_body
+from engines.base import Event, JsonObject, JsonValue, Request, TextDelta
+from engines.errors import AgentError, UnsupportedFeatureError
+from engines.models.gguf_header import read_header
+from engines.models.pull import ModelCard, context_of, parameters_of
+
+THINKS = re.compile(r"enable_thinking|<\|channel\|>|add_generation_prompt.*<think>", re.DOTALL)
+"""Chat templates of models that think before they answer."""
+SCHEMA_ERROR = re.compile(r"JSON schema error at .*|failed to parse grammar", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a model's file tells without being loaded."""
+
+    name: str
+    context: int
+    parameters: float
+    tools: bool
+    """Its chat template knows tools; llama.cpp leaves them out of the prompt otherwise."""
+    thinks: bool
+
+
+def read_facts(card: ModelCard, path: Path) -> Facts:
+    template = str(read_header(path).metadata.get("tokenizer.chat_template", ""))
+    return Facts(
+        card.name,
+        card.context or context_of(path),
+        card.parameters or parameters_of(path),
+        tools="tools" in template,
+        thinks=bool(THINKS.search(template)),
+    )
+
+
+def body_of(request: Request, facts: Facts, adapters: Sequence[str]) -> JsonObject:
+    """The body of a chat completion; ``adapters`` are those the process has loaded, in its order.
+
+    Raises:
+        UnsupportedFeatureError: the model cannot do what is asked.
+    """
+    _refuse(request, facts)
+    called = demanded(request)
+    if called and facts.thinks:
+        # llama.cpp knows the form of such a model's calls, and no tool by name.
+        request = replace(request, tools=called, tool_choice="required")
+    elif called:
+        # The tools stand in the prompt, and the answer is held to a call of one of them.
+        request = replace(request, tools=called, tool_choice="none", schema=schema_of(called))
+    elif request.tool_choice == "none":
+        request = replace(request, tools=())
+    body = chat_body(request, facts.name)
+    if request.logprobs is not None:
+        # With 0 it leaves out the chosen token, too.
+        body["top_logprobs"] = max(request.logprobs, 1)
+    if request.choices:
+        body["grammar"] = grammar.of_choices(request.choices)
+    elif request.schema is not None and (facts.thinks or (request.tools and not called)):
+        # A grammar of ours would forbid the thought, or the call, before the JSON.
+        schema: JsonObject = request.schema or {"type": "object"}
+        body["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
+    elif request.schema is not None:
+        body["grammar"] = grammar.of_schema(request.schema)
+    if request.effort is not None:
+        level = "low" if request.effort == "off" else request.effort
+        body["chat_template_kwargs"] = {"enable_thinking": request.effort != "off", "reasoning_effort": level}
+    if adapters:
+        body["lora"] = _scales(adapters, request.adapter)
+    return body
+
+
+def _scales(adapters: Sequence[str], chosen: str | None) -> list[JsonValue]:
+    """Each adapter by its number, 0 for those not meant: left out, a neighbour's in the batch may apply."""
+    return [{"id": number, "scale": float(name == chosen)} for number, name in enumerate(adapters)]
+
+
+def _refuse(request: Request, facts: Facts) -> None:
+    if request.tools and not facts.tools:
+        raise UnsupportedFeatureError(
+            f"{facts.name} knows no tools",
+            hint="use a larger model, such as qwen2.5-coder-1.5b, or ask for a schema",
+        )
+    if request.choices and facts.thinks:
+        raise UnsupportedFeatureError(
+            f"{facts.name} thinks before it answers", hint="ask for a schema with enum instead of choices"
+        )
+
+
+def refined(status: int, message: str) -> AgentError | None:
+    """The wire's ``refine``: a schema that llama.cpp's own converter cannot keep."""
+    if found := SCHEMA_ERROR.search(message):
+        return UnsupportedFeatureError(
+            f"llama.cpp cannot keep this schema: {found[0]}", hint="simplify the schema"
+        )
+    return None
+
+
+async def under_schema(events: AsyncIterator[Event], schema: JsonObject) -> AsyncGenerator[Event, None]:
+    """``events``, unless they show that the grammar of ``schema`` was not applied.
+
+    Raises:
+        UnsupportedFeatureError: llama.cpp generates freely when llguidance refuses a grammar.
+    """
+    begun = False
+    async for event in events:
+        if isinstance(event, TextDelta) and event.text and not begun:
+            begun = True
+            if grammar.is_broken_by(event.text):
+                found = ", ".join(grammar.suspects(schema)) or "no keyword is known to be the reason"
+                raise UnsupportedFeatureError(
+                    f"llama.cpp cannot keep this schema: {found}",
+                    hint="no lookaround, \\b or back-reference in `pattern`; some value must satisfy it",
+                )
+        yield event

@@ -1,0 +1,199 @@
+"""Finding the embedded engine's process, or starting it: one per configuration and user.
+
+Whether it lives is never guessed: it holds a file lock for as long as it does.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import platformdirs
+
+from engines.backends.deadline import before
+from engines.errors import EngineUnavailableError
+from engines.locks import held, is_held
+from engines.models.pull import context_of, find, path_of
+from engines.settings import LlamaCppSettings
+
+if TYPE_CHECKING:
+    from engines.backends.llamacpp.child import Config, State
+
+CHILD = Path(__file__).with_name("child.py")
+START_S = 120.0
+POLL_S = 0.02
+SPAWN_S = 30.0
+LOG_LINES = 6
+WINDOW = 2048
+"""Longest text for an embedding model that would take more: its whole batch must fit one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    url: str
+    embedding_url: str
+    lock: Path
+    key: str = field(repr=False)
+
+    def is_alive(self) -> bool:
+        return is_held(self.lock)
+
+
+def default_folder() -> Path:
+    return platformdirs.user_runtime_path("local-llm-agent")
+
+
+def configuration(settings: LlamaCppSettings, *, model: str, models_folder: Path | None) -> "Config":
+    """What the process for ``model`` shall serve; the embedding model comes with the default model.
+
+    Raises:
+        UnknownModelError: a model of the settings is neither in the catalogue nor a path.
+        ModelNotPulledError: its file is not there.
+        EngineUnavailableError: xllamacpp is not installed.
+    """
+    chat = path_of(find(model), models_folder)
+    beside = settings.embedding if model == settings.model else ""
+    embedding = path_of(find(beside), models_folder) if beside else None
+    adapters = list(adapters_of(settings).values()) if model == settings.model else []
+    config: Config = {
+        "fingerprint": "",
+        "model": model,
+        "path": str(chat),
+        "adapters": [str(path) for path in adapters],
+        "context": settings.context,
+        "parallel": settings.parallel,
+        "embedding": beside,
+        "embedding_path": str(embedding or ""),
+        "embedding_window": window_of(embedding) if embedding else 0,
+        "threads": settings.threads,
+        "gpu_layers": settings.gpu_layers,
+        "idle_seconds": settings.idle_seconds,
+    }
+    files = [path for path in (chat, embedding, CHILD, *adapters) if path]
+    return {**config, "fingerprint": _fingerprint(config, files)}
+
+
+def adapters_of(settings: LlamaCppSettings) -> dict[str, Path]:
+    """The adapters whose files are there, in the order in which llama.cpp numbers them."""
+    paths = {name: Path(path).expanduser() for name, path in settings.adapters.items()}
+    return {name: path for name, path in paths.items() if path.is_file()}
+
+
+@functools.cache
+def window_of(embedding: Path) -> int:
+    """Tokens of the longest text the embedding model is given at once. Reads the file, once."""
+    return min(context_of(embedding) or WINDOW, WINDOW)
+
+
+def package_version() -> str:
+    """xllamacpp's.
+
+    Raises:
+        EngineUnavailableError: it is not installed, or would not run here.
+    """
+    if sys.platform == "win32":
+        raise EngineUnavailableError("the embedded engine needs POSIX", hint="use WSL, or Ollama")
+    try:
+        return importlib.metadata.version("xllamacpp")
+    except importlib.metadata.PackageNotFoundError:
+        raise EngineUnavailableError("xllamacpp is not installed", hint="pip install xllamacpp") from None
+
+
+def _fingerprint(config: "Config", files: list[Path]) -> str:
+    """Same fingerprint, same answers: a new package or a file pulled anew means a new process."""
+    version = package_version()
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    what = {key: value for key, value in config.items() if key != "idle_seconds"}
+    return hashlib.sha256(json.dumps([what, stats, version]).encode()).hexdigest()[:16]
+
+
+def is_running(config: "Config", folder: Path) -> bool:
+    """Whether some process of the user started it."""
+    return is_held(_stem(config, folder).with_suffix(".lock"))
+
+
+def _stem(config: "Config", folder: Path) -> Path:
+    return folder / f"llamacpp-{config['fingerprint']}"
+
+
+async def attach(config: "Config", folder: Path, *, deadline: float) -> ServerAddress:
+    """The address of the living process for ``config``, started if there is none.
+
+    Raises:
+        EngineUnavailableError: it does not start; the message ends with what it said last.
+        EngineTimeoutError: it was not ready before ``deadline``, or not within two minutes.
+    """
+    _make_private(folder)
+    stem = _stem(config, folder)
+    with before(min(deadline, anyio.current_time() + START_S), "the embedded engine to start"):
+        async with held(stem.with_suffix(".start")):
+            return await _find_or_start(config, stem)
+
+
+async def _find_or_start(config: "Config", stem: Path) -> ServerAddress:
+    lock, log = stem.with_suffix(".lock"), stem.with_suffix(".log")
+    started = False
+    while True:
+        # In this order: a state file that outlived its process is not believed.
+        if is_held(lock):
+            if address := _read_state(stem.with_suffix(".json"), lock):
+                return address
+        elif started:
+            raise EngineUnavailableError(
+                f"the embedded engine does not start: {_last_lines(log)}", hint=f"its log is {log}"
+            )
+        else:
+            stem.with_suffix(".json").unlink(missing_ok=True)
+            await anyio.to_thread.run_sync(_spawn, config, stem.parent, log)
+            started = True
+        await anyio.sleep(POLL_S)
+
+
+def _spawn(config: "Config", folder: Path, log: Path) -> None:
+    """Start the process; when this returns it holds its lock, or has failed and told the log."""
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as said:
+        # -P: or the script's folder comes first in sys.path, and with it our ollama.py.
+        subprocess.run(
+            [sys.executable, "-P", str(CHILD)],
+            input=json.dumps(config).encode(),
+            stdout=said,
+            stderr=said,
+            cwd=folder,
+            start_new_session=True,
+            timeout=SPAWN_S,
+            check=False,
+        )
+
+
+def _read_state(path: Path, lock: Path) -> ServerAddress | None:
+    try:
+        state: State = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    return ServerAddress(state["url"], state["embedding_url"], lock, state["key"])
+
+
+def _last_lines(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n")
+    return " ".join([line.strip() for line in lines if line.strip()][-LOG_LINES:])
+
+
+def _make_private(folder: Path) -> None:
+    """Nobody else may read the key in there, or put a file of their own in its place."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            raise PermissionError(f"{folder} belongs to somebody else")
+        folder.chmod(0o700)
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"no private folder for the embedded engine: {error}", hint="set XDG_RUNTIME_DIR to one"
+        ) from error

@@ -1,0 +1,326 @@
+"""Ollama, through its native API and the PyPI client.
+
+The client is imported, in a thread, once something listens at the address: whoever has no Ollama
+pays a refused connection. Every request to a model names the same ``num_ctx``, because another one
+makes Ollama load the model anew, and forbids truncation, because Ollama's default is to cut a long
+prompt without a word.
+"""
+
+import math
+import re
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from types import TracebackType
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.to_thread
+
+from engines.backends.deadline import before
+from engines.backends.ollama.wire import Answer, Facts, chat_body, facts, tool_calls, unreachable
+from engines.base import (
+    Capabilities,
+    Done,
+    Embeddings,
+    Engine,
+    Event,
+    FinishReason,
+    JsonObject,
+    Model,
+    Profile,
+    Request,
+    Usage,
+)
+from engines.errors import EngineInterruptedError, UnknownModelError
+from engines.settings import OllamaSettings
+
+if TYPE_CHECKING:
+    from engines.backends.ollama.client import Client, Line
+
+ANSWERS_WITHIN = 10.0
+"""Seconds a question that needs no model (version, show, tags) may take."""
+
+CONNECT_SECONDS = 5.0
+"""Seconds a connection may take; a model may take its time to load after that."""
+
+LOOK_AGAIN = 60.0
+"""Seconds after which a missing embedding model is looked for again."""
+
+KEEPS_LONG_PROMPTS = (0, 12, 6)
+HAS_LOGPROBS = (0, 12, 11)
+"""First versions whose ``/api/chat`` knows ``truncate`` and ``shift``, or ``logprobs`` (api/types.go)."""
+
+CUTS_PROMPTS = "this Ollama cuts long prompts silently; update it to 0.12.6 or later"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A model in memory, as ``/api/ps`` tells it."""
+
+    name: str
+    bytes: int
+    vram_bytes: int
+    context: int
+    """Tokens per request."""
+    until: datetime | None
+    """When Ollama drops it unless it is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Who answers a request."""
+
+    name: str
+    """Sent as ``model``: the adapter's name, if there is one."""
+    base: str
+    known: Facts
+    adapter: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class OllamaEngine(Engine):
+    """One Ollama server; ``context`` is the largest any tier needs, in tokens."""
+
+    name = "ollama"
+
+    def __init__(self, settings: OllamaSettings, *, context: int) -> None:
+        self._settings = settings
+        self._context = context
+        self._client: Client | None = None
+        self._opening = anyio.Lock()
+        self._version: tuple[int, ...] = ()
+        self._known: dict[str, Facts] = {}
+        self._look_for_embedding_at = -math.inf
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    async def profile(self, model: str = "") -> Profile:
+        model = model or self._settings.model
+        with self._promptly():
+            known = await self._facts(model)
+            embedding = await self._embedding()
+            if not self._version:
+                await self.check()
+        return Profile(
+            self.name,
+            model,
+            Capabilities(
+                json_schema=True,
+                choice=True,
+                logprobs=self._version >= HAS_LOGPROBS,
+                embed=bool(embedding),
+                lora=True,
+                tools="tools" in known.can,
+                max_context=self._num_ctx(known),
+            ),
+            embedding_model=embedding,
+            parameters=known.billions,
+            notes=() if self._version >= KEEPS_LONG_PROMPTS else (CUTS_PROMPTS,),
+        )
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
+        with before(request.deadline, self.name):
+            target = await self._target(request)
+            body = chat_body(
+                request,
+                target.name,
+                target.known,
+                context=self._num_ctx(target.known),
+                keep_alive=self._settings.keep_alive,
+            )
+            async with self._asking(target.name) as client:
+                lines = await client.chat_lines(body)
+        async with aclosing(lines):
+            # Waited for here, so that a refusal is raised on entering and not in the middle of a stream.
+            first = await self._line(lines, request, target)
+            async with aclosing(self._events(first, lines, request, target)) as events:
+                yield events
+
+    async def models(self) -> Sequence[Model]:
+        with self._promptly():
+            async with self._asking() as client:
+                installed = (await client.tags()).models
+                loaded = {model.name for model in (await client.ps()).models}
+            return [
+                Model(
+                    model.name,
+                    self.name,
+                    base=(await self._facts(model.name)).base if model.details.parent_model else "",
+                    loaded=model.name in loaded,
+                    bytes=model.size,
+                )
+                for model in installed
+                if "completion" in model.capabilities
+            ]
+
+    async def check(self) -> None:
+        with self._promptly():
+            async with self._asking() as client:
+                self._version = _numbers(await client.version())
+
+    async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
+        """Sentence embeddings of ``texts``, in order.
+
+        Raises:
+            ContextTooLongError: a text is too long for the embedding model.
+            UnsupportedFeatureError: the configured model is not there or makes no embeddings.
+        """
+        with before(deadline, self.name):
+            model = await self._embedding()
+            if not model:
+                return await super().embed(texts, deadline=deadline)
+            async with self._asking(model) as client:
+                answer = await client.embed(
+                    model, list(texts), truncate=False, keep_alive=self._settings.keep_alive
+                )
+        return Embeddings(tuple(map(_unit, answer.embeddings)), answer.prompt_eval_count or 0, model)
+
+    async def running(self) -> Sequence[Running]:
+        """The models in memory now."""
+        with self._promptly():
+            async with self._asking() as client:
+                models = (await client.ps()).models
+        return [
+            Running(m.name or "", m.size or 0, m.size_vram or 0, m.context_length or 0, m.expires_at)
+            for m in models
+        ]
+
+    async def unload(self, model: str) -> None:
+        """Free the memory ``model`` takes; fine if it is not loaded."""
+        with self._promptly():
+            async with self._asking(model) as client:
+                await client.unload(model)
+
+    async def show(self, model: str) -> JsonObject:
+        """All of ``/api/show``, for ``engines.models.shapes.from_ollama``."""
+        with self._promptly():
+            async with self._asking(model) as client:
+                return await client.show_raw(model)
+
+    def _promptly(self) -> AbstractContextManager[None]:
+        return before(anyio.current_time() + ANSWERS_WITHIN, self.name)
+
+    @asynccontextmanager
+    async def _asking(self, model: str = "") -> AsyncGenerator["Client", None]:
+        """The client, whose errors come out as ours."""
+        client = self._client or await self._open()
+        from engines.backends.ollama.client import translated
+
+        with translated(model):
+            yield client
+
+    async def _open(self) -> "Client":
+        async with self._opening:
+            if self._client is None:
+                await _knock(self._settings.url)
+                await anyio.to_thread.run_sync(import_module, "engines.backends.ollama.client")
+                from engines.backends.ollama.client import Client
+
+                self._client = Client(self._settings.url, connect_s=CONNECT_SECONDS)
+            return self._client
+
+    async def _facts(self, model: str) -> Facts:
+        if model not in self._known:
+            async with self._asking(model) as client:
+                self._known[model] = facts(await client.show_all(model))
+        return self._known[model]
+
+    async def _embedding(self) -> str:
+        """The embedding model, empty if it is not there."""
+        model, now = self._settings.embedding, anyio.current_time()
+        if not model or now < self._look_for_embedding_at:
+            return ""
+        try:
+            known = await self._facts(model)
+        except UnknownModelError:
+            self._look_for_embedding_at = now + LOOK_AGAIN
+            return ""
+        return model if "embedding" in known.can else ""
+
+    async def _target(self, request: Request) -> _Target:
+        base = request.model or self._settings.model
+        if request.adapter is None:
+            return _Target(base, base, await self._facts(base))
+        try:
+            known = await self._facts(request.adapter)
+        except UnknownModelError:
+            note = f"Ollama has no adapter {request.adapter!r} (a model made with ADAPTER); used {base}"
+            return _Target(base, base, await self._facts(base), notes=(note,))
+        return _Target(request.adapter, known.base or base, known, request.adapter)
+
+    def _num_ctx(self, known: Facts) -> int:
+        return min(self._context, known.context or self._context)
+
+    async def _line(self, lines: "AsyncGenerator[Line]", request: Request, target: _Target) -> "Line | None":
+        with before(request.deadline, self.name):
+            async with self._asking(target.name):
+                return await anext(lines, None)
+
+    async def _events(
+        self, line: "Line | None", lines: "AsyncGenerator[Line]", request: Request, target: _Target
+    ) -> AsyncGenerator[Event, None]:
+        answer, calls = Answer(request), 0
+        while line is not None:
+            for call in tool_calls(line, calls):
+                calls += 1
+                yield call
+            for delta in answer.pieces(line):
+                yield delta
+            if line.done:
+                # The stream's end is read too, or its connection could not be used again.
+                await self._line(lines, request, target)
+                yield self._done(line, target, called=calls > 0)
+                return
+            line = await self._line(lines, request, target)
+        raise EngineInterruptedError(
+            "Ollama ended its answer without finishing it, as it does when a model repeats one token",
+            hint="ask again, or in other words",
+        )
+
+    def _done(self, last: "Line", target: _Target, *, called: bool) -> Done:
+        finish: FinishReason = "length" if last.done_reason == "length" else "stop"
+        return Done(
+            "tool_calls" if called else finish,
+            Usage(last.prompt_eval_count, last.eval_count),
+            engine=self.name,
+            model=target.base,
+            adapter=target.adapter,
+            notes=target.notes,
+        )
+
+
+async def _knock(url: str) -> None:
+    """Fail at once if nothing listens, before anything is imported. Ports default as in the client."""
+    scheme, _, rest = url.rpartition("://")
+    try:
+        address = urlsplit(f"//{rest}")
+        port = address.port or {"http": 80, "https": 443}.get(scheme, 11434)
+        with anyio.fail_after(CONNECT_SECONDS):
+            stream = await anyio.connect_tcp(address.hostname or "127.0.0.1", port)
+    except (OSError, ValueError) as error:
+        raise unreachable(f"{url}: {error}") from error
+    await stream.aclose()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """``0.32.15-rc1`` as numbers. A build of one's own says 0.0.0, and is taken as new."""
+    numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))
+    return numbers if any(numbers) else (sys.maxsize,)
+
+
+def _unit(vector: Sequence[float]) -> tuple[float, ...]:
+    length = math.hypot(*vector) or 1.0
+    return tuple(x / length for x in vector)

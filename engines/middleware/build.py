@@ -1,0 +1,176 @@
+"""The engines as the settings want them, each in its stack. Nothing else names a concrete engine.
+
+A backend, and the client library it needs, is imported when it is built.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self, assert_never
+
+from engines.base import Engine
+from engines.middleware.admission import AdmittedEngine
+from engines.middleware.breaker import BreakerEngine
+from engines.middleware.cache import CachedEngine
+from engines.middleware.failover import FailoverEngine
+from engines.middleware.metrics import MeteredEngine, Metrics
+from engines.middleware.slots import Places, open_places
+from engines.settings import (
+    EngineName,
+    Limits,
+    LlamaCppSettings,
+    OllamaSettings,
+    TierSettings,
+    VllmSettings,
+)
+from engines.storage.store import Store
+
+AUTO: tuple[EngineName, ...] = ("vllm", "ollama", "llamacpp")
+"""Whom ``auto`` asks, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where engines keep what outlives a call; each belongs to the user alone."""
+
+    cache: Path
+    """Answers given before."""
+    runtime: Path
+    """What the user's processes share while they run: places, the embedded engine's address."""
+    models: Path
+    """The embedded engine's weights."""
+
+
+class Engines:
+    """The engine of each tier; opened with ``async with``, each distinct one once."""
+
+    def __init__(
+        self,
+        tiers: Mapping[str, Engine],
+        each: Mapping[str, Engine],
+        metrics: Metrics,
+        shared: Sequence[AbstractAsyncContextManager[object]] = (),
+    ) -> None:
+        self.each = dict(each)
+        """Every engine by its name, the members of ``auto`` one by one."""
+        self.metrics = metrics
+        self._tiers = dict(tiers)
+        self._shared = tuple(shared)
+        self._stack = AsyncExitStack()
+
+    def of(self, tier: str) -> Engine:
+        """The engine of ``tier``, a name of the settings."""
+        return self._tiers[tier]
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            for resource in (*self._shared, *self.each.values()):
+                await stack.enter_async_context(resource)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.__aexit__(kind, error, traceback)
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """What is needed to build any engine, and its places."""
+
+    tiers: Mapping[str, TierSettings]
+    ollama: OllamaSettings
+    vllm: VllmSettings
+    llamacpp: LlamaCppSettings
+    folders: Folders
+
+    def build(self, name: EngineName) -> Engine:
+        match name:
+            case "ollama":
+                from engines.backends.ollama.engine import OllamaEngine
+
+                return OllamaEngine(self.ollama, context=max(tier.context for tier in self.tiers.values()))
+            case "vllm":
+                from engines.backends.vllm.engine import VllmEngine
+
+                return VllmEngine(self.vllm)
+            case "llamacpp":
+                from engines.backends.llamacpp.engine import LlamaCppEngine
+
+                models, runtime = self.folders.models, self.folders.runtime
+                return LlamaCppEngine(self.llamacpp, models_folder=models, runtime_folder=runtime)
+            case "scripted":
+                from engines.backends.scripted.engine import ScriptedEngine
+
+                return ScriptedEngine()
+            case "auto":
+                raise ValueError("auto is several engines")
+            case _:
+                assert_never(name)
+
+    def places(self, name: EngineName, count: int) -> AbstractContextManager[Places]:
+        """Those of the server at the engine's address; the embedded engine's share its context."""
+        address = {"ollama": self.ollama.url, "vllm": self.vllm.url}.get(name, "")
+        digest = hashlib.blake2b(address.encode(), digest_size=4).hexdigest()
+        folder = self.folders.runtime / "places" / f"{name}-{digest}"
+        return open_places(count, folder, pool=self.llamacpp.context if name == "llamacpp" else math.inf)
+
+
+def build_engines(
+    *,
+    engine: EngineName,
+    tiers: Mapping[str, TierSettings],
+    ollama: OllamaSettings,
+    vllm: VllmSettings,
+    llamacpp: LlamaCppSettings,
+    limits: Limits,
+    folders: Folders,
+    use_cache: bool = True,
+) -> Engines:
+    """``engine`` serves the tiers that name none of their own."""
+    backends = Backends(tiers, ollama, vllm, llamacpp, folders)
+    metrics = Metrics({name: tier.target_ms / 1000 for name, tier in tiers.items()})
+    store = Store(folders.cache) if use_cache else None
+    chosen: dict[str, EngineName] = {name: tier.engine or engine for name, tier in tiers.items()}
+    members = AUTO if "auto" in chosen.values() else ()
+    each: dict[str, Engine] = {
+        name: surrounded(
+            backends.build(name), backends.places(name, limits.concurrency), limits, metrics, store
+        )
+        for name in dict.fromkeys((*members, *chosen.values()))
+        if name != "auto"
+    }
+    engines = dict(each)
+    if members:
+        models = {tiers[tier].model for tier, name in chosen.items() if name == "auto"}
+        engines["auto"] = FailoverEngine([each[name] for name in members], names=models)
+    by_tier = {tier: engines[name] for tier, name in chosen.items()}
+    return Engines(by_tier, each, metrics, [store] if store else [])
+
+
+def surrounded(
+    engine: Engine,
+    places: AbstractContextManager[Places],
+    limits: Limits,
+    metrics: Metrics,
+    store: Store | None = None,
+) -> Engine:
+    """``engine`` in its stack; without ``store`` nothing is repeated from the cache."""
+
+    def admission(inner: Engine) -> Engine:
+        waited = partial(metrics.waited, engine.name)
+        return AdmittedEngine(inner, places, queue=limits.queue, waited=waited)
+
+    def cache(inner: Engine) -> Engine:
+        return CachedEngine(inner, store) if store else inner
+
+    return MeteredEngine(cache(admission(BreakerEngine(engine))), metrics)

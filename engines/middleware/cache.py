@@ -1,0 +1,183 @@
+"""Questions asked before are answered without asking.
+
+The key is everything an answer depends on: the messages, the engine and the model that would answer,
+the adapter and every parameter; and the project, so that none sees what another one asked. A model
+replaced under its old name keeps its old answers until they are pushed out.
+"""
+
+import hashlib
+import json
+import math
+from array import array
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+
+import anyio
+from pydantic_core import PydanticSerializationError, to_json
+
+from engines.base import (
+    Done,
+    Embeddings,
+    Engine,
+    Event,
+    EventStream,
+    JsonValue,
+    Profile,
+    Request,
+    TextDelta,
+    TokenLogprob,
+    Usage,
+)
+from engines.errors import AgentError
+from engines.middleware.wrapper import HeardStream, WrapperEngine
+from engines.storage.store import Store
+
+LARGEST = 2**20
+"""Bytes of an answer worth keeping."""
+
+
+class CachedEngine(WrapperEngine):
+    """Repeats whole answers at temperature 0 without tools, and embeddings, from ``store``.
+
+    A repeated answer is the same events; its ``Done`` says ``cached`` and keeps the usage of the
+    time it was made. ``tokens`` of embeddings counts those made now.
+    """
+
+    def __init__(self, inner: Engine, store: Store) -> None:
+        super().__init__(inner)
+        self._store = store
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
+        key = await self._key(request)
+        if key and (events := unpack((await self._store.get([key])).get(key))):
+            async with aclosing(_replay(events)) as replayed:
+                yield replayed
+            return
+        stream = self.inner.stream(request)
+        async with _Kept(stream, self._store, key, request) if key else stream as events:
+            yield events
+
+    async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
+        model = (await self.inner.profile()).embedding_model
+        if not model:
+            return await self.inner.embed(texts, deadline=deadline)
+        keys = {text: _digest([self.name, model, text]) for text in texts}
+        stored = await self._store.get(list(keys.values()))
+        vectors = {text: _floats(stored[key]) for text, key in keys.items() if key in stored}
+        tokens = 0
+        if missing := [text for text in keys if text not in vectors]:
+            made = await self.inner.embed(missing, deadline=deadline)
+            model, tokens = made.model, made.tokens
+            for text, vector in zip(missing, made.vectors, strict=True):
+                vectors[text] = vector
+                self._store.put(keys[text], array("f", vector).tobytes())
+        return Embeddings(tuple(vectors[text] for text in texts), tokens, model)
+
+    async def _key(self, request: Request) -> bytes | None:
+        """Empty for what must be asked: an answer with chance in it, or with tools, or no engine to ask."""
+        if request.temperature or request.tools:
+            return None
+        with anyio.CancelScope(deadline=request.deadline):
+            try:
+                return _answer_key(request, await self.inner.profile(request.model))
+            except AgentError:  # the engine itself says it better
+                return None
+        return None
+
+
+class _Kept(HeardStream):
+    """Puts the answer into ``store`` when it is whole, and what was asked for."""
+
+    def __init__(self, stream: EventStream, store: Store, key: bytes, request: Request) -> None:
+        super().__init__(stream)
+        self._store = store
+        self._key = key
+        self._adapter = request.adapter
+        self._said: list[TextDelta] = []
+
+    def heard(self, event: Event) -> None:
+        if isinstance(event, TextDelta):
+            self._said.append(event)
+        elif isinstance(event, Done) and event.finish_reason == "stop" and event.adapter == self._adapter:
+            packed = pack(self._said, event)
+            if len(packed) <= LARGEST:
+                self._store.put(self._key, packed)
+
+
+async def _replay(events: list[Event]) -> AsyncGenerator[Event, None]:
+    for event in events:
+        yield event
+
+
+def _answer_key(request: Request, profile: Profile) -> bytes:
+    return _digest(
+        [
+            request.tags.project,
+            profile.engine,
+            profile.model,
+            request.adapter,
+            [
+                [m.role, m.content, [[c.id, c.name, c.arguments] for c in m.tool_calls], m.tool_call_id]
+                for m in request.messages
+            ],
+            request.max_tokens,
+            request.top_p,
+            request.seed,
+            list(request.stop),
+            request.schema,
+            list(request.choices),
+            request.logprobs,
+            request.effort,
+        ]
+    )
+
+
+def _digest(parts: JsonValue) -> bytes:
+    """Keys are not sorted: a schema's order is the order the model writes in."""
+    return hashlib.blake2b(_written(parts), digest_size=20).digest()
+
+
+def _written(parts: JsonValue) -> bytes:
+    try:
+        return to_json(parts, inf_nan_mode="constants")
+    except PydanticSerializationError:  # half of a surrogate pair
+        return json.dumps(parts).encode()
+
+
+def pack(heard: list[TextDelta], done: Done) -> bytes:
+    said: JsonValue = [
+        [delta.text, [[t.token, t.logprob, [[a, b] for a, b in t.top]] for t in delta.logprobs]]
+        for delta in heard
+    ]
+    usage = done.usage
+    return _written(
+        [
+            said,
+            [usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens],
+            done.engine,
+            done.model,
+            done.adapter,
+            list(done.notes),
+        ]
+    )
+
+
+def unpack(packed: bytes | None) -> list[Event]:
+    """Empty when there is nothing, or nothing that can be read."""
+    if packed is None:
+        return []
+    try:
+        said, usage, engine, model, adapter, notes = json.loads(packed)
+        deltas = [
+            TextDelta(text, tuple(TokenLogprob(t, p, tuple((a, b) for a, b in top)) for t, p, top in tokens))
+            for text, tokens in said
+        ]
+    except (ValueError, TypeError):
+        return []
+    done = Done("stop", Usage(*usage), engine, model, adapter, cached=True, notes=tuple(notes))
+    return [*deltas, done]
+
+
+def _floats(packed: bytes) -> tuple[float, ...]:
+    return tuple(array("f", packed))

@@ -1,0 +1,240 @@
+"""What the engines did: counts, tokens and times, by who asked and what for.
+
+In memory and of this process. Recording takes microseconds; ``snapshot`` copies it all out,
+``prometheus.render`` writes a snapshot for a scraper.
+"""
+
+import math
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engines.base import Done, Embeddings, Engine, Event, EventStream, Request, Tags
+from engines.errors import AgentError
+from engines.middleware.latency import LatencyWatch, TierLatency
+from engines.middleware.wrapper import HeardStream, WrapperEngine
+
+BOUNDS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+"""Upper bounds of the histograms; both tiers' targets are among them."""
+
+NAMES = 50
+"""Projects, and agents, told apart; callers choose these names, so the rest are ``other``."""
+
+ABANDONED = "abandoned"
+"""The code of a request whose caller went away before the end."""
+
+
+EMBED = Tags(tool="embed")
+"""Embeddings are asked for by no tool or tier in particular."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    counts: tuple[int, ...]
+    """Per bound of ``BOUNDS_S``, and one more for all above; not cumulative."""
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Requests of one kind: how many, how many from the cache, and what the engine read and wrote."""
+
+    engine: str
+    tool: str
+    tier: str
+    project: str
+    agent: str
+    requests: int
+    cached: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    engine: str
+    tool: str
+    tier: str
+    code: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """``what`` is ``request``, ``first_token``, ``wait`` (for a place) or ``embed``."""
+
+    what: str
+    engine: str
+    tool: str
+    tier: str
+    histogram: Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    asked: tuple[Asked, ...]
+    failed: tuple[Failed, ...]
+    timed: tuple[Timed, ...]
+    tiers: tuple[TierLatency, ...]
+    active: Mapping[str, int]
+    """Requests under way, waiting ones included, by engine."""
+    embedded: Mapping[str, int]
+    """Texts embedded, by engine."""
+
+
+@dataclass(slots=True)
+class Totals:
+    requests: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(slots=True)
+class Times:
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+    total_s: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
+        self.total_s += seconds
+
+
+class Metrics:
+    """Where all engines of a process record. ``targets``: seconds a call should take, by tier."""
+
+    def __init__(self, targets: Mapping[str, float] | None = None) -> None:
+        self._watch = LatencyWatch(targets or {})
+        self._asked: dict[tuple[str, str, str, str, str], Totals] = {}
+        self._failed: Counter[tuple[str, str, str, str]] = Counter()
+        self._timed: dict[tuple[str, str, str, str], Times] = {}
+        self._active: Counter[str] = Counter()
+        self._embedded: Counter[str] = Counter()
+        self._projects: set[str] = set()
+        self._agents: set[str] = set()
+
+    def started(self, engine: str, tags: Tags) -> Totals:
+        self._active[engine] += 1
+        project, agent = _bounded(tags.project, self._projects), _bounded(tags.agent, self._agents)
+        totals = self._asked.setdefault((engine, tags.tool, tags.tier, project, agent), Totals())
+        totals.requests += 1
+        return totals
+
+    def ended(self, engine: str) -> None:
+        self._active[engine] -= 1
+
+    def answered(self, engine: str, tags: Tags, seconds: float) -> None:
+        self.took("request", engine, tags, seconds)
+        self._watch.call(tags.tier, seconds)
+
+    def failed(self, engine: str, tags: Tags, code: str, *, missed: bool) -> None:
+        """``missed``: the tier's target counts it as not kept."""
+        self._failed[engine, tags.tool, tags.tier, code] += 1
+        if missed:
+            self._watch.call(tags.tier, math.inf)
+
+    def waited(self, engine: str, tags: Tags, seconds: float) -> None:
+        self.took("wait", engine, tags, seconds)
+        self._watch.wait(tags.tier, seconds)
+
+    def embedded(self, engine: str, texts: int, seconds: float) -> None:
+        self._embedded[engine] += texts
+        self.took("embed", engine, EMBED, seconds)
+
+    def took(self, what: str, engine: str, tags: Tags, seconds: float) -> None:
+        self._timed.setdefault((what, engine, tags.tool, tags.tier), Times()).add(seconds)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            asked=tuple(
+                Asked(*key, t.requests, t.cached, t.prompt_tokens, t.completion_tokens)
+                for key, t in self._asked.items()
+            ),
+            failed=tuple(Failed(*key, count) for key, count in self._failed.items()),
+            timed=tuple(
+                Timed(*key, Histogram(tuple(times.counts), times.total_s))
+                for key, times in self._timed.items()
+            ),
+            tiers=self._watch.snapshot(),
+            active=dict(self._active),
+            embedded=dict(self._embedded),
+        )
+
+
+class MeteredEngine(WrapperEngine):
+    """Records every request to ``inner`` in ``metrics``."""
+
+    def __init__(self, inner: Engine, metrics: Metrics) -> None:
+        super().__init__(inner)
+        self._metrics = metrics
+
+    def stream(self, request: Request) -> EventStream:
+        return _Measured(self.inner.stream(request), self._metrics, self.name, request.tags)
+
+    async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
+        started = time.perf_counter()
+        try:
+            embeddings = await self.inner.embed(texts, deadline=deadline)
+        except AgentError as error:
+            self._metrics.failed(self.name, EMBED, error.code, missed=False)
+            raise
+        self._metrics.embedded(self.name, len(texts), time.perf_counter() - started)
+        return embeddings
+
+
+class _Measured(HeardStream):
+    """One request, from its start to the end of its context."""
+
+    def __init__(self, stream: EventStream, metrics: Metrics, engine: str, tags: Tags) -> None:
+        super().__init__(stream)
+        self._metrics = metrics
+        self._engine = engine
+        self._tags = tags
+        self._started = 0.0
+        self._totals = Totals()
+        self._begun = self._settled = False
+
+    async def __aenter__(self) -> AsyncIterator[Event]:
+        self._started = time.perf_counter()
+        self._totals = self._metrics.started(self._engine, self._tags)
+        return await super().__aenter__()
+
+    def heard(self, event: Event) -> None:
+        if isinstance(event, Done):
+            self._done(event)
+        elif not self._begun:
+            self._begun = True
+            self._metrics.took("first_token", self._engine, self._tags, self._seconds())
+
+    def failed(self, error: AgentError) -> None:
+        self._settled = True
+        missed = error.kind in ("busy", "timeout")
+        self._metrics.failed(self._engine, self._tags, error.code, missed=missed)
+
+    def left(self) -> None:
+        self._metrics.ended(self._engine)
+        if not self._settled:
+            self._metrics.failed(self._engine, self._tags, ABANDONED, missed=False)
+
+    def _done(self, done: Done) -> None:
+        self._settled = True
+        if done.cached:
+            self._totals.cached += 1
+        else:
+            self._totals.prompt_tokens += done.usage.prompt_tokens
+            self._totals.completion_tokens += done.usage.completion_tokens
+        self._metrics.answered(self._engine, self._tags, self._seconds())
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+
+def _bounded(name: str, known: set[str]) -> str:
+    if name in known:
+        return name
+    if len(known) >= NAMES:
+        return "other"
+    known.add(name)
+    return name

@@ -1,0 +1,188 @@
+"""Where a model's shape comes from: a GGUF file, Ollama, a Hugging Face folder, or the catalogue."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+from typing import cast
+
+from engines.base import JsonObject, JsonValue
+from engines.errors import InvalidArgumentsError, UnknownModelError
+from engines.models import pull as models
+from engines.models.gguf_header import read_header
+from engines.models.vram import Layer, ModelShape
+
+WINDOW_PERIODS = {"gpt-oss": 2, "gptoss": 2, "gemma2": 2, "gemma3": 6, "cohere2": 4}
+"""Architectures whose files name a window but not its layers: all but every n-th (from llama.cpp)."""
+
+
+def find(model: str) -> ModelShape:
+    """The shape of a name in this catalogue or the embedded engine's, a GGUF file, or a folder.
+
+    Reads files, and blocks while it does. For a model of Ollama's, ask Ollama: ``from_ollama``.
+
+    Raises:
+        InvalidArgumentsError: the file or folder cannot be read as a model.
+        ModelNotPulledError: it is known, but its file is not on this machine.
+        UnknownModelError: it is none of these.
+    """
+    if model in CATALOGUE:
+        return CATALOGUE[model]
+    folder = Path(model).expanduser()
+    if (folder / "config.json").is_file():
+        return from_folder(folder)
+    try:
+        card = models.find(model)
+    except UnknownModelError as error:
+        names = ", ".join([*CATALOGUE, *models.CATALOGUE])
+        raise UnknownModelError(
+            f"no shape is known for {model!r}",
+            hint=f"give a GGUF file, a folder with config.json, or one of {names}",
+        ) from error
+    return from_gguf(models.path_of(card))
+
+
+def from_gguf(path: Path) -> ModelShape:
+    """The shape of the model in a GGUF file.
+
+    Raises:
+        InvalidArgumentsError: it is no GGUF file, or a part of one, or tells too little.
+    """
+    header = read_header(path)
+    if cast("int", header.metadata.get("split.count", 0)) > 1:
+        raise InvalidArgumentsError(
+            f"{path} is one part of a model", hint="join it: llama-gguf-split --merge"
+        )
+    return _from_metadata(path.name, header.data_bytes, header.metadata, header.shapes)
+
+
+def from_ollama(shown: JsonObject, *, name: str, weights: int = 0) -> ModelShape:
+    """The shape of a model from Ollama's ``/api/show``; ``weights`` in bytes if it lists no tensors.
+
+    Raises:
+        InvalidArgumentsError: it tells too little.
+    """
+    tensors = cast("list[JsonObject]", shown.get("tensors") or [])
+    shapes = {str(tensor["name"]): cast("list[int]", tensor["shape"]) for tensor in tensors}
+    stored = sum(
+        _stored(shape, str(tensor["type"])) for shape, tensor in zip(shapes.values(), tensors, strict=True)
+    )
+    info = cast("JsonObject", shown.get("model_info") or {})
+    return _from_metadata(name, stored or weights, info, shapes)
+
+
+def _stored(shape: Sequence[int], kind: str) -> int:
+    """Bytes of a tensor in one of ggml's formats."""
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+
+    try:
+        block, size = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
+    except KeyError as error:
+        raise InvalidArgumentsError(f"tensors of type {kind!r} are of unknown size") from error
+    return prod(shape) // block * size
+
+
+def from_folder(folder: Path) -> ModelShape:
+    """The shape of a model in Hugging Face's layout: ``config.json`` and safetensors files.
+
+    Raises:
+        InvalidArgumentsError: ``config.json`` is no JSON or tells too little.
+    """
+    try:
+        config = cast("JsonObject", json.loads((folder / "config.json").read_text("utf-8")))
+    except ValueError as error:
+        raise InvalidArgumentsError(f"{folder / 'config.json'} is no JSON: {error}") from error
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return from_hf_config(config, weights, name=folder.name)
+
+
+def from_hf_config(config: JsonObject, weights: int, *, name: str) -> ModelShape:
+    """The shape a ``config.json`` describes; ``weights`` in bytes.
+
+    Raises:
+        InvalidArgumentsError: it tells too little.
+    """
+    text = cast("JsonObject", config.get("text_config") or config)
+    heads, embedding = _number(text, "num_attention_heads"), _number(text, "hidden_size")
+    size = cast("int", text.get("head_dim") or embedding // heads)
+    layer = Layer(cast("int", text.get("num_key_value_heads") or heads), size, size)
+    if latent := cast("int", text.get("kv_lora_rank") or 0):
+        # Multi-head latent attention remembers one compressed vector instead of heads (DeepSeek-V2, 2.1).
+        layer = Layer(1, latent + _number(text, "qk_rope_head_dim"), 0)
+    layers = tuple(replace(layer, window=window) for window in _hf_windows(text))
+    return ModelShape(name, weights, layers, _number(text, "vocab_size"), embedding)
+
+
+def _hf_windows(text: JsonObject) -> Iterator[int]:
+    """The window of each layer that has a cache; 0 where it sees everything."""
+    count = _number(text, "num_hidden_layers")
+    window = cast("int", text.get("sliding_window") or 0) if text.get("use_sliding_window", True) else 0
+    period = cast("int", text.get("sliding_window_pattern") or 0)
+    periodic = ["full_attention" if period and i % period == period - 1 else "" for i in range(count)]
+    for kind in cast("list[str]", text.get("layer_types") or periodic):
+        if kind != "linear_attention":
+            yield 0 if kind == "full_attention" else window
+
+
+def _from_metadata(
+    name: str, weights: int, info: Mapping[str, JsonValue], shapes: Mapping[str, Sequence[int]]
+) -> ModelShape:
+    """The shape told by GGUF metadata, which Ollama passes on.
+
+    A layer without heads is recurrent; the little it remembers does not grow and is left out.
+    """
+    prefix = str(info.get("general.architecture"))
+    own = {key.removeprefix(f"{prefix}."): value for key, value in info.items() if value is not None}
+    count, embedding = _number(own, "block_count"), _number(own, "embedding_length")
+    heads = _per_layer(own, "attention.head_count", count)
+    kv_heads = (
+        _per_layer(own, "attention.head_count_kv", count) if "attention.head_count_kv" in own else heads
+    )
+    size = embedding // (max(heads) or 1)
+    key = cast("int", own.get("attention.key_length", size))
+    value = cast("int", own.get("attention.value_length", size))
+    windows = _gguf_windows(own, prefix, count)
+    layers = (Layer(n, key, value, window) for n, window in zip(kv_heads, windows, strict=True) if n)
+    vocabulary = (
+        shapes["token_embd.weight"][1] if "token_embd.weight" in shapes else _number(own, "vocab_size")
+    )
+    return ModelShape(name, weights, tuple(layers), vocabulary, embedding)
+
+
+def _gguf_windows(own: Mapping[str, JsonValue], architecture: str, count: int) -> Iterator[int]:
+    """The window of each layer. Where the file does not say which have one, none has: an upper bound."""
+    window = cast("int", own.get("attention.sliding_window", 0))
+    pattern = own.get("attention.sliding_window_pattern", WINDOW_PERIODS.get(architecture, 1))
+    for index in range(count):
+        if isinstance(pattern, list):
+            yield window if pattern[index] else 0
+        else:
+            period = cast("int", pattern)
+            yield 0 if index % period == period - 1 else window
+
+
+def _per_layer(own: Mapping[str, JsonValue], key: str, count: int) -> list[int]:
+    """A number per layer; files give one for all, or a list."""
+    value = own.get(key)
+    return cast("list[int]", value) if isinstance(value, list) else [_number(own, key)] * count
+
+
+def _number(values: Mapping[str, JsonValue], key: str) -> int:
+    value = values.get(key)
+    if not isinstance(value, int):
+        raise InvalidArgumentsError(f"the model's metadata has no number {key!r}")
+    return value
+
+
+CATALOGUE: Mapping[str, ModelShape] = {
+    # Shape: config.json of openai/gpt-oss-20b, which alternates layers with and without a window.
+    # Weights: the size Ollama lists for gpt-oss:20b (MXFP4), 14 GB in its library.
+    "gpt-oss:20b": ModelShape(
+        "gpt-oss:20b",
+        weights=13_793_441_244,
+        layers=(Layer(8, 64, 64, window=128), Layer(8, 64, 64)) * 12,
+        vocabulary=201_088,
+        embedding=2880,
+    ),
+}

@@ -1,0 +1,1 @@
+"""SQLite files that all processes of a user share."""

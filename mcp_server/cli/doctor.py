@@ -1,0 +1,140 @@
+"""``doctor``: what was found, what will be used, and what to do next."""
+
+import argparse
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from engines import tokens
+from engines.base import Profile
+from engines.errors import AgentError
+from engines.models.catalogue import CATALOGUE
+from engines.models.default_model import RECOMMENDED
+from engines.routing import Needs
+from mcp_server.app import App, build
+from mcp_server.cli.context import Start, fail, plain_console, start
+from mcp_server.clients.trial import trials
+from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE, Folders
+from mcp_server.version import VERSION
+
+POOR = 0.4
+"""Billions of weights; a model below that is fit for tests of wiring, not for answers (docs/quality.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    ok: bool
+    what: str
+    found: str
+    hint: str = ""
+
+
+async def doctor(options: argparse.Namespace) -> int:
+    """Look, and say. The exit code is 1 when no engine can be used."""
+    try:
+        begun = start(options)
+        async with build(begun.settings, begun.folders) as app:
+            findings = [*_place(begun), *[f async for f in _engines(app)], *[f async for f in _tiers(app)]]
+    except AgentError as error:
+        return fail(error, as_json=options.json)
+    findings.append(_estimator(begun.folders))
+    findings += await _registrations(begun)
+    usable = any(finding.ok and finding.what.startswith("tier ") for finding in findings)
+    if options.json:
+        print(json.dumps({"ok": usable, "findings": [asdict(finding) for finding in findings]}))
+    else:
+        _show(findings)
+    return 0 if usable else 1
+
+
+def _place(begun: Start) -> Sequence[Finding]:
+    project = begun.project
+    user = Path(os.environ.get(CONFIG_VARIABLE) or begun.folders.config / "config.toml")
+    own = project.root / PROJECT_FILE if project.root else None
+    files = [str(file) for file in (user, own) if file and file.is_file()]
+    root = Finding(True, "project", f"{project.name} at {project.root}")
+    if project.root is None:
+        root = Finding(False, "project", "none here", "start in a project's folder, or no file can be read")
+    return (
+        Finding(True, "version", VERSION),
+        Finding(True, "settings", ", ".join(files) or "defaults", "" if files else f"optional: {user}"),
+        root,
+        Finding(True, "models folder", str(begun.folders.models)),
+    )
+
+
+async def _engines(app: App) -> AsyncIterator[Finding]:
+    """Each engine the settings allow, asked whether it answers."""
+    for name, engine in app.engines.each.items():
+        try:
+            await engine.check()
+            profile = await engine.profile()
+        except AgentError as error:
+            yield Finding(False, f"engine {name}", error.message, error.hint)
+            continue
+        capabilities = profile.capabilities
+        offers = [field for field in ("json_schema", "choice", "logprobs", "tools", "embed", "lora")
+                  if getattr(capabilities, field)]  # fmt: skip
+        found = f"{profile.model}, {capabilities.max_context} tokens, {', '.join(offers)}"
+        hint = _advice(profile) if name == "llamacpp" else ""
+        yield Finding(True, f"engine {name}", found, hint)
+
+
+def _advice(profile: Profile) -> str:
+    """What a better embedded model would cost."""
+    poor = 0 < profile.parameters < POOR
+    pulled = CATALOGUE.get(profile.model)
+    better = [card for card in CATALOGUE.values() if card.parameters > profile.parameters]
+    if not (pulled and better):
+        return ""
+    card = CATALOGUE[RECOMMENDED] if poor else better[-1]
+    cost = f"{card.size / 1e9:.1f} GB to download"
+    cost += f" and {card.memory} GB of memory" if card.memory else ""
+    told = f"better: {card.name}, {cost}: local-llm-agent models pull {card.name}"
+    return f"answers will be poor, {profile.model} is for tests; {told}" if poor else told
+
+
+async def _tiers(app: App) -> AsyncIterator[Finding]:
+    """What a call of each tier would reach now."""
+    for name in app.router.tiers:
+        try:
+            route = await app.router.pick(Needs(tier=name, splits=True))
+        except AgentError as error:
+            yield Finding(False, f"tier {name}", error.message, error.hint)
+            continue
+        found = (
+            f"{route.profile.engine} {route.profile.model}, {route.max_tokens} of {route.context} tokens, "
+            f"target {route.tier.target_ms} ms"
+        )
+        yield Finding(True, f"tier {name}", found)
+
+
+def _estimator(folders: Folders) -> Finding:
+    method = tokens.load(folders.cache / "tokens").method
+    hint = "" if method != "bytes" else "install bpe-openai for counts instead of guesses"
+    return Finding(method != "bytes", "token estimates", method, hint)
+
+
+async def _registrations(begun: Start) -> Sequence[Finding]:
+    """Each client's entry for us, tried out as the client uses it."""
+    findings = [
+        Finding(trial.ok, f"{trial.where.client.title}, {trial.where.scope}", trial.found, trial.hint)
+        async for trial in trials(begun.project.root, os.environ)
+    ]
+    none = Finding(True, "agents", "none registered", "local-llm-agent register claude-code")
+    return findings or [none]
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    table = Table("", "", "", box=None, show_header=False, pad_edge=False)
+    for finding in findings:
+        mark = Text("ok", "green") if finding.ok else Text("--", "yellow")
+        table.add_row(mark, finding.what, finding.found)
+        if finding.hint:
+            table.add_row("", "", Text(finding.hint, "dim"))
+    plain_console().print(table)

@@ -1,0 +1,91 @@
+"""``models``: what the engines offer, what can be pulled, and pulling it."""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from engines.errors import AgentError, ModelNotPulledError
+from engines.models import default_model
+from engines.models import pull as catalogue
+from mcp_server.cli.context import Start, fail, plain_console, start, started
+
+
+async def models(options: argparse.Namespace) -> int:
+    try:
+        if options.action == "pull":
+            return await _pull(start(options), options.names, small=options.small)
+        return await _list(options)
+    except AgentError as error:
+        return fail(error, as_json=options.json)
+
+
+async def _pull(begun: Start, names: Sequence[str], *, small: bool) -> int:
+    """Fetch ``names``, or what the settings' embedded engine needs; nothing if it is there."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True, highlight=False, markup=False)) as bar:
+        note = partial(bar.console.print, soft_wrap=True)
+        for each in names or _needed(begun, note, small=small):
+            task = bar.add_task(each, total=None)
+
+            async def report(done: float, total: float, message: str, task: TaskID = task) -> None:
+                bar.update(task, completed=done, total=total or None, description=message)
+
+            path = await catalogue.pull(each, folder=begun.folders.models, progress=report, note=note)
+            print(f"{each}: {path}")
+    return 0
+
+
+def _needed(begun: Start, say: Callable[[str], None], *, small: bool) -> list[str]:
+    """The settings' chat and embedding models; where they leave the first open, what there is room for."""
+    chat, folder = begun.settings.llamacpp.model, begun.folders.models
+    if small:
+        chat = default_model.SMALL
+    elif chat == catalogue.AUTO:
+        card, why = default_model.choose(default_model.free_room(folder), folder)
+        say(f"taking {why}")
+        chat = card.name
+    return [name for name in (chat, begun.settings.llamacpp.embedding) if name]
+
+
+async def _list(options: argparse.Namespace) -> int:
+    """The catalogue with what is here, and the models of every engine that answers."""
+    async with started(options) as (app, _):
+        offered = await app.dispatcher.models()
+    folder = start(options).folders.models
+    rows = [
+        {"name": model.name, "engine": model.engine, "base": model.base, "loaded": model.loaded}
+        for model in offered
+    ]
+    cards = list(catalogue.CATALOGUE.values())
+    pullable = [
+        {"name": card.name, "kind": card.kind, "bytes": card.size, "here": _is_here(card, folder)}
+        for card in cards
+    ]
+    if options.json:
+        print(json.dumps({"models": rows, "catalogue": pullable}))
+        return 0
+    console = plain_console()
+    table = Table("model", "engine", "state", box=None, pad_edge=False)
+    for row in rows:
+        state = "loaded" if row["loaded"] else f"adapter of {row['base']}" if row["base"] else "ready"
+        table.add_row(str(row["name"]), str(row["engine"]), state)
+    console.print(table)
+    more = Table("for the embedded engine", "kind", "size", "licence", "", box=None, pad_edge=False)
+    for card in cards:
+        here = "here" if _is_here(card, folder) else "pull it"
+        more.add_row(card.name, card.kind, f"{card.size / 1e6:,.0f} MB", card.licence, here)
+    console.print(more)
+    return 0
+
+
+def _is_here(card: catalogue.ModelCard, folder: Path) -> bool:
+    try:
+        return catalogue.path_of(card, folder).is_file()
+    except ModelNotPulledError:
+        return False

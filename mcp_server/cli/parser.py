@@ -1,0 +1,197 @@
+"""The command line: what can be said, and which command says it.
+
+Commands live in modules of their own, imported when chosen. Before that only the standard library
+is, so that ``stdio`` answers its host at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
+
+from mcp_server.stdio.handshake import stand_in
+from mcp_server.version import VERSION
+
+EXAMPLES = """\
+examples:
+  local-llm-agent models pull
+  local-llm-agent classify --labels "bug,feature,question" "It crashes on save"
+  local-llm-agent classify --labels-file labels.json --paths "logs/*.log" --split line
+  local-llm-agent extract --fields '{"version": "the release"}' --paths CHANGELOG.md
+  local-llm-agent summarize --paths docs --focus "how to install"
+  git diff | local-llm-agent summarize --style tldr -
+  local-llm-agent register claude-code
+  local-llm-agent serve --port 3160
+"""
+
+Command = Callable[[argparse.Namespace], Awaitable[int]]
+
+
+def run(argv: Sequence[str]) -> int:
+    """Parse and do.
+
+    Returns:
+        The exit code: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted.
+    """
+    options = parser().parse_args(argv)
+    if options.command == "serve.stdio":
+        options.backlog = stand_in()
+        if options.backlog.ended:
+            return 0
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    import importlib
+    import logging
+    from functools import partial
+
+    import anyio
+
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if options.verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+    module, name = options.command.split(".")
+    command = cast("Command", getattr(importlib.import_module(f"mcp_server.cli.{module}"), name))
+    try:
+        return anyio.run(partial(command, options), backend_options={"use_uvloop": sys.platform != "win32"})
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="local-llm-agent",
+        description="Hand simple work on text to a model on this machine: as an MCP server for coding "
+        "agents, as an OpenAI-compatible endpoint, or from here.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    common = _common()
+
+    def add(name: str, command: str, summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, parents=[common], help=summary, description=summary)
+        added.set_defaults(command=command)
+        return added
+
+    add("stdio", "serve.stdio", "serve MCP over standard input and output, as mcp.json starts it")
+    _serve(add("serve", "serve.serve", "serve MCP (/mcp, /sse), /v1 and REST over HTTP"))
+    _classify(add("classify", "tools.classify", "sort texts into labels"))
+    _extract(add("extract", "tools.extract", "pull fields out of text, with evidence"))
+    _summarize(add("summarize", "tools.summarize", "summarize text of any length"))
+    _chat(add("chat", "tools.chat", "ask the local model a question"))
+    _stats(add("stats", "stats.stats", "show what was saved, by project, tool, agent and tier"))
+    add("doctor", "doctor.doctor", "show what was found, what will be used, and what to do next")
+    _register(add("register", "register.register", "make a coding agent start this server"))
+    _models(add("models", "models.models", "list the models at hand, or pull one"))
+    _vram(add("vram", "plan.vram", "work out the memory a model needs"))
+    _route(add("route", "plan.route", "show which tier, engine and model a call would get, and why"))
+    return top
+
+
+def _common() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print JSON for another program")
+    common.add_argument("--verbose", action="store_true", help="log more, to standard error")
+    common.add_argument("--engine", help="auto, ollama, vllm, llamacpp or scripted")
+    common.add_argument("--project", default="", help="project name, else found by the folder")
+    return common
+
+
+def _serve(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", help="address to listen on (127.0.0.1); any but loopback needs a token")
+    command.add_argument("--port", type=int, help="port to listen on (3160)")
+
+
+def _source(command: argparse.ArgumentParser) -> None:
+    command.add_argument("text", nargs="?", help="the text itself, or - for standard input")
+    command.add_argument("--items", nargs="+", metavar="TEXT", help="many short texts")
+    command.add_argument("--paths", nargs="+", metavar="PATH", help="files, folders or globs")
+    command.add_argument("--split", help="make items of the files: file, line, paragraph, jsonl:FIELD")
+    _routing(command)
+    command.add_argument("--instructions", help="anything else the model should know")
+
+
+def _routing(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--tier", help="auto, small or main")
+    command.add_argument("--model", default="", help="ask this model")
+    command.add_argument("--adapter", help="use this LoRA adapter")
+
+
+def _classify(command: argparse.ArgumentParser) -> None:
+    labels = command.add_mutually_exclusive_group(required=True)
+    labels.add_argument("--labels", help="labels, separated by commas")
+    labels.add_argument("--labels-file", metavar="FILE", help="JSON: a list, or label -> description")
+    command.add_argument("--multi", action="store_true", default=None, help="any number of labels a text")
+    command.add_argument("--min-confidence", type=float, metavar="P", help="abstain below (0..1)")
+    command.add_argument("--examples-file", metavar="FILE", help="JSON: [{text, label}]")
+    _source(command)
+
+
+def _extract(command: argparse.ArgumentParser) -> None:
+    wanted = command.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--fields", metavar="JSON", help="{name: description}")
+    wanted.add_argument("--schema", metavar="JSON|FILE", help="JSON Schema of one record")
+    command.add_argument("--many", action="store_true", default=None, help="extract a list of records")
+    _source(command)
+
+
+def _summarize(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--focus", help="the question the summary should answer")
+    command.add_argument("--max-words", type=int, metavar="N", help="at most so many words (150)")
+    command.add_argument("--style", choices=["paragraph", "bullets", "tldr"])
+    _source(command)
+
+
+def _chat(command: argparse.ArgumentParser) -> None:
+    command.add_argument("prompt", help="the question")
+    command.add_argument("--system", help="system message")
+    command.add_argument("--schema", metavar="JSON|FILE", help="JSON Schema of the answer")
+    command.add_argument("--max-tokens", type=int, metavar="N")
+    command.add_argument("--temperature", type=float, metavar="T")
+    _source(command)
+
+
+def _register(command: argparse.ArgumentParser) -> None:
+    command.add_argument("client", choices=["claude-code", "gemini", "trae", "codex", "cursor"])
+    command.add_argument("--scope", choices=["project", "user"], default="project", help="whose settings")
+    command.add_argument("--print", action="store_true", help="show the entry and write nothing")
+    command.add_argument("--remove", action="store_true", help="take the entry out again")
+    command.add_argument("--http", metavar="URL", help="call a running server instead of starting one")
+    command.add_argument("--token-env", metavar="NAME", default="", help="variable that holds its token")
+
+
+def _models(command: argparse.ArgumentParser) -> None:
+    command.add_argument("action", choices=["list", "pull"], nargs="?", default="list")
+    command.add_argument(
+        "names", nargs="*", metavar="NAME",
+        help="what to pull: a name of `models list`, or hf:OWNER/REPO/FILE.gguf; without a name, the best "
+             "chat model this machine has room for, and the embedding model",
+    )  # fmt: skip
+    command.add_argument("--small", action="store_true", help="pull the smallest capable chat model")
+
+
+def _stats(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--since", metavar="TIME", help="today, all, 12h, 7d, 2w or a date (7d)")
+    command.add_argument("--prune", action="store_true",
+                         help="forget calls from before --since, else those past [ledger] days")  # fmt: skip
+
+
+def _vram(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "model", help="a GGUF file, an Ollama model, a Hugging Face config.json, or gpt-oss:20b"
+    )
+    command.add_argument("--context", type=int, default=16384, metavar="N", help="tokens a request may fill")
+    command.add_argument("--parallel", type=int, default=4, metavar="K", help="requests at once")
+
+
+def _route(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--explain", action="store_true", help="show every rule and what it said")
+    command.add_argument("--tool", default="chat", choices=["classify", "extract", "summarize", "chat"])
+    command.add_argument("--tokens", type=int, default=0, help="estimated prompt tokens")
+    command.add_argument("--max-tokens", type=int, help="answer tokens asked for")
+    _routing(command)

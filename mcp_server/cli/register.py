@@ -1,0 +1,81 @@
+"""``register``: make an agent know us, or forget us."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from anyio import to_thread
+
+from engines.base import JsonObject
+from engines.errors import AgentError
+from mcp_server.cli.context import fail
+from mcp_server.clients import catalogue as clients
+from mcp_server.clients.catalogue import CLIENTS, CannotRegisterError, Client, Launch
+from mcp_server.clients.registration import Outcome, Registration, registration
+from mcp_server.project import here
+from mcp_server.settings import LOOPBACK
+
+
+async def register(options: argparse.Namespace) -> int:
+    """Write, show or take out the entry in one client's settings file."""
+    return await to_thread.run_sync(_register, options)
+
+
+def _register(options: argparse.Namespace) -> int:
+    try:
+        client = CLIENTS[options.client]
+        place = registration(client, options.scope, here({}, os.environ, Path.cwd()).root, os.environ)
+        if options.remove:
+            return _told(options, place, place.remove())
+        launch = _launch(options)
+        entry = client.entry(launch, os.environ)
+        if options.print:
+            print(f"{client.title} reads this from {place.file}:", file=sys.stderr)
+            print(place.snippet(entry), end="")
+            return 0
+        return _told(options, place, place.add(entry), entry, _notes(client, launch))
+    except AgentError as error:
+        return fail(error, as_json=options.json)
+
+
+def _launch(options: argparse.Namespace) -> Launch:
+    if options.http:
+        return clients.http(options.http, options.token_env, options.project)
+    if options.token_env:
+        raise CannotRegisterError(
+            "--token-env goes with --http: a server started by the client takes no token",
+            hint="add --http URL, or leave --token-env out",
+        )
+    flags = [f"--{name}={value}" for name in ("engine", "project") if (value := getattr(options, name))]
+    return Launch(clients.command(os.environ), ("stdio", *flags))
+
+
+def _notes(client: Client, launch: Launch) -> list[str]:
+    notes = [client.note]
+    if launch.token_env and launch.token_env not in os.environ:
+        notes.append(f"{launch.token_env} is not set here; {client.title} must find the token in it")
+    if launch.url and not launch.token_env and urlsplit(launch.url).hostname not in LOOPBACK:
+        notes.append("a server on another machine wants a token: --token-env NAME")
+    return notes
+
+
+def _told(
+    options: argparse.Namespace,
+    place: Registration,
+    outcome: Outcome,
+    entry: JsonObject | None = None,
+    notes: list[str] | None = None,
+) -> int:
+    backup = str(place.backup) if outcome == "added" and place.backup.exists() else None
+    if options.json:
+        print(json.dumps({"outcome": outcome, "file": str(place.file), "entry": entry, "backup": backup}))
+        return 0
+    print(f"{place.client.title}: {outcome}, {place.file}")
+    if backup:
+        print(f"  as it was: {backup}")
+    for note in notes or ():
+        print(f"  {note}")
+    return 0

@@ -1,0 +1,191 @@
+"""``classify``, ``extract``, ``summarize`` and ``chat`` from the command line."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import anyio.to_thread
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from engines.base import JsonObject, JsonValue, TextDelta
+from engines.errors import AgentError, InvalidArgumentsError
+from mcp_server.app import App
+from mcp_server.cli.context import fail, plain_console, started
+from tools.base import Call, Receipt, Result
+from tools.base import Progress as Report
+
+Show = Callable[[JsonObject], None]
+
+
+async def classify(options: argparse.Namespace) -> int:
+    return await _ask(options, "classify", _show_classified)
+
+
+async def extract(options: argparse.Namespace) -> int:
+    return await _ask(options, "extract", _show_extracted)
+
+
+async def summarize(options: argparse.Namespace) -> int:
+    return await _ask(options, "summarize", lambda fields: print(fields["summary"]))
+
+
+async def chat(options: argparse.Namespace) -> int:
+    return await _ask(options, "chat", _show_said)
+
+
+async def _ask(options: argparse.Namespace, tool: str, show: Show) -> int:
+    """One call, shown to a person or printed for a program."""
+    try:
+        arguments = await _arguments(options, tool)
+        async with started(options) as (app, project):
+            call = Call(
+                tool,
+                arguments,
+                project=project,
+                agent="cli",
+                model=options.model,
+                adapter=options.adapter,
+            )
+            if tool == "chat" and not options.json and "schema" not in arguments:
+                return await _stream(app, call)
+            async with _reporting() as report:
+                result = await app.dispatcher.run(call, report)
+            # Before the ledger and the cache are closed, which may have to wait for a lock.
+            _print(result, show, as_json=options.json)
+    except AgentError as error:
+        return fail(error, as_json=options.json)
+    return 0
+
+
+async def _stream(app: App, call: Call) -> int:
+    """Words as they come; a person reads along."""
+    async with app.dispatcher.stream(call) as stream:
+        async for event in stream.events:
+            if isinstance(event, TextDelta):
+                print(event.text, end="", flush=True)
+        print()
+        _show_receipt(stream.receipt)
+    return 0
+
+
+def _print(result: Result, show: Show, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({**result.fields, "receipt": result.receipt.as_json()}, ensure_ascii=False))
+        return
+    show(result.fields)
+    _show_receipt(result.receipt)
+
+
+async def _arguments(options: argparse.Namespace, tool: str) -> JsonObject:
+    """The tool's arguments out of the command's options; only what was given.
+
+    Raises:
+        InvalidArgumentsError: a file or a JSON text cannot be read.
+    """
+    given: JsonObject = {
+        name: getattr(options, name)
+        for name in ("items", "split", "tier", "instructions", "multi", "min_confidence", "many", "focus",
+                     "max_words", "style", "prompt", "system", "max_tokens", "temperature")
+        if getattr(options, name, None) is not None
+    }  # fmt: skip
+    if options.text is not None:
+        given["text"] = (
+            await anyio.to_thread.run_sync(sys.stdin.read) if options.text == "-" else options.text
+        )
+    if options.paths:
+        # People mean the folder they are in; the tools start at the project root.
+        given["paths"] = [os.path.join(os.getcwd(), path) for path in options.paths]
+    return {**given, **_from_json(options)}
+
+
+def _from_json(options: argparse.Namespace) -> JsonObject:
+    given: JsonObject = {}
+    if getattr(options, "labels", None):
+        given["labels"] = [label.strip() for label in options.labels.split(",") if label.strip()]
+    for name, option, key in (
+        ("labels_file", "--labels-file", "labels"),
+        ("examples_file", "--examples-file", "examples"),
+        ("fields", "--fields", "fields"),
+        ("schema", "--schema", "schema"),
+    ):
+        value = getattr(options, name, None)
+        if value is not None:
+            given[key] = _json(value, option, file=name.endswith("_file"))
+    return given
+
+
+def _json(value: str, option: str, *, file: bool) -> JsonValue:
+    """JSON given on the command line, or in a file it names."""
+    try:
+        if file or not value.lstrip().startswith(("{", "[")):
+            value = Path(value).read_text(encoding="utf-8")
+        return cast("JsonValue", json.loads(value))
+    except (OSError, ValueError) as error:
+        raise InvalidArgumentsError(f"{option}: {error}", hint="give JSON, or a file that holds it") from None
+
+
+@asynccontextmanager
+async def _reporting() -> AsyncGenerator[Report]:
+    """A progress bar on standard error while a terminal watches; it appears with the first report."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("working", total=None)
+
+        async def report(done: float, total: float, message: str) -> None:
+            bar.update(task, completed=done, total=total, description=message)
+
+        yield report
+
+
+def _show_classified(fields: JsonObject) -> None:
+    results = cast("list[JsonObject] | None", fields.get("results"))
+    if results is None:
+        print(_verdict(fields))
+        return
+    table = Table("id", "label", "confidence", box=None, pad_edge=False)
+    for result in results:
+        table.add_row(str(result["id"]), *_verdict(result).rsplit("  ", 1))
+    console = plain_console()
+    console.print(table)
+    counts = cast("dict[str, int]", fields["counts"])
+    console.print(", ".join(f"{label}: {count}" for label, count in counts.items()))
+
+
+def _verdict(result: JsonObject) -> str:
+    if "error" in result:
+        return f"failed: {result['error']}  "
+    named = result.get("label") or ", ".join(cast("list[str]", result.get("labels", []))) or "-"
+    doubt = " (abstained)" if result["abstained"] else ""
+    return f"{named}{doubt}  {cast('float', result['confidence']):.2f}"
+
+
+def _show_extracted(fields: JsonObject) -> None:
+    print(json.dumps(fields.get("data", fields.get("records")), ensure_ascii=False, indent=2))
+    for pointer, place in cast("dict[str, JsonObject]", fields["evidence"]).items():
+        where = f"{place['path']}:{place['line']}" if place["path"] else f"line {place['line']}"
+        print(f"  {pointer}  {where}  {place['quote']}")
+    for pointer in cast("list[str]", fields["unsupported"]):
+        print(f"  {pointer}  NOT FOUND IN THE TEXT")
+
+
+def _show_said(fields: JsonObject) -> None:
+    print(fields["text"] if "text" in fields else json.dumps(fields["data"], ensure_ascii=False, indent=2))
+
+
+def _show_receipt(receipt: Receipt) -> None:
+    """The receipt in a line, beside the answer: people see it, pipes do not."""
+    tokens = receipt.tokens
+    parts = [receipt.tier, receipt.engine, receipt.model, receipt.adapter, f"{receipt.ms} ms",
+             f"read {tokens.read}, in {tokens.prompt}, out {tokens.completion} tokens",
+             f"saved {receipt.saved}", "cached" if receipt.cached else ""]  # fmt: skip
+    print(f"[{' | '.join(part for part in parts if part)}]", file=sys.stderr)
+    for note in receipt.notes:
+        print(f"  note: {note}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Registration with coding agents: their settings files, edits of them, and trials."""

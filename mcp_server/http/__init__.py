@@ -1,0 +1,1 @@
+"""The HTTP transports: Streamable HTTP, SSE, `/v1`, REST, dashboard and metrics."""

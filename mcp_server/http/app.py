@@ -1,0 +1,183 @@
+"""The HTTP door: one Starlette app with MCP over Streamable HTTP and SSE, ``/v1`` and REST."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, cast
+
+import anyio
+import uvicorn
+from mcp.server import lowlevel
+from mcp.server.sse import SseServerTransport
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engines.errors import AgentError
+from engines.middleware.background import background
+from mcp_server.app import App
+from mcp_server.http import metrics
+from mcp_server.http.connection import Connection
+from mcp_server.http.security import Guard, check_listening
+from mcp_server.project import named, of_paths
+from mcp_server.protocol.server import Context, build_server
+from mcp_server.settings import HttpSettings
+from mcp_server.usage import Books
+from mcp_server.version import VERSION
+from shim import rest
+from shim.openai import routes as openai
+from shim.responses import routes as responses
+from shim.unrouted import unrouted
+from tools.base import Project
+
+# The guard around the whole app checks Host and Origin on every route, not only on MCP's own.
+_GUARDED = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted; what uvicorn has."""
+ENDING_S = 2.0
+"""That running calls get to end after a signal; open SSE streams never would."""
+SHUTDOWN_S = 3
+"""After this uvicorn cancels what is left, and logs it as an error."""
+
+
+class PortTakenError(AgentError):
+    kind = "unavailable"
+    code = "port_taken"
+
+
+def build_http(app: App) -> ASGIApp:
+    """The whole HTTP side of ``app``, guarded."""
+    settings = app.settings
+
+    def asked_by(header: str, arguments: Mapping[str, Any]) -> Project:
+        found = None if header else of_paths(settings.projects, arguments)
+        return found or named(settings.projects, header)
+
+    async def project_of(context: Context, arguments: Mapping[str, Any]) -> Project:
+        headers = cast("Mapping[str, str]", getattr(context.request, "headers", {}))
+        return asked_by(headers.get("x-project", ""), arguments)
+
+    server = build_server(app.dispatcher, project_of, Books(app.ledger, app.targets))
+    others: list[BaseRoute] = [
+        *openai.routes(app.dispatcher, asked_by),
+        *responses.routes(app.dispatcher, asked_by),
+        *rest.routes(app.dispatcher, asked_by, VERSION),
+        *metrics.routes(app),
+    ]
+    return mounted(server, settings.http, others)
+
+
+def mounted(server: lowlevel.Server[Any], http: HttpSettings, others: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """``server`` over Streamable HTTP and SSE, beside ``others``, behind one guard."""
+    max_body = http.max_body_mib * 2**20
+    streamable = server.streamable_http_app(transport_security=_GUARDED, max_request_body_size=max_body)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with server.session_manager.run():
+            yield
+
+    # Starlette tries them in turn: those that are asked most come first.
+    routes = [*others, *streamable.routes, *_sse_routes(server, max_body)]
+    return Guard(
+        Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: unrouted}), http
+    )
+
+
+def _sse_routes(server: lowlevel.Server[Any], max_body: int) -> list[BaseRoute]:
+    """The older transport: a stream at ``/sse``, messages posted to ``/messages/``."""
+    transport = SseServerTransport("/messages/", security_settings=_GUARDED, max_request_body_size=max_body)
+
+    class Stream:
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            async with transport.connect_sse(scope, receive, send) as (incoming, outgoing):
+                await server.run(incoming, outgoing, server.create_initialization_options())
+
+    return [
+        Route("/sse", endpoint=Stream(), methods=["GET"]),
+        Mount("/messages/", app=transport.handle_post_message),
+    ]
+
+
+async def serve_http(app: App, announce: Callable[[str, int], None]) -> None:
+    """Listen until SIGINT or SIGTERM; ``announce`` is told the host and the port once that is so.
+
+    Raises:
+        SettingsError: a token is needed on this address.
+        PortTakenError: somebody else listens there.
+    """
+    check_listening(app.settings.http)
+    await serve_at(build_http(app), app.settings.http, announce)
+
+
+async def serve_at(
+    asgi: ASGIApp, http: HttpSettings, announce: Callable[[str, int], None] | None = None
+) -> None:
+    """``asgi`` at the address of ``http``, until SIGINT or SIGTERM.
+
+    Raises:
+        PortTakenError: somebody else listens there.
+    """
+    server = Server(configured(asgi))
+    with _listening(http.host, http.port) as listener:
+        if announce:
+            announce(http.host, listener.getsockname()[1])
+        async with background(partial(_exit_on_signal, server)):
+            await server.serve(sockets=[listener])
+
+
+def configured(asgi: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        asgi,
+        http=Connection,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+
+
+class Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own: they raise the signal again once it has stopped cleanly."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def _exit_on_signal(server: uvicorn.Server) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            # The second one does not wait for open calls.
+            server.force_exit = server.should_exit
+            server.should_exit = True
+            asyncio.get_running_loop().call_later(ENDING_S, _hang_up, server)
+
+
+def _hang_up(server: uvicorn.Server) -> None:
+    """To what still runs, its caller has gone."""
+    for connection in server.server_state.connections:
+        if connection.transport:
+            connection.transport.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint=f"stop what listens there, or choose another: serve --port {port + 1}",
+        ) from None
+    return listener

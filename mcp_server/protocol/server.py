@@ -1,0 +1,136 @@
+"""The four tools on the MCP SDK's server. No logic: calls in, results out."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+from mcp.server import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListResourcesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    TextContent,
+    TextResourceContents,
+    Tool,
+    ToolAnnotations,
+)
+
+from engines.base import JsonObject
+from engines.errors import AgentError
+from mcp_server.protocol.errors import as_result, as_text
+from mcp_server.usage import TODAY, Books
+from mcp_server.version import VERSION
+from tools.base import Call, Project, Result
+from tools.catalog import ToolDefinition, definitions
+from tools.pipeline.dispatch import Dispatcher
+from tools.pipeline.structured import compact
+
+Context = ServerRequestContext[dict[str, Any], Any]
+ProjectOf = Callable[[Context, Mapping[str, Any]], Awaitable[Project]]
+
+INSTRUCTIONS = (
+    "Use these tools before reading logs, changelogs, test reports or documents whose content you only need "
+    "sorted, pulled apart or summed up. Give paths (files, folders, globs under the project root): a model "
+    "on this machine reads them and only the answer comes back, so your context stays free. classify sorts "
+    "many lines or files into labels in one call; extract returns JSON with line evidence; summarize "
+    "handles any length; chat is for small questions. "
+    "Check `abstained` and `unsupported` before relying on an answer. Do not delegate code changes, hard "
+    "reasoning, or text you already have in context."
+)
+
+
+def build_server(dispatcher: Dispatcher, project_of: ProjectOf, books: Books) -> Server[dict[str, Any]]:
+    """An MCP server over ``dispatcher``; ``project_of`` says who is asking, ``books`` what that saved.
+
+    Engines belong to the caller: the SDK runs a server's own lifespan once per connection.
+    """
+
+    async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+        books.listed((await project_of(context, {})).name, _agent(context), _session(context))
+        return ListToolsResult(tools=[listed(definition) for definition in definitions()])
+
+    async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
+        arguments = cast("JsonObject", params.arguments or {})
+        try:
+            call = Call(
+                tool=params.name,
+                arguments=arguments,
+                project=await project_of(context, arguments),
+                agent=_agent(context),
+                tier=_header(context, "x-tier") or "auto",
+            )
+            return as_answer(await dispatcher.run(call, context.session.report_progress))
+        except AgentError as error:
+            return as_result(error)
+
+    async def list_resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
+        return ListResourcesResult(resources=[TODAY])
+
+    async def read_resource(context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        if str(params.uri) != TODAY.uri:
+            raise MCPError(INVALID_PARAMS, f"no resource {params.uri}; there is {TODAY.uri}")
+        try:
+            told = await books.today()
+        except AgentError as error:
+            raise MCPError(INTERNAL_ERROR, as_text(error)) from None
+        return ReadResourceResult(
+            contents=[TextResourceContents(uri=TODAY.uri, mime_type=TODAY.mime_type, text=compact(told))]
+        )
+
+    return Server(
+        "local-llm-agent",
+        version=VERSION,
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_read_resource=read_resource,
+    )
+
+
+def listed(definition: ToolDefinition) -> Tool:
+    """A tool as it is listed. Read-only, or Claude Code would run calls one after another."""
+    return Tool(
+        name=definition.name,
+        description=definition.description,
+        input_schema=dict(definition.input_schema),
+        output_schema=dict(definition.output_schema) if definition.output_schema else None,
+        annotations=ToolAnnotations(read_only_hint=True),
+    )
+
+
+def as_answer(result: Result) -> CallToolResult:
+    """The answer as text and as structure, each complete by itself; the receipt where it costs nothing."""
+    meta: dict[str, Any] = {"receipt": result.receipt.as_json()}
+    if result.plain:
+        meta |= {name: value for name, value in result.fields.items() if name != result.plain}
+        return CallToolResult(content=[TextContent(text=str(result.fields[result.plain]))], _meta=meta)
+    return CallToolResult(
+        content=[TextContent(text=compact(result.fields))], structured_content=dict(result.fields), _meta=meta
+    )
+
+
+def _agent(context: Context) -> str:
+    """Who calls, for fair turns and metrics: the header, or the name the client gave of itself."""
+    params = context.session.client_params
+    return _header(context, "x-agent") or (params.client_info.name if params else "")
+
+
+def _session(context: Context) -> str:
+    """One conversation of a host: the process on stdio, a session over HTTP; empty where there are none."""
+    if context.request is None:
+        return "stdio"
+    return _header(context, "mcp-session-id") or str(context.request.query_params.get("session_id", ""))
+
+
+def _header(context: Context, name: str) -> str:
+    """A header of the HTTP request this message came in; empty on stdio."""
+    headers = getattr(context.request, "headers", None)
+    return str(headers.get(name, "")) if headers is not None else ""

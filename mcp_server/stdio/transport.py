@@ -1,0 +1,162 @@
+"""The stdio door: one server for the host that started this process.
+
+Standard input is read without a thread wherever it is a pipe or a socket, so that a signal stops
+us at once: a thread blocked in ``readline`` would hold the process until its host speaks again.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, BinaryIO, cast
+
+import anyio
+from anyio import AsyncFile
+from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPDeprecationWarning
+
+from engines.middleware.background import background
+from mcp_server.app import App
+from mcp_server.project import Configured, of_paths, of_roots
+from mcp_server.protocol.server import Context, build_server
+from mcp_server.stdio.handshake import Backlog, pollable
+from mcp_server.usage import Books
+from tools.base import Project
+
+log = logging.getLogger(__name__)
+
+MAX_LINE = 32 * 2**20
+"""Bytes of one message; a longer line ends the session, as nothing after it could be framed."""
+
+ROOTS_TIMEOUT_S = 2.0
+
+
+async def serve_stdio(app: App, project: Project, backlog: Backlog) -> None:
+    """Serve until end of input, SIGINT or SIGTERM; first catch up with what ``front`` has answered."""
+    server = build_server(
+        app.dispatcher, _Asking(app.settings.projects, project).project_of, Books(app.ledger, app.targets)
+    )
+    with anyio.CancelScope() as serving:
+        async with (
+            background(partial(_cancel_on_signal, serving)),
+            _wire(backlog) as (stdin, stdout),
+            stdio_server(stdin, stdout) as (incoming, outgoing),
+        ):
+            await server.run(incoming, outgoing, server.create_initialization_options())
+
+
+class _Asking:
+    """The project of a stdio session, found out as late as the first call that needs it."""
+
+    def __init__(self, configured: Configured, project: Project) -> None:
+        self._configured = configured
+        self._project = project
+        self._asked_roots = False
+
+    async def project_of(self, context: Context, arguments: Mapping[str, Any]) -> Project:
+        if self._project.root is None and not self._asked_roots:
+            self._asked_roots = True
+            self._project = of_roots(self._configured, await _roots(context)) or self._project
+        if self._project.root is None:
+            return of_paths(self._configured, arguments) or self._project
+        return self._project
+
+
+async def _roots(context: Context) -> list[str]:
+    """The folders an older client says it works in; newer ones have no such question."""
+    capabilities = context.session.client_capabilities
+    if capabilities is None or capabilities.roots is None:
+        return []
+    # The host would show it to its user, who can do nothing about it.
+    warnings.filterwarnings("ignore", category=MCPDeprecationWarning, module=__name__)
+    with anyio.move_on_after(ROOTS_TIMEOUT_S):
+        listed = await context.session.list_roots()  # pyright: ignore[reportDeprecated]  (rule 4 is for old clients)
+        return [str(root.uri) for root in listed.roots]
+    return []
+
+
+async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+            return
+
+
+@asynccontextmanager
+async def _wire(backlog: Backlog) -> AsyncGenerator[tuple[AsyncFile[str] | None, AsyncFile[str] | None]]:
+    """Standard input and output for the SDK, without threads if both can be; ``None`` is its own way.
+
+    While we serve, descriptor 1 is the log's, so that a stray ``print`` cannot break the protocol.
+    """
+    if not (pollable(0) and pollable(1)):
+        yield None, None
+        return
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=MAX_LINE)
+    reader.feed_data(backlog.read)
+    incoming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    outgoing, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, _private_stdout())
+    writer = asyncio.StreamWriter(outgoing, flow, reader, loop)
+    try:
+        yield (
+            cast("AsyncFile[str]", _Lines(reader)),
+            cast("AsyncFile[str]", _Writer(writer, backlog.answered)),
+        )
+    finally:
+        incoming.close()
+        outgoing.close()
+
+
+def _private_stdout() -> BinaryIO:
+    """A duplicate of standard output; the original becomes standard error."""
+    wire = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return wire
+
+
+class _Lines:
+    """Lines of UTF-8 text, as the SDK reads them from a file."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        try:
+            line = await self._reader.readline()
+        except ValueError:
+            log.error("a message is over %d MiB: the session ends", MAX_LINE >> 20)
+            line = b""
+        if not line:
+            raise StopAsyncIteration
+        return line.decode(errors="replace")
+
+
+class _Writer:
+    """What the SDK writes to, as if it were a file; what the host has read already is dropped."""
+
+    def __init__(self, writer: asyncio.StreamWriter, answered: set[str | int]) -> None:
+        self._writer = writer
+        self._answered = answered
+
+    async def write(self, text: str) -> None:
+        if not (self._answered and self._is_known(text)):
+            self._writer.write(text.encode(errors="replace"))
+
+    def _is_known(self, text: str) -> bool:
+        message = json.loads(text)
+        if "method" in message or message.get("id") not in self._answered:
+            return False
+        self._answered.remove(message["id"])
+        return True
+
+    async def flush(self) -> None:
+        await self._writer.drain()

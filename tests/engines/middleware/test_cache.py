@@ -1,0 +1,226 @@
+import logging
+import sqlite3
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.backends.scripted.engine import Reply, ScriptedEngine
+from engines.base import (
+    Capabilities,
+    Done,
+    Event,
+    JsonObject,
+    Message,
+    Request,
+    Tags,
+    TextDelta,
+    TokenLogprob,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+    complete,
+)
+from engines.errors import AgentError, EngineInterruptedError, EngineUnavailableError, UnsupportedFeatureError
+from engines.middleware.cache import CachedEngine, pack, unpack
+from engines.storage.store import FILE, Store
+from tests.engines.middleware.asking import FlakyEngine, ask
+
+pytestmark = pytest.mark.anyio
+
+TOOL: JsonObject = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncGenerator[Store, None]:
+    async with Store(tmp_path) as store:
+        yield store
+
+
+async def events_of(engine: CachedEngine, request: Request) -> list[Event]:
+    async with engine.stream(request) as events:
+        return [event async for event in events]
+
+
+async def test_a_repeated_question_gets_the_same_events_without_asking(store: Store):
+    inner = ScriptedEngine()
+    engine = CachedEngine(inner, store)
+    request = ask("some words, and more", logprobs=2, choices=("yes", "no"))
+    first = await events_of(engine, request)
+    again = await events_of(engine, request)
+    assert len(inner.requests) == 1
+    assert again[:-1] == first[:-1]
+    assert isinstance(first[-1], Done)
+    assert again[-1] == replace(first[-1], cached=True)
+
+
+async def test_another_process_finds_the_answer_too(tmp_path: Path):
+    async with Store(tmp_path) as store:
+        await complete(CachedEngine(ScriptedEngine(), store), ask())
+    async with Store(tmp_path) as store:
+        assert (await complete(CachedEngine(ScriptedEngine([]), store), ask())).done.cached
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"messages": (Message("user", "other words"),)},
+        {"messages": (Message("system", "hello"),)},
+        {"messages": (Message("user", "hello", (ToolCall("1", "f", "{}"),)),)},
+        {"messages": (Message("user", "hello", tool_call_id="1"),)},
+        {"max_tokens": 49},
+        {"adapter": "erp"},
+        {"top_p": 0.5},
+        {"seed": 1},
+        {"stop": ("\n",)},
+        {"schema": {"type": "object"}},
+        {"choices": ("yes", "no")},
+        {"logprobs": 0},
+        {"effort": "low"},
+        {"tags": Tags(project="another")},
+    ],
+)
+async def test_whatever_changes_the_answer_is_asked_anew(store: Store, change: dict[str, object]):
+    inner = ScriptedEngine(adapters=["erp"])
+    engine = CachedEngine(inner, store)
+    await complete(engine, ask())
+    other = ask(**change)  # type: ignore[arg-type]
+    assert not (await complete(engine, other)).done.cached
+    assert (await complete(engine, other)).done.cached
+    assert len(inner.requests) == 2
+
+
+async def test_the_order_of_a_schema_is_part_of_the_question(store: Store):
+    inner = ScriptedEngine()
+    engine = CachedEngine(inner, store)
+    await complete(engine, ask(schema={"properties": {"a": {}, "b": {}}}))
+    await complete(engine, ask(schema={"properties": {"b": {}, "a": {}}}))
+    assert len(inner.requests) == 2
+
+
+async def test_another_model_under_the_same_engine_is_asked(store: Store):
+    await complete(CachedEngine(ScriptedEngine(model="old"), store), ask())
+    assert (await complete(CachedEngine(ScriptedEngine(model="new"), store), ask())).done.model == "new"
+
+
+async def test_who_asks_and_until_when_does_not_matter(store: Store):
+    engine = CachedEngine(ScriptedEngine(), store)
+    await complete(engine, ask(agent="ann", tier="small"))
+    later = ask(agent="bob", tier="main", deadline=anyio.current_time() + 60)
+    assert (await complete(engine, later)).done.cached
+
+
+@pytest.mark.parametrize(
+    ("question", "reply"),
+    [
+        (ask(temperature=0.7), "fine"),
+        (ask(tools=(TOOL,)), "fine"),
+        (ask(max_tokens=1), "cut in the middle"),
+        (ask(adapter="missing"), "of the base model"),
+        (ask(), [ToolCallDelta(0, "1", "f", "{}")]),
+    ],
+)
+async def test_chance_tools_cut_answers_and_fallbacks_are_not_kept(
+    store: Store, question: Request, reply: Reply
+):
+    inner = ScriptedEngine([reply, reply])
+    engine = CachedEngine(inner, store)
+    for _ in range(2):
+        assert not (await complete(engine, question)).done.cached
+    assert len(inner.requests) == 2
+
+
+async def test_an_answer_that_broke_off_or_was_left_is_not_kept(store: Store):
+    inner = ScriptedEngine([[TextDelta("ha"), EngineInterruptedError("died")], "half read", "whole"])
+    engine = CachedEngine(inner, store)
+    with pytest.raises(EngineInterruptedError):
+        await complete(engine, ask())
+    async with engine.stream(ask()) as events:
+        await anext(events)
+    answer = await complete(engine, ask())
+    assert (answer.text, answer.done.cached) == ("whole", False)
+
+
+async def test_an_entry_that_cannot_be_read_is_asked_anew(tmp_path: Path):
+    async with Store(tmp_path) as store:
+        await complete(CachedEngine(ScriptedEngine(), store), ask())
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("UPDATE entries SET value = ?", (b'["not", "ours"]',))
+    connection.close()
+    async with Store(tmp_path) as store:
+        assert not (await complete(CachedEngine(ScriptedEngine(), store), ask())).done.cached
+
+
+async def test_an_engine_that_is_down_says_so_itself(store: Store):
+    with pytest.raises(EngineUnavailableError, match="nothing listens"):
+        await complete(CachedEngine(FlakyEngine("ollama", up=False), store), ask())
+
+
+async def test_the_deadline_counts_while_the_engine_says_what_it_has(store: Store):
+    class Slow(ScriptedEngine):
+        async def profile(self, model: str = ""):
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    with anyio.fail_after(5), pytest.raises(AgentError, match="deadline"):
+        await complete(CachedEngine(Slow(), store), ask(deadline=anyio.current_time() + 0.01))
+
+
+async def test_a_broken_cache_costs_nobody_an_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.WARNING)
+    (tmp_path / "file").touch()
+    async with Store(tmp_path / "file") as store:
+        engine = CachedEngine(ScriptedEngine(), store)
+        for _ in range(3):
+            assert (await complete(engine, ask())).text == "hello"
+            assert len((await engine.embed(["text"])).vectors) == 1
+            await store.flush()
+    assert len(caplog.records) == 1
+
+
+async def test_only_texts_that_are_new_are_embedded(store: Store):
+    inner = ScriptedEngine()
+    engine = CachedEngine(inner, store)
+    first = await engine.embed(["red", "green", "red"])
+    again = await engine.embed(["green", "blue", "red"])
+    assert inner.embedded == ["red", "green", "blue"]
+    assert (first.tokens, again.tokens) == (2, 1)
+    assert first.model == again.model == "scripted-embedding"
+    assert first.vectors[0] == first.vectors[2]
+    direct = await ScriptedEngine().embed(["green", "blue", "red"])
+    for kept, made in zip(again.vectors, direct.vectors, strict=True):
+        assert kept == pytest.approx(made, abs=1e-6)
+
+
+async def test_embeddings_of_another_model_are_made_anew(store: Store):
+    await CachedEngine(ScriptedEngine(model="old"), store).embed(["text"])
+    new = ScriptedEngine(model="new")
+    await CachedEngine(new, store).embed(["text"])
+    assert new.embedded == ["text"]
+
+
+async def test_where_nothing_embeds_the_engine_says_so(store: Store):
+    engine = CachedEngine(ScriptedEngine(capabilities=Capabilities()), store)
+    with pytest.raises(UnsupportedFeatureError):
+        await engine.embed(["text"])
+
+
+texts = st.text(st.characters(exclude_categories=()))
+numbers = st.floats(allow_nan=False)
+tokens = st.builds(TokenLogprob, texts, numbers, st.lists(st.tuples(texts, numbers), max_size=2).map(tuple))
+deltas = st.builds(TextDelta, texts, st.lists(tokens, max_size=2).map(tuple))
+
+
+@given(st.lists(deltas, max_size=4), st.lists(texts, max_size=2).map(tuple))
+def test_any_answer_comes_back_as_it_was(heard: list[TextDelta], notes: tuple[str, ...]):
+    done = Done("stop", Usage(3, 2, 1), "ollama", "gpt-oss:20b", "erp", notes=notes)
+    assert unpack(pack(heard, done)) == [*heard, replace(done, cached=True)]
+
+
+@given(st.binary())
+def test_no_bytes_break_reading(packed: bytes):
+    assert unpack(packed) == []

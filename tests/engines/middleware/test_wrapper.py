@@ -1,0 +1,33 @@
+import pytest
+
+from engines.base import complete
+from engines.middleware.wrapper import WrapperEngine
+from tests.engines.middleware.asking import FlakyEngine, ask
+
+pytestmark = pytest.mark.anyio
+
+
+class OpenedEngine(FlakyEngine):
+    opened = False
+
+    async def __aenter__(self):
+        self.opened = True
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.opened = False
+
+
+async def test_a_wrapper_forwards_everything():
+    inner = OpenedEngine("ollama")
+    async with WrapperEngine(inner) as engine:
+        assert inner.opened
+        assert engine.name == "ollama"
+        assert await engine.profile() == await inner.profile()
+        assert await engine.models() == await inner.models()
+        assert await complete(engine, ask()) == await complete(inner, ask())
+        assert await engine.embed(["text"]) == await inner.embed(["text"])
+        assert await engine.count_tokens("two words", model="ollama-model") == 2
+        await engine.check()
+        assert inner.checks == 1
+    assert not inner.opened

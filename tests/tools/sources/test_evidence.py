@@ -1,0 +1,284 @@
+"""Where a value stands in its source: found in any spelling, and not found where it only seems to be."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.base import JsonValue
+from tools.sources.chunks import Chunk, split
+from tools.sources.documents import Document
+from tools.sources.evidence import QUOTE_CHARACTERS, Evidence, Places, leaves
+
+
+def places(text: str, *, line: int = 1) -> Places:
+    document = Document("f.md", text, "f.md", line)
+    return Places([Chunk(document, text, line)])
+
+
+def found(value: str | float, text: str) -> bool:
+    return places(text).find(value) is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("Ada Lovelace", "by Ada Lovelace, 1843"),
+        ("Ada Lovelace", "by ADA\n   LOVELACE"),
+        ("Ada\nLovelace", "by Ada Lovelace"),
+        ("a.*b(c)[d]{2}^$|\\", "x a.*b(c)[d]{2}^$|\\ y"),
+        ("(?:", "a (?: b"),
+        ("C++", "in C++ and C"),
+        (".env", "the .env file"),
+        ('It\'s "so" - yes', "it’s “so” – yes"),
+        ("café", "cafe\u0301"),
+        ("straße", "STRASSE"),
+        ("ﬁle", "file"),
+        ("北京", "我在北京住"),
+        ("ไทย", "ภาษาไทยง่าย"),
+        ("v2.1", "since v2.1."),
+        ("1.5", "it is 1.5."),
+        ("12:30", "at 12:30:15"),
+        ("SKU1", "SKU1,25,red"),
+        ("https://example.org/a?b=c", "<https://example.org/a?b=c>"),
+        ("snake_case", "`snake_case`"),
+    ],
+)
+def test_words_are_found_in_another_spelling(value: str, text: str) -> None:
+    assert found(value, text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("art", "start party artful"),
+        ("case", "snake_case"),
+        ("a.*b", "axxb"),
+        ("Ada Lovelace", "Ada King, Countess of Lovelace"),
+        ("AdaLovelace", "Ada Lovelace"),
+        ("Ada Lovelace", "AdaLovelace"),
+        ("café", "cafe"),
+        ("v2.1", "v2.10"),
+        ("", "text"),
+        (" \n", "text"),
+    ],
+)
+def test_words_are_not_found_in_other_words(value: str, text: str) -> None:
+    assert not found(value, text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1234, "costs 1,234 in all"),
+        (1234, "1_234"),
+        (1234, "1'234"),
+        (1234, "1234.0"),
+        (1234.0, "1234"),
+        (1234567.5, "1,234,567.50"),
+        (1234.56, "1.234,56 EUR"),
+        (3.5, "3,5 Prozent"),
+        (25, "red,25,30"),
+        (30, "red,25,30"),
+        (0.1, "0.10"),
+        (-5, "at -5 degrees"),
+        (-5, "at −5 degrees"),
+        (-5, "owes -$5"),
+        (5, "3-5"),
+        (5, "3–5"),
+        (1000, "1e3"),
+        (1.5e-3, "1.5E-3"),
+        (1648, "fixes #1648"),
+        (2, "version v2"),
+        (2.1, "v2.1"),
+        (12, "took 12ms"),
+        (12, "第12章"),
+        (99, "99%"),
+        (10**20, "100000000000000000000"),
+        ("1234", "1,234"),
+        ("1,234", "1234"),
+        ("$1,234.50", "1234.5 dollars"),
+        ("#1648", "issue 1648"),
+        ("50%", "50 %"),
+        ("-5", "(-5.0)"),
+        ("007", "agent 007"),
+    ],
+)
+def test_numbers_are_found_by_value(value: str | float, text: str) -> None:
+    assert found(value, text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (2, "2024"),
+        (2, "1.2"),
+        (2, "1.2.3"),
+        (1.2, "1.2.3"),
+        (2, "12"),
+        (2, "a1b2c3"),
+        (5, "-5"),
+        (-5, "5"),
+        (-5, "3-5"),
+        (1235, "1,234"),
+        (10, "1e1a"),
+        (9007199254740993, "9007199254740992"),
+        ("2", "1.2"),
+        ("5", "1.5 and 15"),
+        ("1.2", "1.2.3"),
+        ("1,2,3", "1 and 2"),
+        ("007", "7"),
+        (1, "one"),
+    ],
+)
+def test_numbers_are_not_found_in_other_numbers(value: str | float, text: str) -> None:
+    assert not found(value, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2022-06-28", "2022/6/28", "2022.06.28", "28/06/2022", "06/28/2022", "28-06-2022", "28.06.2022",
+        "28. 6. 2022", "June 28, 2022", "Jun. 28 2022", "JUNE 28th, 2022", "28 June 2022",
+        "28th of June, 2022", "28-Jun-2022", "Tuesday, June 28,\n  2022", "log_2022-06-28.txt",
+        "2022-06-28T10:00:00Z", "于2022年6月28日发布",
+    ],
+)  # fmt: skip
+def test_a_date_is_found_in_any_notation(text: str) -> None:
+    assert found("2022-06-28", text)
+    assert found("28 June 2022", text)
+    assert not found("2022-06-29", text)
+
+
+@pytest.mark.parametrize("text", ["03/04/2022", "03-04-2022", "3/4/2022"])
+def test_a_date_that_can_be_read_in_two_ways_supports_neither(text: str) -> None:
+    assert not found("2022-03-04", text)
+    assert not found("2022-04-03", text)
+    assert found(text, text), "but itself"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2022-06-31", "2022-13-01", "June 31, 2022", "12022-06-28", "2022-06-281", "June 2022", "28 June"],
+)
+def test_what_is_no_date_supports_none(text: str) -> None:
+    assert not found("2022-06-28", text)
+    assert not found("2022-06-30", text)
+
+
+def test_an_unambiguous_pair_is_a_date() -> None:
+    assert found("2022-04-04", "04/04/2022")
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "is_there"),
+    [
+        ("2022-06-28T10:00:00Z", "2022-06-28 10:00", True),
+        ("2022-06-28T09:05:00", "June 28, 2022 at 9:05", True),
+        ("2022-06-28 10:00:30.250+02:00", "2022-06-28T10:00:30", True),
+        ("2022-06-28T10:00:00Z", "2022-06-28 11:00; again 2022-06-28 10:00:00", True),
+        ("2022-06-28T10:00:00Z", "2022-06-28", False),
+        ("2022-06-28T10:00:00Z", "2022-06-28 11:00", False),
+        ("2022-06-28T10:00:00Z", "2022-06-28 10:00 pm", False),
+        ("2022-06-28 by Bob", "2022-06-28 by Ann", False),
+        ("about June 28, 2022", "2022-06-28", False),
+    ],
+)
+def test_a_time_or_words_beside_a_date_count(value: str, text: str, *, is_there: bool) -> None:
+    assert found(value, text) is is_there
+
+
+def test_evidence_names_the_line_in_the_file() -> None:
+    assert places("one\n\n  two\t three \nfour", line=40).find("Two three") == Evidence(
+        "f.md", 42, "two three"
+    )
+
+
+def test_words_over_several_lines_are_quoted_together() -> None:
+    assert places("zero\none two\nthree four\nfive").find("two three") == Evidence(
+        "f.md", 2, "one two three four"
+    )
+
+
+def test_a_long_line_is_quoted_around_the_place() -> None:
+    quote = places("x " * 5_000 + "needle" + " y" * 5_000).find("needle")
+    assert quote is not None
+    assert "needle" in quote.quote
+    assert 100 < len(quote.quote) <= QUOTE_CHARACTERS
+    for text in ("needle" + " y" * 5_000, "x " * 5_000 + "needle"):
+        at_an_end = places(text).find("needle")
+        assert at_an_end is not None
+        assert "needle" in at_an_end.quote
+
+
+def test_the_first_chunk_that_holds_it_is_named() -> None:
+    chunks = list(split(Document("d", "one two\nthree four\nthree five\n", "d.md"), 20, len))
+    assert len(chunks) > 1
+    assert Places(chunks).find("five") == Evidence("d.md", 3, "three five")
+    assert Places(chunks).find("three") == Evidence("d.md", 2, "three four")
+
+
+def test_every_string_and_number_claims_a_place() -> None:
+    value: JsonValue = {
+        "a/b": {"c~d": ["x", 1, None, True, "", "  ", {"": 2.5}]},
+        "e": 0,
+    }
+    assert list(leaves(value)) == [
+        ("/a~1b/c~0d/0", "x"),
+        ("/a~1b/c~0d/1", 1),
+        ("/a~1b/c~0d/6/", 2.5),
+        ("/e", 0),
+    ]
+    assert list(leaves("alone")) == [("", "alone")]
+
+
+@given(
+    st.lists(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8), min_size=1, max_size=30),
+    st.data(),
+)
+def test_any_run_of_words_of_a_text_is_found_in_it(words: list[str], data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(words) - 1))
+    end = data.draw(st.integers(start + 1, len(words)))
+    separators = data.draw(st.lists(st.sampled_from([" ", "\n", "\t ", "\n\n"]), min_size=len(words)))
+    text = "".join(word + separator for word, separator in zip(words, separators, strict=False))
+    evidence = places(text).find(" ".join(words[start:end]))
+    assert evidence is not None
+    assert 1 <= evidence.line <= text.count("\n") + 1
+
+
+@given(st.text(), st.text())
+def test_any_value_and_text_end_in_an_answer(value: str, text: str) -> None:
+    evidence = places(text).find(value)
+    assert evidence is None or len(evidence.quote) <= QUOTE_CHARACTERS
+
+
+@given(st.integers() | st.floats(allow_nan=False, allow_infinity=False), st.text())
+def test_any_number_ends_in_an_answer_and_finds_itself(value: float, text: str) -> None:
+    places(text).find(value)
+    assert found(value, f"it is {value!r} now")
+
+
+@pytest.mark.parametrize(
+    "unit", ["1", "1,", "1.", "a1", "ab", "-", "1 ", "2022-", "may ", "'", "_1", "-1", "1:"]
+)
+def test_no_text_takes_long_to_look_at(unit: str) -> None:
+    lookup = places(unit * (300_000 // len(unit)) + "!")
+    begun = time.process_time()
+    for value in (5, "5", "2022-06-28", unit * 50 + "x", "x y"):
+        lookup.find(value)
+    assert time.process_time() - begun < 15
+
+
+def test_a_thousand_values_in_a_megabyte_take_seconds_not_minutes() -> None:
+    lines = [
+        f"{n} the quick brown fox {n * 7919} jumps on 2022-0{n % 9 + 1}-1{n % 10} over ab"
+        for n in range(16_000)
+    ]
+    chunks = list(split(Document("d", "\n".join(lines), "d"), 16_000, len))
+    values: list[str | float] = [f"fox {n * 7919} jumps" for n in range(0, 16_000, 50)]
+    values += [f"nowhere {n}" for n in range(300)] + [n * 7919 + 1 for n in range(300)] + ["b"] * 300
+    lookup = Places(chunks)
+    begun = time.process_time()
+    assert sum(lookup.find(value) is not None for value in values) >= 320
+    assert time.process_time() - begun < 15

@@ -1,0 +1,47 @@
+import pytest
+
+from tools.summarize.logs import counted
+
+LOG = "\n".join(
+    f"2026-11-{1 + n % 28:02d}T10:00:{n % 60:02d}Z api "
+    + (f"ERROR timeout after {n}ms calling inventory" if n % 10 == 0 else f"INFO request id={n:x}7 served")
+    for n in range(200)
+)
+
+
+def test_a_log_is_told_by_its_kinds_of_lines_the_worst_first():
+    assert counted([LOG], max_words=150) == [
+        "200 lines of 2 kinds",
+        "20 times: … api ERROR timeout after … calling inventory",
+        "180 times: … api INFO request … served",
+    ]
+
+
+def test_lines_of_several_files_are_counted_together():
+    assert counted([LOG, LOG], max_words=150)[0] == "400 lines of 2 kinds"
+
+
+def test_words_of_any_length_take_no_time():
+    assert counted(["\n".join([100_000 * "x"] * 20)], max_words=5)[0] == "20 lines of 1 kinds"
+
+
+def test_a_focus_puts_what_it_names_first():
+    assert "served" in counted([LOG], focus="how many requests were served?", max_words=150)[1]
+
+
+def test_no_more_is_said_than_was_asked_for_but_one_kind_is():
+    assert len(counted([LOG], max_words=12)) == 2
+    assert len(counted([LOG], max_words=1)) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ERROR one line",
+        "\n".join(f"{n},{n * 7},{n * 3.5}" for n in range(40)),
+        "\n".join(f"no two lines are alike {'abcdefghij'[n % 10]}{n // 10 * 'x'}" for n in range(40)),
+    ],
+)
+def test_what_hardly_repeats_is_no_log(text: str):
+    assert counted([text], max_words=150) == []

@@ -1,0 +1,119 @@
+"""classify: one of the given labels for each text, with the probability that it is right."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from engines.base import JsonObject, JsonValue
+from engines.errors import InvalidAnswerError
+from tools.classify.arguments import ClassifyArguments, Verdict
+from tools.classify.by_embedding import embedded
+from tools.classify.by_model import asked
+from tools.pipeline.run import Run
+from tools.pipeline.trust import writes
+from tools.sources.documents import Document
+from tools.tool import Output, Tool
+
+SURE = 0.8
+"""Confidence from which an embedding's label is taken without asking the model."""
+
+
+class Classify(Tool[ClassifyArguments]):
+    name = "classify"
+    description = (
+        "Sort texts into your labels, with calibrated confidence. One call takes thousands of log lines, "
+        "issues or files: pass paths (split=line) or items."
+    )
+    wants = "small"
+    output_schema: ClassVar[JsonObject | None] = {
+        "type": "object",
+        "properties": {
+            "label": {"type": "string"},
+            "confidence": {"type": "number"},
+            "abstained": {"type": "boolean"},
+            "results": {"type": "array"},
+            "counts": {"type": "object"},
+        },
+    }
+    arguments = ClassifyArguments
+
+    async def run(self, arguments: ClassifyArguments, run: Run) -> Output:
+        documents = run.sources.documents
+        verdicts, decided_by = await _verdicts(arguments, run, documents)
+        if arguments.min_confidence is not None:
+            verdicts = [_under(verdict, arguments.min_confidence) for verdict in verdicts]
+            verdicts = await _escalated(arguments, run, documents, verdicts)
+        if _is_one(arguments, documents):
+            return Output(_one(verdicts[0], multi=arguments.multi), decided_by)
+        return Output(_many(documents, verdicts, multi=arguments.multi), decided_by)
+
+
+def _is_one(arguments: ClassifyArguments, documents: Sequence[Document]) -> bool:
+    """A text or a single whole file has one verdict; items and splits have results, however few."""
+    return len(documents) == 1 and arguments.items is None and arguments.split == "file"
+
+
+def _under(verdict: Verdict, threshold: float) -> Verdict:
+    return replace(verdict, abstained=verdict.abstained or verdict.confidence < threshold)
+
+
+async def _escalated(
+    arguments: ClassifyArguments, run: Run, documents: Sequence[Document], verdicts: list[Verdict]
+) -> list[Verdict]:
+    """``verdicts`` with those that abstained asked once more of the next tier, if that is another model."""
+    weak = [index for index, verdict in enumerate(verdicts) if verdict.abstained]
+    above = await run.above() if weak else None
+    if above is None:
+        return verdicts
+    second = await asked(arguments, above, [documents[index] for index in weak])
+    better = dict(zip(weak, second, strict=True))
+    threshold = arguments.min_confidence or 0.0
+    return [_under(better.get(index, verdict), threshold) for index, verdict in enumerate(verdicts)]
+
+
+def _one(verdict: Verdict, *, multi: bool) -> JsonObject:
+    if verdict.error:
+        raise InvalidAnswerError(verdict.error)
+    return verdict.as_json(multi=multi)
+
+
+def _many(documents: Sequence[Document], verdicts: Sequence[Verdict], *, multi: bool) -> JsonObject:
+    # The parts of a single file need not repeat its name: results are what a call costs its caller.
+    shared = f"{documents[0].path}:" if len({document.path for document in documents}) == 1 else ""
+    results: list[JsonValue] = [
+        {"id": document.id.removeprefix(shared), **verdict.as_json(multi=multi)}
+        for document, verdict in zip(documents, verdicts, strict=True)
+    ]
+    counts = Counter(label for verdict in verdicts if not verdict.abstained for label in verdict.labels)
+    abstained = sum(verdict.abstained for verdict in verdicts)
+    failed = sum(bool(verdict.error) for verdict in verdicts)
+    counted: JsonObject = dict(counts.most_common())
+    counted |= {name: n for name, n in (("(abstained)", abstained), ("(failed)", failed)) if n}
+    # Hosts cut long answers at their end or put them into a file: the counts stand where they are seen.
+    return {"counts": counted, "results": results}
+
+
+async def _verdicts(
+    arguments: ClassifyArguments, run: Run, documents: Sequence[Document]
+) -> tuple[list[Verdict], str]:
+    """A verdict for each document, and what decided.
+
+    Embeddings answer first, for they cost next to nothing; where they are not sure, a model that follows
+    instructions is asked.
+    """
+    capabilities = run.profile.capabilities
+    by_model = "logprobs" if capabilities.logprobs else "answer"
+    if not capabilities.embed:
+        return await asked(arguments, run, documents), by_model
+    verdicts = await embedded(arguments, run, documents)
+    decided_by = "head" if arguments.examples else "embedding"
+    if arguments.examples or arguments.multi or not writes(run.profile):
+        return verdicts, decided_by
+    unsure = [index for index, verdict in enumerate(verdicts) if verdict.confidence < SURE]
+    if not unsure:
+        return verdicts, decided_by
+    second = await asked(arguments, run, [documents[index] for index in unsure])
+    for index, verdict in zip(unsure, second, strict=True):
+        verdicts[index] = replace(verdict, abstained=verdicts[index].abstained)
+    return verdicts, by_model if len(unsure) == len(verdicts) else f"{decided_by}, {by_model}"

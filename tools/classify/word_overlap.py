@@ -1,0 +1,39 @@
+"""How far a label's own words stand in a text: what a sentence embedding blurs and a reader sees at once."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.extract.fields import COMMON, words
+from tools.sources.word_similarity import stem
+
+SHORTEST = 3
+"""Letters of a word that counts; shorter ones are in too many others' company."""
+
+
+def overlap(texts: Sequence[str], labels: Sequence[str]) -> NDArray[np.floating]:
+    """For each text (row) the share of each label's (column) words that it holds, 0 to 1.
+
+    A word counts the more, the fewer of the labels have it: ``card`` tells nothing among forty cards.
+    """
+    said = [_stems(label) for label in labels]
+    counts = Counter(word for several in said for word in several)
+    weights = {word: math.log((1 + len(labels)) / count) for word, count in counts.items()}
+    owners: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for column, several in enumerate(said):
+        whole = sum(weights[word] for word in several) or 1.0
+        for word in several:
+            owners[word].append((column, weights[word] / whole))
+    shares = np.zeros((len(texts), len(labels)), dtype=np.float32)
+    for row, text in enumerate(texts):
+        for word in _stems(text) & owners.keys():
+            for column, weight in owners[word]:
+                shares[row, column] += weight
+    return shares
+
+
+def _stems(text: str) -> set[str]:
+    return {stem(word) for word in words(text) if len(word) >= SHORTEST and word not in COMMON}

@@ -1,0 +1,1 @@
+"""Output formats that are parsed by rule."""

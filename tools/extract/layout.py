@@ -1,0 +1,189 @@
+"""A text as a form is read: its lines, its labels with their values, and what stands near what."""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from tools.extract.field_types import BY_NAME, NUMERIC, SHADOWING
+from tools.extract.fields import COMMON, Field, words
+from tools.extract.value_formats import Kind
+from tools.extract.values import Found
+from tools.sources.word_similarity import alike, shared
+
+_KEY = r"[^\W\d_][\w./()#'&+-]{0,40}(?:[ ][\w./()#'&+-]{1,20}){0,4}?"
+_COLON = r"(?::=|[:=](?!//))"
+_LABELLED = re.compile(
+    # Key: value, key = value, key.....value; one a line, or several with a gap or a comma between
+    r"(?:^|(?<=[,;|])|(?<=[.] )|(?<=[ \t]{2}))[ \t>*+#|(\[{-]{0,40}"
+    rf"(?P<key>[\"'*_`]{{0,3}}{_KEY}[\"'*_`]{{0,3}})[ \t]{{0,40}}(?:(?P<sep>{_COLON})|\.{{3,}}|\t)"
+    r"[ \t]{0,40}[*_]{0,2}[ \t]{0,40}(?P<value>\"[^\"\n]*\"|'[^'\n]*'|\S.*?)"
+    rf"(?=[ \t]{{0,40}}(?:$|[,;|.]\s{{0,9}}[\"']?{_KEY}[\"']?[ \t]{{0,40}}(?P=sep)|[ \t]{{2,}}\S|\t))",
+    re.MULTILINE,
+)
+_ASSIGNED = re.compile(
+    r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,60})=(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&)\]}]+)"
+)
+# listen 443 ssl; or Port 2222
+_DIRECTIVE = re.compile(
+    r"^[ \t]{0,40}(?P<key>[A-Za-z][\w-]{1,40})[ \t]{1,40}"
+    r"(?P<value>\S[^;{}\n]{0,200}(?=;$)|[^\s;{}]{1,200}$)",
+    re.MULTILINE,
+)
+_TAGGED = re.compile(r"<(?P<key>[A-Za-z][\w:-]*)[^<>]*>(?P<value>[^<>]+)</(?P=key)>")
+_CELLS = re.compile(
+    r"^\|[ \t]*(?P<key>[^|\n]+?)[ \t]*\|[ \t]*(?P<value>[^|\n]+?)[ \t]*\|[ \t]*$", re.MULTILINE
+)
+_UNDER = re.compile(
+    rf"^[ \t#*_]*(?P<key>{_KEY})[ \t]*:?[*_]*[ \t]*\n(?:[=~-]{{3,}}\n)?\s*(?P<value>\S.*)$", re.MULTILINE
+)
+_BREAKS = re.compile(r"[,;|(){}\[\]<>]|\.\s")
+_DECIMAL = re.compile(r"\d+\.\d+")
+"""A version of two numbers looks like a quantity, and may be one."""
+_CLOSE = 60
+"""Characters on either side that may hold a value's label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A label and what stands beside it."""
+
+    key: tuple[str, ...]
+    value: str
+    start: int
+    trust: float = 1.0
+
+    @property
+    def found(self) -> Found:
+        return Found(self.value, self.start, self.start + len(self.value))
+
+
+class Page:
+    """A text, or with ``start`` and ``end`` a part of one that is read by itself."""
+
+    def __init__(self, text: str, start: int = 0, end: int | None = None) -> None:
+        self.text = text
+        self.start = start
+        self.end = len(text) if end is None else end
+        self._found: dict[tuple[str, str, str], list[Found]] = {}
+
+    @property
+    def said(self) -> str:
+        return self.text[self.start : self.end]
+
+    @cached_property
+    def _heads(self) -> list[tuple[int, int]]:
+        """The first lines that hold something, as spans."""
+        spans = [match.span() for match in re.finditer(r"[^\n]*\S[^\n]*", self.said[:2_000])]
+        return [(self.start + first, self.start + last) for first, last in spans[:3]]
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Everything that looks like a label with its value, in reading order."""
+        found: list[Pair] = []
+        for notation in (_LABELLED, _ASSIGNED, _DIRECTIVE, _TAGGED, _CELLS, _UNDER):
+            for match in notation.finditer(self.text, self.start, self.end):
+                value = _unquoted(match["value"])
+                if value:
+                    start = match.start("value") + match["value"].find(value)
+                    found.append(Pair(words(match["key"]), value, start, _trust(match)))
+        return sorted(found, key=lambda pair: pair.start)
+
+    @cached_property
+    def _shadows(self) -> list[tuple[int, int]]:
+        text = Field("", {}, "string")
+        kinds = (BY_NAME[name] for name in SHADOWING)
+        found = [f for kind in kinds for f in kind.find(self.text, text, self.start, self.end)]
+        return sorted((f.start, f.end) for f in found if not _DECIMAL.fullmatch(str(f.value)))
+
+    def find(self, kind: Kind, field: Field) -> list[Found]:
+        """The candidates for ``field``; digits of dates, addresses and the like are not numbers."""
+        key = (kind.name, field.type, field.about)
+        if key not in self._found:
+            found = list(kind.find(self.text, field, self.start, self.end))
+            if kind.name in ("number", "money", "code", "phone", "version"):
+                found = [one for one in found if not self._shadowed(one, kind.name)]
+            self._found[key] = found
+        return self._found[key]
+
+    def _shadowed(self, found: Found, name: str) -> bool:
+        at = bisect_right(self._shadows, (found.start, len(self.text)))
+        around = self._shadows[max(0, at - 4) : at]
+        inside = any(first <= found.start and found.end <= last for first, last in around)
+        return inside and not (name == "version" and (found.start, found.end) in around)
+
+    def labelled(self, field: Field, least: float = 0.6) -> Pair | None:
+        """The pair whose label says what ``field`` is called; the first of equals."""
+        best, score = None, least
+        for pair in self.pairs:
+            told = likeness(field, pair.key) * pair.trust
+            if told > score or (told == score and best is None):
+                best, score = pair, told
+        return best
+
+    def cue(self, found: Found, field: Field, others: Sequence[Found], hints: Sequence[str] = ()) -> float:
+        """How clearly the words around a candidate name ``field``: 0 nothing does, 1 its very name."""
+        before, after = self._around(found, others)
+        named = [_closeness(word, before, after) for word in field.words if word not in COMMON]
+        hinted = max((_closeness(word, before, after) for word in field.hints), default=0.0)
+        asked = max((_closeness(word, before, after) for word in hints), default=0.0)
+        name = sum(named) / len(named) if named else 0.0
+        return max(name, 0.6 * hinted, 0.3 * asked)
+
+    def _around(self, found: Found, others: Sequence[Found]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The words just before and after, on the line and within punctuation; none belong to a neighbour."""
+        at = bisect_left(others, found.start, key=lambda other: other.start)
+        line = self.text.rfind("\n", self.start, found.start) + 1
+        first = max(line, self.start, found.start - _CLOSE, others[at - 1].end if at else 0)
+        later = others[at + 1].start if at + 1 < len(others) else self.end
+        until = min(self.end, found.end + _CLOSE, max(later, found.end))
+        before, after = self.text[first : found.start], self.text[found.end : until].split("\n")[0]
+        if not before.strip(" \t|*-") and line > self.start:
+            above = self.text[: line - 1].rsplit("\n", 1)[-1]
+            before = above if len(above.split()) <= 4 else ""
+        near = _BREAKS.split(before.rstrip(" \t([{<\"'`*$"))[-1]
+        # What stands before a bracket names what is inside of it less than what follows "3 failed (5)".
+        apart = ("(",) if before.rstrip().endswith(("(", "[")) else ()
+        return (*apart, *words(near)[::-1]), words(_BREAKS.split(after)[0])[:4]
+
+    def prominence(self, found: Found) -> float:
+        """How much a reader's eye falls on it: the first lines, a heading, then earlier before later."""
+        row = next((i for i, (first, last) in enumerate(self._heads) if first <= found.start <= last), 3)
+        line = self.text.rfind("\n", 0, found.start) + 1
+        heading = (0.75, 0.0, 0.0, 0.15)[row] if self.text.startswith("#", line) else 0.0
+        return (
+            (0.3, 0.2, 0.15, 0.0)[row] + heading - 0.05 * (found.start - self.start) / max(1, len(self.said))
+        )
+
+
+def _trust(match: re.Match[str]) -> float:
+    """Two words on a line may be a label and its value, a line above another a heading: less sure."""
+    if match.re is _UNDER and ":" not in match[0].split("\n")[0]:
+        return 0.7
+    return 0.8 if match.re is _DIRECTIVE and match.string[match.end() : match.end() + 1] != ";" else 1.0
+
+
+def likeness(field: Field, key: Sequence[str]) -> float:
+    """How far a label names ``field``."""
+    label = [word for word in key if word not in ("the", "of", "and", "your", "is")]
+    if label and "".join(field.words) == "".join(label):
+        return 1.0
+    hinted = shared(field.hints, label) if len(field.hints) <= 3 else 0.0
+    return max(shared(field.words, label), 0.9 * hinted)
+
+
+def _closeness(word: str, before: Sequence[str], after: Sequence[str]) -> float:
+    near = [1 - 0.1 * i for i, other in enumerate(before) if alike(word, other)]
+    beside = [0.95 - 0.15 * i for i, other in enumerate(after) if alike(word, other)]
+    return max([*near, *beside, 0.0])
+
+
+def _unquoted(value: str) -> str:
+    value = value.strip().rstrip(",;|").strip(" *_`")
+    quoted = len(value) > 1 and value[0] + value[-1] in ('""', "''", "{}")
+    return value[1:-1].strip() if quoted else value
+
+
+def is_numeric(field: Field) -> bool:
+    return field.type in NUMERIC

@@ -1,0 +1,1 @@
+"""What each call cost and saved."""

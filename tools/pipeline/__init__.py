@@ -1,0 +1,1 @@
+"""One call's way through validation, sources, routing, the tool and its receipt."""

@@ -1,0 +1,350 @@
+"""The one pipeline behind every door: validate, load, route, run, record.
+
+    Call -> arguments -> sources -> Route -> tool -> Result with its receipt
+
+Above: doors that know a wire format. Below: the tools, and engines through ``Run``.
+"""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import anyio
+import anyio.to_thread
+
+from engines.base import Done, Event, JsonObject, Model, Profile, TextDelta
+from engines.errors import AgentError, EngineTimeoutError, UnknownToolError
+from engines.middleware.metrics import ABANDONED
+from engines.routing import Needs, Router
+from engines.tokens import Estimator, LazyEstimator
+from tools.arguments import Arguments, parse
+from tools.base import Call, Progress, Receipt, Result, Stream, TokenCounts, silent
+from tools.catalog import TOOLS, ToolDefinition, definitions
+from tools.chat.tool import Chat, ChatArguments
+from tools.pipeline.prompts import gives_orders
+from tools.pipeline.run import Run, Tally
+from tools.pipeline.structured import compact
+from tools.sources.documents import Sources, load
+from tools.tool import Tool
+
+SHORT = 4_000
+"""Characters that are read, counted and looked through in less than half a millisecond."""
+
+
+class Engines(Protocol):
+    """What the pipeline needs to know of all engines together."""
+
+    async def models(self) -> Sequence[Model]: ...
+    async def ready(self) -> Profile: ...
+
+
+Record = Callable[[Call, Receipt, str], None]
+"""Told of every call and the code of its error, empty for none; must neither block nor raise."""
+
+
+def unrecorded(call: Call, receipt: Receipt, error: str) -> None:
+    """The record of a dispatcher that keeps none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The sources of a call and what was measured while its text was at hand."""
+
+    sources: Sources
+    asked: int
+    """Estimated tokens of the call's arguments."""
+    tokens: tuple[int, ...] = ()
+    """Estimate of each document."""
+    flags: tuple[str, ...] = ()
+
+    @property
+    def read(self) -> int:
+        return sum(self.tokens) if self.sources.read_from_files else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One call between its arrival and its receipt."""
+
+    run: Run
+    estimator: Estimator
+    asked: int
+    """Tokens of the caller's context that its arguments took."""
+    read: int
+    started: float
+
+    def receipt(self, fields: JsonObject, plain: str, decided_by: str = "") -> Receipt:
+        run, tally = self.run, self.run.tally
+        last = tally.last
+        profile = run.profile
+        answer = str(fields[plain]) if plain in fields else compact(fields)
+        return Receipt(
+            tier=run.route.tier.name,
+            engine=last.engine if last else profile.engine,
+            model=last.model if last else tally.embedding or profile.model,
+            adapter=last.adapter if last else None,
+            project=run.call.project.name,
+            ms=round((time.perf_counter() - self.started) * 1000),
+            tokens=replace(tally.tokens, read=self.read),
+            saved=self.read - self.asked - self.estimator.count(answer),
+            cached=tally.asked > 0 and tally.cached == tally.asked,
+            escalated=tally.escalated,
+            decided_by=decided_by,
+            route=run.route.reason,
+            notes=tuple(tally.notes),
+        )
+
+    def failure(self, said: str) -> Receipt:
+        """Of a call that came to nothing but ``said``: what it cost, and nothing saved."""
+        receipt = self.receipt({"error": said}, "error")
+        tokens = replace(receipt.tokens, read=0)
+        return replace(receipt, tokens=tokens, saved=receipt.saved - self.read)
+
+
+class _Booking:
+    """One call until it is recorded, however it ends; set what there is of it as it comes."""
+
+    def __init__(self, call: Call, estimator: LazyEstimator, record: Record) -> None:
+        self._call = call
+        self._estimator = estimator
+        self._record = record
+        self._started = time.perf_counter()
+        self.work: _Work | None = None
+        self.said = ""
+        """What the caller got before the end, of an answer in pieces."""
+        self.receipt: Receipt | None = None
+        """Of an answer that is whole."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.receipt:
+            self._record(self._call, self.receipt, "")
+        elif isinstance(error, AgentError):
+            said = f"{self.said}{error.message} {error.hint}"
+            self._record(self._call, await self._failure(said), error.code)
+        elif self.work:
+            code = AgentError.code if isinstance(error, Exception) else ABANDONED
+            self._record(self._call, self.work.failure(self.said), code)
+
+    async def _failure(self, said: str) -> Receipt:
+        if self.work:
+            return self.work.failure(said)
+        call, ms = self._call, round((time.perf_counter() - self._started) * 1000)
+        estimator = await self._estimator.get()
+        spent = _asked(call, estimator) + estimator.count(said)
+        return Receipt("", "", "", None, call.project.name, ms, TokenCounts(), saved=-spent)
+
+
+class Dispatcher:
+    """Answers calls. Holds no state of any call; engines are opened and closed elsewhere."""
+
+    def __init__(
+        self,
+        router: Router,
+        engines: Engines,
+        estimator: LazyEstimator,
+        *,
+        deadline_s: float,
+        record: Record = unrecorded,
+    ) -> None:
+        self._router = router
+        self._engines = engines
+        self._estimator = estimator
+        self._deadline_s = deadline_s
+        self._record = record
+        self._tools = {tool.name: tool for tool in TOOLS}
+        self.catalogue: Sequence[ToolDefinition] = definitions()
+
+    async def models(self) -> Sequence[Model]:
+        return await self._engines.models()
+
+    async def ready(self) -> Profile:
+        """The engine that would be asked now.
+
+        Raises:
+            AgentError: none answers.
+        """
+        return await self._engines.ready()
+
+    async def run(self, call: Call, progress: Progress = silent) -> Result:
+        """The whole answer to ``call``.
+
+        Raises:
+            AgentError: whatever went wrong, with a hint.
+        """
+        allowed = call.deadline_s or self._deadline_s
+        async with self._booked(call) as booking:
+            tool, arguments = self._parsed(call)
+            try:
+                with anyio.fail_after(allowed):
+                    booking.work = work = await self._prepare(call, tool, arguments, progress)
+                    output = await tool.run(arguments, work.run)
+            except TimeoutError:
+                raise EngineTimeoutError(
+                    f"{call.tool} was not done within {allowed:g} s",
+                    hint="send less at once, or raise [limits] deadline_s",
+                ) from None
+            booking.receipt = receipt = work.receipt(output.fields, tool.plain, output.decided_by)
+        return Result(output.fields, receipt, tool.plain if tool.plain in output.fields else "")
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncGenerator[Stream]:
+        """The answer to a chat as it is made. Leaving early stops the engine.
+
+        Raises:
+            AgentError: on entering, or while iterating.
+        """
+        async with self._booked(call) as booking:
+            tool, arguments = self._parsed(call)
+            if not (isinstance(tool, Chat) and isinstance(arguments, ChatArguments)):
+                raise UnknownToolError(f"{call.tool} does not stream", hint="call it without streaming")
+            booking.work = work = await self._prepare(call, tool, arguments, silent)
+            async with tool.stream(arguments, work.run) as events:
+                answering = _Answering(work, events)
+                try:
+                    yield answering
+                finally:
+                    booking.said = answering.said
+                    booking.receipt = answering.receipt if answering.done else None
+
+    def _booked(self, call: Call) -> _Booking:
+        return _Booking(call, self._estimator, self._record)
+
+    def _parsed(self, call: Call) -> tuple[Tool[Any], Arguments]:
+        tool = self._tools.get(call.tool)
+        if tool is None:
+            raise UnknownToolError(
+                f"there is no tool {call.tool!r}", hint=f"the tools are {', '.join(self._tools)}"
+            )
+        return tool, parse(tool.arguments, tool.name, dict(call.arguments))
+
+    async def _prepare(self, call: Call, tool: Tool[Any], arguments: Arguments, progress: Progress) -> _Work:
+        started = time.perf_counter()
+        deadline = anyio.current_time() + (call.deadline_s or self._deadline_s)
+        estimator = await self._estimator.get()
+        loaded = await _load(call, arguments, estimator)
+        needs = Needs(
+            tier=arguments.tier if arguments.tier != "auto" else call.tier,
+            wants=tool.wants,
+            prompt_tokens=tool.prompt_tokens(arguments, loaded.tokens, estimator.count)
+            + _offered(call, estimator),
+            max_tokens=tool.max_tokens(arguments),
+            splits=tool.splits,
+            hard=partial(tool.is_hard, arguments),
+            model=call.model,
+            adapter=call.adapter or call.project.adapter,
+        )
+        route = await self._router.pick(needs)
+        tally = Tally()
+        tally.note(*loaded.sources.notes, *loaded.flags, *route.profile.notes)
+        run = Run(
+            call=call,
+            sources=loaded.sources,
+            needs=needs,
+            route=route,
+            router=self._router,
+            deadline=deadline,
+            count=estimator.count,
+            progress=progress,
+            tally=tally,
+        )
+        return _Work(run, estimator, loaded.asked, loaded.read, started)
+
+
+class _Answering:
+    """A ``Stream``: the events as the engine gives them, and the receipt once they have ended."""
+
+    def __init__(self, work: _Work, events: AsyncIterator[Event]) -> None:
+        self._work = work
+        self._text: list[str] = []
+        self._receipt: Receipt | None = None
+        self._events = events
+
+    @property
+    def events(self) -> AsyncIterator[Event]:
+        return self
+
+    @property
+    def done(self) -> bool:
+        return self._receipt is not None
+
+    @property
+    def receipt(self) -> Receipt:
+        """Of the whole answer, or of what there was of it when the caller left."""
+        return self._receipt or self._made()
+
+    @property
+    def said(self) -> str:
+        return "".join(self._text)
+
+    def _made(self) -> Receipt:
+        return self._work.receipt({"text": self.said}, "text")
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._events.__anext__()
+        if isinstance(event, TextDelta):
+            self._text.append(event.text)
+        elif isinstance(event, Done):
+            self._work.run.tally.add(event)
+            self._receipt = self._made()
+        return event
+
+
+def _asked(call: Call, estimator: Estimator) -> int:
+    """Estimated tokens of the call's arguments: what asking took of the caller's context."""
+    return estimator.count(compact(dict(call.arguments)))
+
+
+def _offered(call: Call, estimator: Estimator) -> int:
+    """Estimated tokens of the functions offered to the model: they stand in its prompt."""
+    offered = call.sampling.tools
+    return estimator.count(compact(list(offered))) if offered else 0
+
+
+async def _load(call: Call, arguments: Arguments, estimator: Estimator) -> _Loaded:
+    """The call's sources, read and measured in a worker thread.
+
+    What needs no disk and is short is done here: the way to the thread and back would take longer.
+    """
+    if not arguments.sources_given:
+        return _Loaded(Sources(), _asked(call, estimator))
+
+    def read() -> _Loaded:
+        sources = load(
+            call.project,
+            text=arguments.text,
+            items=arguments.items,
+            paths=arguments.paths,
+            split=arguments.split,
+        )
+        tokens = tuple(estimator.count(document.text) for document in sources.documents)
+        return _Loaded(sources, _asked(call, estimator), tokens, _flags(sources))
+
+    given = [arguments.text or "", *(arguments.items or ())]
+    if not arguments.paths and sum(map(len, given)) <= SHORT:
+        return read()
+    return await anyio.to_thread.run_sync(read)
+
+
+def _flags(sources: Sources) -> tuple[str, ...]:
+    """A note for each document that seems to give orders to the model, the first few of them."""
+    flagged = [
+        f"{document.id} seems to give orders ({found!r}); it was treated as data"
+        for document in sources.documents
+        if (found := gives_orders(document.text))
+    ]
+    return tuple(flagged[:3]) + ((f"and {len(flagged) - 3} more",) if len(flagged) > 3 else ())
