@@ -55,10 +55,11 @@ test-live: setup  ## run the contract suite against the Ollama at OLLAMA_HOST
 conformance: setup  ## run MCP's conformance suites and inspector on our stack (needs npm)
 	$(BIN)/python -P -m tests.conformance
 
-lint: setup  ## check style and types
+lint: setup  ## check style, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports
 
 fix: setup  ## repair what style checks can
 	$(BIN)/ruff check --fix .

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.extract.fields import COMMON, words
-from tools.sources.word_similarity import stem
+from tools.sources.words import COMMON, stem, words
 
 SHORTEST = 3
 """Letters of a word that counts; shorter ones are in too many others' company."""

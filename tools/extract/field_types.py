@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from tools.extract.fields import Field
 from tools.extract.value_formats import KINDS, Kind
-from tools.sources.word_similarity import stem
+from tools.sources.words import stem
 
 BY_NAME = MappingProxyType({kind.name: kind for kind in KINDS})
 FORMATS = MappingProxyType({

@@ -5,28 +5,17 @@ leaves of one type that may be null. Whatever else a schema says is left to vali
 cannot be read this way (alternatives, open objects, references to itself) gives ``None``.
 """
 
-import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias, cast
 
 from engines.base import JsonObject, JsonValue
+from tools.sources.words import COMMON, words
 
 Type: TypeAlias = Literal["object", "array", "string", "integer", "number", "boolean"]
 TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean"})
 MAX_DEPTH = 8
 """Levels of a record; deeper ones refer back to themselves, as a rule."""
-
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
-# Words that stand in descriptions of any field. Own list: English function words and the
-# vocabulary of schemas.
-COMMON = frozenset(
-    """
-    a all an and any are array as at be by each empty every extract field fields find for from given has have
-    if in into is it its list named no not null of on one only or out per string text that the their there
-    these they this to type types value values was were what when where which who with you your
-    """.split()  # noqa: SIM905
-)
 
 
 @dataclass(frozen=True)
@@ -69,11 +58,6 @@ class Field:
     def phrase(self) -> str:
         """Name and description as one would say them."""
         return ": ".join(part for part in (" ".join(self.words), self.about) if part)
-
-
-def words(text: str) -> tuple[str, ...]:
-    """The words of ``text`` in small letters, names in code taken apart."""
-    return tuple(word.lower() for word in _WORDS.findall(text))
 
 
 def read(schema: JsonObject) -> Field | None:

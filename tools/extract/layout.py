@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tools.extract.field_types import BY_NAME, NUMERIC, SHADOWING
-from tools.extract.fields import COMMON, Field, words
+from tools.extract.fields import Field
 from tools.extract.value_formats import Kind
 from tools.extract.values import Found
-from tools.sources.word_similarity import alike, shared
+from tools.sources.words import COMMON, alike, shared, words
 
 _KEY = r"[^\W\d_][\w./()#'&+-]{0,40}(?:[ ][\w./()#'&+-]{1,20}){0,4}?"
 _COLON = r"(?::=|[:=](?!//))"

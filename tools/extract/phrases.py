@@ -8,7 +8,7 @@ from tools.extract.fields import Field
 from tools.extract.layout import Page
 from tools.extract.value_formats import NUMBER_WORDS
 from tools.extract.values import Found
-from tools.sources.word_similarity import alike
+from tools.sources.words import alike
 
 SHORT = 600
 """Characters of a text of which every phrase is tried; in longer ones only names are."""

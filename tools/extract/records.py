@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import cast
 
 from tools.extract.field_types import BY_NAME, NUMERIC, kind_of
-from tools.extract.fields import Field, words
+from tools.extract.fields import Field
 from tools.extract.formats.reports import reported
 from tools.extract.layout import Page, likeness
 from tools.extract.rules import NAMED, TRUE, spot
 from tools.extract.value_formats import Kind
 from tools.extract.values import Found, Tree, plain
+from tools.sources.words import words
 
 _RULE = re.compile(r"^[\s|:+=-]*-[\s|:+=-]*$")
 _SEPARATORS = (

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tools.extract.field_types import BY_NAME, WEAK, kind_of
-from tools.extract.fields import COMMON, Field, words
+from tools.extract.fields import Field
 from tools.extract.formats.reports import reported
 from tools.extract.layout import Page, is_numeric
 from tools.extract.value_formats import Kind
 from tools.extract.values import Found, Tree
-from tools.sources.word_similarity import alike, shared
+from tools.sources.words import COMMON, alike, shared, words
 
 NAMED = 0.45
 """Least cue for a value that shows nothing by itself, such as a number: half the name beside it."""

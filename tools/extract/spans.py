@@ -12,11 +12,11 @@ from typing import TypeAlias
 
 from engines.base import Embeddings
 from tools.extract.field_types import WEAK, kind_of
-from tools.extract.fields import Field, words
+from tools.extract.fields import Field
 from tools.extract.layout import Page
 from tools.extract.phrases import COUNT, NAMES, SORTS, VAGUE, Span, candidates
 from tools.extract.values import Found, Tree
-from tools.sources.word_similarity import alike
+from tools.sources.words import alike, words
 
 Embed: TypeAlias = Callable[[Sequence[str]], Awaitable[Embeddings]]
 

@@ -33,6 +33,7 @@ from tools.pipeline.trust import decides, writes
 from tools.sources.chunks import Chunk, split
 from tools.sources.documents import Document
 from tools.sources.evidence import QUOTE_CHARACTERS, Evidence, Places, leaves
+from tools.sources.words import COMMON, words
 from tools.tool import PROMPT_OVERHEAD, Output, Tool
 
 
@@ -155,8 +156,8 @@ class _Task:
         self.schema = _list_of(record) if arguments.many else record
         self._validator = validator_of(self.schema)
         self.field = fields.read(self.schema)
-        self._said = fields.words(arguments.instructions or "")
-        self._hints = [word for word in self._said if word not in fields.COMMON]
+        self._said = words(arguments.instructions or "")
+        self._hints = [word for word in self._said if word not in COMMON]
         self.deciders: set[str] = set()
 
     async def found(self, document: Document) -> _Answer:

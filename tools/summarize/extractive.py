@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import anyio.to_thread
 
-from tools.extract.fields import words
 from tools.pipeline.parallel import each
 from tools.pipeline.run import Run
 from tools.sources.documents import Document
 from tools.sources.sentences import Sentence, sentences
+from tools.sources.words import words
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,14 +9,15 @@ Importing this costs 0.2 s of CPU and 15 MB (httpx, pydantic models): do it once
 """
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import TypeVar, cast
 
 import httpx
 import ollama
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 
+from engines.backends.ollama.answers import Line, Shown, Tags, Version
 from engines.backends.ollama.wire import unreachable
 from engines.base import JsonObject
 from engines.errors import (
@@ -32,73 +33,6 @@ from engines.errors import (
 )
 
 T = TypeVar("T")
-
-
-class Token(BaseModel):
-    token: str
-    logprob: float
-
-
-class Position(Token):
-    top_logprobs: Sequence[Token] = ()
-
-
-class Function(BaseModel):
-    name: str
-    arguments: dict[str, JsonValue]
-
-
-class Called(BaseModel):
-    id: str = ""
-    function: Function
-
-
-class Said(BaseModel):
-    """A piece of the answer. Ollama puts what the model thinks in ``thinking``, which is left out here."""
-
-    content: str = ""
-    tool_calls: Sequence[Called] | None = None
-
-
-class Line(BaseModel):
-    """One line of a streamed ``/api/chat``; the counters come with the one that is ``done``."""
-
-    message: Said
-    done: bool = False
-    done_reason: str = ""
-    logprobs: Sequence[Position] | None = None
-    prompt_eval_count: int = 0
-    eval_count: int = 0
-
-
-class Details(BaseModel):
-    family: str = ""
-    parent_model: str = ""
-
-
-class Shown(BaseModel):
-    """What ``/api/show`` says of a model."""
-
-    details: Details
-    model_info: dict[str, JsonValue]
-    capabilities: frozenset[str] = frozenset()
-    modelfile: str = ""
-    parameters: str = ""
-
-
-class Installed(BaseModel):
-    name: str
-    size: int = 0
-    details: Details
-    capabilities: frozenset[str] = frozenset({"completion"})
-
-
-class Tags(BaseModel):
-    models: Sequence[Installed]
-
-
-class Version(BaseModel):
-    version: str
 
 
 class Client(ollama.AsyncClient):

@@ -40,7 +40,8 @@ from engines.errors import EngineInterruptedError, UnknownModelError
 from engines.settings import OllamaSettings
 
 if TYPE_CHECKING:
-    from engines.backends.ollama.client import Client, Line
+    from engines.backends.ollama.answers import Line
+    from engines.backends.ollama.client import Client
 
 ANSWERS_WITHIN = 10.0
 """Seconds a question that needs no model (version, show, tags) may take."""

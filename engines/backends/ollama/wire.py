@@ -21,7 +21,7 @@ from engines.base import (
 from engines.errors import EngineUnavailableError, RequestRefusedError, UnsupportedFeatureError
 
 if TYPE_CHECKING:
-    from engines.backends.ollama.client import Line, Shown
+    from engines.backends.ollama.answers import Line, Shown
 
 MAX_TOP_LOGPROBS = 20
 """More is a 400 (recording ``logprobs_bad_400``)."""

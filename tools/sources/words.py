@@ -1,7 +1,19 @@
-"""Whether two words mean the same thing in a label: ``qty`` and ``quantity``, ``failed`` and ``failures``."""
+"""The words of labels and names, and whether two mean the same, as ``qty`` and ``quantity`` do."""
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
+# Words that stand in descriptions of any field. Own list: English function words and the
+# vocabulary of schemas.
+COMMON = frozenset(
+    """
+    a all an and any are array as at be by each empty every extract field fields find for from given has have
+    if in into is it its list named no not null of on one only or out per string text that the their there
+    these they this to type types value values was were what when where which who with you your
+    """.split()  # noqa: SIM905
+)
 
 # What English adds to a word; longest first. A stem of under three letters is no stem, but ids and prs are.
 _ENDINGS = ("ures", "ings", "ions", "ure", "ing", "ion", "ers", "ed", "er", "es", "ly", "s", "e", "d")
@@ -42,6 +54,11 @@ _GROUPS = (
     "start begin from since",
     "end stop finish to till",
 )
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of ``text`` in small letters, names in code taken apart."""
+    return tuple(word.lower() for word in _WORDS.findall(text))
 
 
 @cache
