@@ -1,12 +1,12 @@
-"""``make bench``: the numbers of docs/design.md, measured, as docs/performance.md; and their check.
+"""``make bench``: measures the targets of docs/design.md, writes docs/performance.md, checks for slowdowns.
 
     python -P -m benchmarks [--peers] [--only overhead] [--check]
     python -P -m benchmarks --only sweep
 
-What is measured is kept in ``performance.json``, and the page is made from that: a part can be measured anew
-by itself. ``--check`` measures overhead and start-up anew and compares their ratios to the floor of the same
-run with those kept; 20 % worse is an error. The sweep of the embedded engine's settings takes longer than all
-else and runs only when it is named. Only ``--peers`` asks a network, for pip and npm.
+Figures are stored in ``performance.json`` and the page is made from them, so a part can be measured alone.
+``--check`` measures overhead and start-up again and compares their ratios to the baseline of the same run
+with the stored ones; 20 % worse is an error. The sweep of the embedded engine's settings takes longest and
+runs only when it is named. Only ``--peers`` uses a network, for pip and npm.
 """
 
 import argparse
@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 KEPT = HERE / "performance.json"
 WORSE = 1.2
-"""Times the kept ratio, from where on a change is one."""
+"""Factor to the stored ratio from which on a change is an error."""
 
 TEXT = """# Performance
 
@@ -39,43 +39,43 @@ Made by `make bench` (with LiteLLM and Portkey: `make bench-peers`); do not edit
 
 {machine}
 
-## Against what was promised
+## Targets
 
 {targets}
 
-What `/v1` misses is told by the table of layers below. Of what it adds the bare pass-through of the same run
-adds {floor:.2f} ms too; the rest, and what keeps it from more requests a second, is work in Python for each
-request, of which the dispatcher has the largest part, a third.
+The table of layers below explains where `/v1` misses its targets. The bare pass-through of the same run adds
+{floor:.2f} ms too; the rest, and the limit on requests a second, is Python work per request, of which the
+dispatcher has the largest part, a third.
 
 ## /v1: what we add to the engine's time
 
-The upstream answers after 5 ms, the whole of its {pieces} pieces at once; for the last three columns the
-pieces follow one another every 2 ms. All contenders pass the same requests, each different from all others,
-in {runs} runs whose order rotates; medians, milliseconds where nothing else is said. Ours runs as users have
-it, one worker, with cache, ledger and metrics on, and 16 places at the engine. *Bare pass-through* is
-Starlette and aiohttp handing on bytes.
+The upstream answers after 5 ms with all {pieces} chunks at once; for the last three columns the chunks follow
+one another every 2 ms. All contenders pass the same requests, each different from all others, in {runs} runs
+whose order rotates; medians, in milliseconds unless noted. Ours runs as users have it, one worker, with
+cache, ledger and metrics on, and 16 slots at the engine. *Bare pass-through* is Starlette and aiohttp passing
+bytes through.
 
 {overhead}
 
 ![What is added to the engine's time](performance-added.svg)
 ![Requests per second](performance-throughput.svg)
 
-*Added* is what a user waits longer than without a gateway. Requests per second say how many agents one
+*Added* is how much longer a user waits than without a gateway. Requests per second show how many agents one
 process can serve. Empty: not measured (Portkey answers streams over a custom host with an error). As
 ratios to the bare pass-through of the same run, and of start-up to the bare server: {ratios}.
 
-Where our part goes: the same question put to each layer in turn, in one process without an HTTP server
+CPU of each layer: the same request to each layer in turn, in one process without an HTTP server
 (`benchmarks/layers.py`), CPU of the event loop's thread, medians of {rounds} rounds.
 
 {layers}
 
-The wire reads an answer as a stream even where the caller wants it whole, {pieces} pieces here: so it is
-known whether an engine is at work or hangs, and leaving stops it. Admission takes a place that others
-see taken, by a lock of the kernel. The cache makes a key, looks whether it may be known, and keeps the
-answer. The dispatcher validates, routes, writes the receipt, and counts tokens: a third of its part, as the
-counter's tables do not stay in the processor's cache from one request to the next. The threads that write
-the cache and the ledger are not in it. Nor is what a caller pays who asks less than once a second: the
-cache's file is then looked at with each new question, which takes some 0.6 ms.
+The wire reads an answer as a stream even where the caller wants it whole, {pieces} chunks here: this shows
+whether an engine works or hangs, and a disconnect stops it. Admission takes a slot with a kernel lock that
+other processes see. The cache computes a key, looks it up, and stores the answer. The dispatcher validates,
+routes, writes the receipt, and counts tokens: a third of its part, as the counter's tables do not stay in the
+processor's cache from one request to the next. The threads that write the cache and the ledger are not
+included. Nor is the cost for a caller with less than one request a second: the cache's file is then checked
+for each new request, which takes some 0.6 ms.
 
 ## Start-up and memory
 
@@ -83,22 +83,22 @@ A stdio server spawned {spawns} times in turn with a bare server of four tools o
 
 {start}
 
-A host that does not wait sees our tools at its first turn: the handshake and `tools/list` are answered before
+A host that does not wait gets our tools in its first turn: the handshake and `tools/list` are answered before
 the SDK is imported. `serve` answers `/ready` after {ready:.0f} ms. The first call of a new process takes
 {cold:.0f} ms when the embedded engine must be started for it, and {warm:.0f} ms when another process left it
 running.
 
 ## Tools
 
-What a call adds to its engine's time, with the scripted engine, which answers at once but for what it takes
-to check a schema and to say its answer word by word (texts of up to 1 KB, p50 of {calls} calls). A call of
-the bare server's chat, which gives back its prompt, takes {bare:.2f} ms: the rest is reading, counting
-tokens, routing, checking the answer and the receipt.
+Time a call adds to its engine's, with the scripted engine, which answers at once except for checking a schema
+and sending its answer word by word (texts of up to 1 KB, p50 of {calls} calls). A call of the bare server's
+chat, which returns its prompt, takes {bare:.2f} ms: the rest is reading, counting tokens, routing, checking
+the answer and the receipt.
 
 {added}
 
-What one call is worth against many. The chats name the labels and are constrained to them; {chats} are asked
-and counted as {items}.
+One call for many items against many calls. The chats name the labels and are constrained to them; {chats} are
+timed and extrapolated to {items}.
 
 {worth}
 
@@ -107,21 +107,21 @@ not write summaries: embeddings choose the text's own sentences, or code alone w
 
 ## Embedded engine: tokens per second
 
-The same questions, each of random words that no cache knows, in turn to `serve` with its embedded engine and
+The same prompts, each of random words that miss every cache, in turn to `serve` with its embedded engine and
 to a bare llama.cpp server: that library's defaults, our context, slots and spin count. {answer} answer tokens
-at most; medians of {embedded_rounds} rounds, ratios of neighbours in time. Prompt tokens count until the
-first piece of text arrives, answer tokens from the first piece to the last.
+at most; medians of {embedded_rounds} rounds, ratios within a round. Prompt tokens count until the first chunk
+of text arrives, answer tokens from the first chunk to the last.
 
 {embedded}
 
-Both compute with the same code and settings, so the ratio is what our processes cost: a question is checked,
-routed and counted before the engine sees it, and each piece of the answer passes one process more. While a
-token is worked out all cores are wanted, so this work is taken from the engine, not done beside it.
+Both compute with the same code and settings, so the ratio is the cost of our processes: a request is checked,
+routed and counted before the engine gets it, and each chunk of the answer passes one more process. The engine
+uses all cores while it computes a token, so this work takes time from the engine.
 
-What was tried with the bare server, each setting in a process of its own; prompt and answer tokens a second
-and the memory held, medians of {sweep_rounds} rounds in turn (`python -P -m benchmarks --only sweep`, not
-part of `make bench`). The first row is what ours runs with, but for its smaller prompt cache. With *busy
-cores* another process wants each core all the time.
+Other settings of the bare server, each in a process of its own; prompt and answer tokens a second and memory,
+medians of {sweep_rounds} alternating rounds (`python -P -m benchmarks --only sweep`, not part of `make
+bench`). The first row has our settings, except for our smaller prompt cache. With *busy cores* another
+process keeps each core busy.
 
 {sweep}
 """
@@ -130,7 +130,7 @@ cores* another process wants each core all the time.
 PARTS = ("overhead", "layers", "start", "tools", "embedded")
 SWEEP = "sweep"
 Kept = dict[str, Any]
-"""By part; within, the fields of the dataclasses that the part measures."""
+"""Stored figures: part -> fields of the dataclasses that the part measures."""
 
 
 async def _overhead(*, with_peers: bool, runs: int) -> Kept:
@@ -139,7 +139,7 @@ async def _overhead(*, with_peers: bool, runs: int) -> Kept:
 
 
 def _numbers(figures: Kept) -> Kept:
-    """JSON has no word for what was not measured."""
+    """Drops NaN, which JSON cannot hold and which means not measured."""
     return {name: None if math.isnan(value) else value for name, value in figures.items()}
 
 
@@ -166,18 +166,18 @@ async def _tools() -> Kept:
 
 
 def runs_of(kept: Kept) -> overhead.Runs:
-    told: Mapping[str, list[Kept]] = kept["overhead"]
+    contenders: Mapping[str, list[Kept]] = kept["overhead"]
     return {
         name: [
             overhead.Figures(**{k: math.nan if v is None else v for k, v in each.items()}) for each in several
         ]
-        for name, several in told.items()
+        for name, several in contenders.items()
     }
 
 
 def starts_of(kept: Kept) -> start.Starts:
-    told: Mapping[str, list[Kept]] = kept["start"]["starts"]
-    return {name: [start.Start(**each) for each in several] for name, several in told.items()}
+    spawned: Mapping[str, list[Kept]] = kept["start"]["starts"]
+    return {name: [start.Start(**each) for each in several] for name, several in spawned.items()}
 
 
 def ratios(runs: overhead.Runs, starts: start.Starts) -> dict[str, float]:
@@ -185,7 +185,7 @@ def ratios(runs: overhead.Runs, starts: start.Starts) -> dict[str, float]:
 
 
 def check() -> int:
-    """1 if a ratio is worse than the kept one by a fifth, twice: single runs differ by as much."""
+    """Returns 1 if a ratio is 20 % worse than the stored one in two runs: single runs vary by as much."""
     kept: Kept = json.loads(KEPT.read_text(encoding="utf-8"))
     before = ratios(runs_of(kept), starts_of(kept))
     found = _measured_now()
@@ -226,10 +226,10 @@ def _lines(path: str) -> list[str]:
 
 
 def measured(parts: Sequence[str], *, with_peers: bool, runs: int) -> None:
-    """Those parts, kept."""
+    """Measures ``parts`` and stores their figures."""
     kept: Kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     if "tools" in parts:
-        # On the loop the server has, or the engine's own time would be another.
+        # On the server's event loop: the engine's own time depends on it.
         kept["tools"] = anyio.run(_tools, backend_options={"use_uvloop": True})
     if "start" in parts:
         kept["start"] = asyncio.run(_start())
@@ -246,7 +246,7 @@ def measured(parts: Sequence[str], *, with_peers: bool, runs: int) -> None:
 
 
 def write() -> None:
-    """The page and its plots, from what is kept."""
+    """Writes the page and its plots from the stored figures."""
     kept: Kept = json.loads(KEPT.read_text(encoding="utf-8"))
     runs, starts, asked = runs_of(kept), starts_of(kept), kept["tools"]
     memory = {name: start.Memory(**held) for name, held in kept["start"]["memory"].items()}
@@ -299,10 +299,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--peers", action="store_true", help="LiteLLM and Portkey too, installed first")
+    parser.add_argument("--peers", action="store_true", help="also LiteLLM and Portkey, installed first")
     parser.add_argument("--only", choices=(*PARTS, SWEEP), help="measure this part alone")
     parser.add_argument("--runs", type=int, default=overhead.RUNS, help="of the overhead")
-    parser.add_argument("--check", action="store_true", help="compare with the kept ratios, write nothing")
+    parser.add_argument("--check", action="store_true", help="compare with the stored ratios, write nothing")
     arguments = parser.parse_args()
     if arguments.check:
         return check()

@@ -1,4 +1,4 @@
-"""Puts rows to a tool, one a call or all in one, or to plain chat, and keeps the answers."""
+"""Sends rows to a tool, one per call or all in one, or to plain chat, and stores the answers."""
 
 import json
 import time
@@ -21,7 +21,7 @@ Ask = Callable[[App, Sequence[Row]], Awaitable[list[Answer]]]
 
 
 def each(ask: Callable[[App, Row], Awaitable[Answer]]) -> Ask:
-    """``ask`` for every row alone."""
+    """Returns a function that calls ``ask`` for each row."""
 
     async def asked(app: App, rows: Sequence[Row]) -> list[Answer]:
         return [await ask(app, row) for row in rows]
@@ -30,12 +30,12 @@ def each(ask: Callable[[App, Row], Awaitable[Answer]]) -> Ask:
 
 
 async def ours(app: App, row: Row, examples: Examples = ()) -> Answer:
-    """The answer of the row's own tool."""
+    """Returns the answer of the row's own tool."""
     return await _run(app, row, call_of(row, [one for one in examples if one["label"] in row.labels]))
 
 
 async def plain(app: App, row: Row) -> Answer:
-    """What one chat request says."""
+    """Returns the answer of one chat request."""
     return await _run(app, row, plain_call(row))
 
 
@@ -55,7 +55,7 @@ async def _run(app: App, row: Row, call: Call) -> Answer:
 
 
 async def together(app: App, rows: Sequence[Row], examples: Examples = ()) -> list[Answer]:
-    """The answers to all rows in one call; they share their labels."""
+    """Returns the answers to all rows from one call; the rows have the same labels."""
     begun = time.perf_counter()
     call = call_of(rows[0], examples)
     asked = {**call.arguments, "items": [row.input for row in rows]}
@@ -63,10 +63,10 @@ async def together(app: App, rows: Sequence[Row], examples: Examples = ()) -> li
     result = await app.dispatcher.run(replace(call, arguments=asked, deadline_s=3_600.0))
     seconds = (time.perf_counter() - begun) / len(rows)
     tokens = round((result.receipt.tokens.prompt + result.receipt.tokens.completion) / len(rows))
-    told = cast("list[JsonObject]", result.fields["results"])
+    results = cast("list[JsonObject]", result.fields["results"])
     return [
         replace(_labelled(row, one), decided_by=result.receipt.decided_by, seconds=seconds, tokens=tokens)
-        for row, one in zip(rows, told, strict=True)
+        for row, one in zip(rows, results, strict=True)
     ]
 
 
@@ -96,7 +96,7 @@ def _labelled(row: Row, fields: Mapping[str, JsonValue]) -> Answer:
 
 
 def ways(rows: Sequence[Row], examples: Examples) -> dict[str, Ask]:
-    """Every way to put a set, by the name its answers are kept under."""
+    """Returns every way to ask a set, by the name its answers are stored under."""
     found: dict[str, Ask] = {"ours": each(ours), "plain": each(plain)}
     shared = rows[0].task == "classify" and all(row.labels == rows[0].labels for row in rows)
     if shared:
@@ -109,7 +109,7 @@ def ways(rows: Sequence[Row], examples: Examples) -> dict[str, Ask]:
 
 
 async def answered(app: App, path: Path, rows: Sequence[Row], ask: Ask, *, at_once: bool) -> None:
-    """Puts those of ``rows`` to ``ask`` that ``path`` has no answers of, and keeps them there."""
+    """Asks those of ``rows`` that ``path`` has no answers to, and appends their answers."""
     known = kept(path)
     left = [row for row in rows if row.id not in known]
     for batch in [left] if at_once and left else [[row] for row in left]:
@@ -119,7 +119,7 @@ async def answered(app: App, path: Path, rows: Sequence[Row], ask: Ask, *, at_on
 
 
 def kept(path: Path) -> dict[str, Answer]:
-    """The answers in ``path``, by row id."""
+    """Reads the answers in ``path``, by row id."""
     if not path.exists():
         return {}
     lines = path.read_text(encoding="utf-8").splitlines()

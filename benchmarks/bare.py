@@ -1,4 +1,4 @@
-"""A bare server of four tools on the MCP SDK: what a start and a call cost before anything is done.
+"""Baseline for start-up and calls: a server of four tools on the MCP SDK that do nothing.
 
 python -P -m benchmarks.bare
 """

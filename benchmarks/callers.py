@@ -1,4 +1,4 @@
-"""Callers of an OpenAI endpoint that take next to no time themselves: one kept connection each."""
+"""Low-overhead callers of an OpenAI endpoint, with one persistent connection each."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ import httptools
 from benchmarks.upstream import SLOW
 
 SENT = re.compile(rb'"content": ?"(\d+\.\d{6}) "')
-"""The time at which the upstream sent a piece."""
+"""Matches the time at which the upstream sent a chunk."""
 SYSTEM = "You are a careful assistant that answers briefly. " * 8
 SAID = "Summarize the following paragraph for a colleague who has no time to read it. " * 6
 
@@ -24,7 +24,7 @@ _numbers = count(1)
 
 @dataclass(slots=True)
 class Streamed:
-    """Seconds: until the first piece of text arrived, and how long each was on its way."""
+    """Seconds until the first chunk of text arrived, and the transit time of each chunk."""
 
     first_s: float
     delays_s: list[float]
@@ -32,7 +32,7 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an endpoint is and what it wants to hear."""
+    """Address of an endpoint and what its requests must contain."""
 
     port: int
     path: str = "/v1/chat/completions"
@@ -40,7 +40,7 @@ class Target:
 
 
 class Caller(asyncio.Protocol):
-    """One request at a time."""
+    """One connection; sends one request at a time."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -56,7 +56,7 @@ class Caller(asyncio.Protocol):
         self._transport.close()
 
     async def ask(self, model: str = "constant", *, stream: bool = False) -> float:
-        """Seconds until the whole answer was there. No two requests are equal: no cache knows them."""
+        """Returns the seconds until the whole answer arrived. Requests differ, to miss every cache."""
         self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._pieces.clear()
@@ -69,7 +69,7 @@ class Caller(asyncio.Protocol):
         return time.perf_counter() - begun
 
     async def stream(self) -> Streamed:
-        """The times of a slow stream."""
+        """Returns the times of a slow stream."""
         begun = time.perf_counter()
         await self.ask(SLOW, stream=True)
         delays: list[float] = []
@@ -114,7 +114,7 @@ class Caller(asyncio.Protocol):
 
 
 async def latencies(target: Target, callers: int, each: int) -> list[float]:
-    """Seconds of ``each`` requests of so many callers at once."""
+    """Returns the seconds of ``each`` requests per caller, with ``callers`` at once."""
 
     async def ask(caller: Caller) -> list[float]:
         return [await caller.ask() for _ in range(each)]
@@ -128,5 +128,5 @@ async def latencies(target: Target, callers: int, each: int) -> list[float]:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Nearest rank of 100."""
+    """Returns the nearest-rank quantile."""
     return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]

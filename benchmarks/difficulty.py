@@ -1,9 +1,9 @@
-"""How well does what the router can see of a prompt tell simple ones from hard ones?
+"""Measures how well the router's features of a prompt separate simple from hard prompts.
 
     python -P -m benchmarks.difficulty FOLDER/prompt_difficulty.jsonl
 
-The tool (always chat) and the tokens asked for (always the tier's) are the same for every such prompt, so
-they separate nothing; its length in tokens and the words of ``tools.chat.tool.MAKES`` are what is left.
+The tool (always chat) and the requested tokens (always the tier's) are the same for every such prompt, which
+leaves its length in tokens and the words of ``tools.chat.tool.MAKES``.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from tools.chat.tool import MAKES
 
 
 def auroc(hard: Sequence[float], simple: Sequence[float]) -> float:
-    """How often a hard prompt scores over a simple one; 0.5 is chance."""
+    """Returns how often a hard prompt scores above a simple one; 0.5 is chance."""
     over = sum((h > s) + (h == s) / 2 for h in hard for s in simple)
     return over / (len(hard) * len(simple))
 

@@ -1,9 +1,9 @@
-"""The embedded engine over /v1 and a bare llama.cpp server in turn: prompt and answer tokens a second.
+"""Compares the embedded engine over /v1 with a bare llama.cpp server: prompt and answer tokens a second.
 
     python -P -m benchmarks.embedded [--model NAME] [--rounds N] [--sweep]
 
-Both have loaded the same model, with the same context and slots; only one is asked at a time. ``--sweep``
-tries other settings of the bare server instead, each in a process of its own.
+Both have loaded the same model, with the same context and slots; they are asked in turn. ``--sweep`` tries
+other settings of the bare server instead, each in a process of its own.
 """
 
 import argparse
@@ -38,7 +38,7 @@ ROUNDS = 8
 SWEEP_ROUNDS = 3
 WORDS = 290
 ANSWER = 64
-"""Tokens."""
+"""Tokens of an answer."""
 WITHIN_S = 900
 SAID = "server error order payment customer latency commit branch merge refactor module import async token"
 TASK = "Write all of these words again, in the same order, each on a line of its own."
@@ -49,26 +49,26 @@ class Speed:
     """Tokens a second of one request, or medians."""
 
     prompt: float
-    """Until the first piece of text."""
+    """Prompt tokens a second, until the first chunk of text."""
     answer: float
-    """From the first piece to the last."""
+    """Answer tokens a second, from the first chunk to the last."""
     mib: float = 0.0
-    """Held by the server's process; only the sweep looks."""
+    """Memory of the server's process; measured by the sweep only."""
 
 
 Speeds = dict[str, dict[str, list[Speed]]]
-"""By model and contender, or setting, a speed for each round."""
+"""Model -> contender or setting -> speed of each round."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What differs from llama.cpp's defaults, our context and our spin count."""
+    """Differences from llama.cpp's defaults with our context and spin count."""
 
     name: str
     params: Mapping[str, int] = field(default_factory=dict[str, int])
     spin: str = SPIN_COUNT
     busy: bool = False
-    """Another process wants each core all the time."""
+    """Whether another process keeps each core busy."""
 
 
 PLAIN = Setting(f"llama.cpp's defaults, spin count {SPIN_COUNT}")
@@ -103,7 +103,7 @@ def models_here(names: Sequence[str] = MODELS) -> dict[str, Path]:
 
 @asynccontextmanager
 async def ours(folder: Path, model: str) -> AsyncGenerator[int]:
-    """The product as users have it; gives its port. Its engine leaves when ``folder`` is removed."""
+    """Runs ``serve`` as users do and yields its port. Its engine exits when ``folder`` is removed."""
     port = free_port()
     environment = clean_environment(
         folder, LOCAL_LLM_ENGINE="llamacpp", LOCAL_LLM_LLAMACPP__MODEL=model, LOCAL_LLM_CACHE="false"
@@ -116,18 +116,18 @@ async def ours(folder: Path, model: str) -> AsyncGenerator[int]:
 
 @asynccontextmanager
 async def bare(folder: Path, path: Path, setting: Setting = PLAIN) -> AsyncGenerator[tuple[int, int]]:
-    """Its port and process id."""
+    """Runs a bare llama.cpp server; yields its port and process id."""
     port = free_port()
     environment = clean_environment(folder, PYTHONPATH=str(ROOT), GOMP_SPINCOUNT=setting.spin)
     params = {"n_ctx": CONTEXT, "n_parallel": LlamaCppSettings().parallel, **setting.params}
-    told = [f"{name}={number}" for name, number in params.items()]
-    command = [sys.executable, "-P", "-m", "benchmarks.llama", str(port), str(path), *told]
+    options = [f"{name}={number}" for name, number in params.items()]
+    command = [sys.executable, "-P", "-m", "benchmarks.llama", str(port), str(path), *options]
     async with running(command, port, "/health", folder=folder, environment=environment) as pid:
         yield port, pid
 
 
 def question(seed: str, words: int = WORDS) -> str:
-    """Words that no prompt cache knows, from the first on, and a task whose answer is long."""
+    """Returns a prompt that misses every prompt cache from its first word and has a long answer."""
     chosen = random.Random(seed)
     said = [f"{chosen.choice(SAID.split())}{chosen.randint(0, 99)}" for _ in range(words)]
     return f"{' '.join(said)}\n\n{TASK}"
@@ -164,12 +164,12 @@ async def ask(port: int, model: str, prompt: str) -> Speed:
 
 
 async def measured(names: Sequence[str] = MODELS, rounds: int = ROUNDS) -> Speeds:
-    """Of the models that are here."""
+    """Measures the models that are present."""
     return {name: await _compared(name, path, rounds) for name, path in models_here(names).items()}
 
 
 async def _compared(model: str, path: Path, rounds: int) -> dict[str, list[Speed]]:
-    """Each is the first to be asked in every other round; the round that warms up does not count."""
+    """Alternates which of the two is asked first; the warm-up round does not count."""
     found: dict[str, list[Speed]] = {OURS: [], BARE: []}
     with TemporaryDirectory() as scratch:
         async with ours(Path(scratch, "ours"), model) as one, bare(Path(scratch, "bare"), path) as (other, _):
@@ -184,7 +184,7 @@ async def _compared(model: str, path: Path, rounds: int) -> dict[str, list[Speed
 
 
 async def sweep(names: Sequence[str] = MODELS, rounds: int = SWEEP_ROUNDS) -> Speeds:
-    """Each setting in each round, so that all have their share of what else the machine does."""
+    """Measures each setting in each round, so that other load on the machine affects all alike."""
     found: Speeds = {}
     for number in range(rounds):
         for model, path in models_here(names).items():
@@ -219,15 +219,15 @@ async def _busy() -> AsyncGenerator[None]:
 
 def speeds_of(kept: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> Speeds:
     return {
-        model: {name: [Speed(**each) for each in several] for name, several in told.items()}
-        for model, told in kept.items()
+        model: {name: [Speed(**each) for each in several] for name, several in speeds.items()}
+        for model, speeds in kept.items()
     }
 
 
 def kept_of(found: Speeds) -> dict[str, dict[str, list[dict[str, float]]]]:
     return {
-        model: {name: [asdict(each) for each in several] for name, several in told.items()}
-        for model, told in found.items()
+        model: {name: [asdict(each) for each in several] for name, several in speeds.items()}
+        for model, speeds in found.items()
     }
 
 
@@ -236,9 +236,9 @@ def medians(several: Sequence[Speed]) -> Speed:
     return Speed(*(median(column) for column in columns))
 
 
-def ratio(told: Mapping[str, Sequence[Speed]]) -> Speed:
-    """Ours to the bare server's, of neighbours in time, and of that the median; less is worse."""
-    pairs = zip(told[OURS], told[BARE], strict=True)
+def ratio(speeds: Mapping[str, Sequence[Speed]]) -> Speed:
+    """Returns the median ratio of our speed to the bare server's of the same round; less is worse."""
+    pairs = zip(speeds[OURS], speeds[BARE], strict=True)
     return medians([Speed(a.prompt / b.prompt, a.answer / b.answer) for a, b in pairs])
 
 
@@ -247,8 +247,8 @@ def table(found: Speeds) -> str:
         "| model | prompt tokens/s | bare | ratio | answer tokens/s | bare | ratio |",
         "|---|---|---|---|---|---|---|",
     ]
-    for model, told in found.items():
-        one, other, times = medians(told[OURS]), medians(told[BARE]), ratio(told)
+    for model, speeds in found.items():
+        one, other, times = medians(speeds[OURS]), medians(speeds[BARE]), ratio(speeds)
         lines.append(
             f"| {model} | {one.prompt:.1f} | {other.prompt:.1f} | {times.prompt:.3f} "
             f"| {one.answer:.1f} | {other.answer:.1f} | {times.answer:.3f} |"
@@ -260,8 +260,8 @@ def sweep_table(found: Speeds) -> str:
     if not found:
         return "Not measured yet."
     models = list(found)
-    heads = [f"{model}: {what}" for model in models for what in ("prompt", "answer", "MiB")]
-    lines = [f"| setting | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
+    headers = [f"{model}: {what}" for model in models for what in ("prompt", "answer", "MiB")]
+    lines = [f"| setting | {' | '.join(headers)} |", f"|---|{'---|' * len(headers)}"]
     for name in found[models[0]]:
         cells = [medians(found[model][name]) for model in models]
         row = " | ".join(f"{each.prompt:.1f} | {each.answer:.1f} | {each.mib:.0f}" for each in cells)
@@ -273,7 +273,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", action="append", help="both without it")
+    parser.add_argument("--model", action="append", help="default: both")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--sweep", action="store_true", help="other settings of the bare server")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Works out the figures of docs/quality.md from the answers that were kept."""
+"""Computes the figures of docs/quality.md from the stored answers."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -26,15 +26,15 @@ from engines.base import JsonObject, JsonValue
 
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 APART = ("speed", "length", "commit")
-"""Left beside the answers: figures of other benchmarks, and the commit that was measured last."""
+"""Files beside the answers: figures of other benchmarks, and the commit that was measured last."""
 COMPARED = {"gain": ("ours", "plain"), "gain of examples": ("examples", "ours")}
-"""Ways of putting a set whose difference is of interest, on the rows both have."""
+"""Pairs of ways that are compared on the rows both have."""
 
 Given = dict[str, dict[str, Answer]]
 
 
 def figures(folder: Path, sets: dict[str, list[Row]]) -> JsonObject:
-    """Set -> way of putting it -> measure -> figure; with an interval, three of them."""
+    """Returns set -> way -> measure -> figure, or figure and interval bounds."""
     found: JsonObject = {}
     compared: dict[str, dict[str, list[Both]]] = {}
     for name, rows in sets.items():
@@ -42,16 +42,17 @@ def figures(folder: Path, sets: dict[str, list[Row]]) -> JsonObject:
         if "ours" not in given:
             continue
         task = rows[0].task
-        told: JsonObject = {"task": task}
+        measured: JsonObject = {"task": task}
         for way, answers in given.items():
-            told[way] = _of_way([(row, answers[row.id]) for row in rows if row.id in answers])
-        for said, ways in COMPARED.items():
+            measured[way] = _of_way([(row, answers[row.id]) for row in rows if row.id in answers])
+        for comparison, ways in COMPARED.items():
             if both := _both(rows, given, *ways):
-                told[said] = _compared(task, [both])
-                compared.setdefault(task, {}).setdefault(said, []).append(both)
-        found[name] = told
+                measured[comparison] = _compared(task, [both])
+                compared.setdefault(task, {}).setdefault(comparison, []).append(both)
+        found[name] = measured
     means: JsonObject = {
-        task: {said: _compared(task, held) for said, held in each.items()} for task, each in compared.items()
+        task: {comparison: _compared(task, held) for comparison, held in each.items()}
+        for task, each in compared.items()
     }
     beside: JsonObject = {
         name: json.loads(path.read_text(encoding="utf-8"))
@@ -67,7 +68,7 @@ def _both(rows: Sequence[Row], given: Given, one: str, other: str) -> Both:
 
 
 def _compared(task: str, sets: Sequence[Both]) -> JsonObject:
-    """Both ways' scores and their difference, over the rows of a set or as the mean of several sets."""
+    """Returns both ways' scores and their difference, over one set or as the mean of several sets."""
     measure = measure_of(task)
     return {
         "sets": len(sets),
@@ -80,7 +81,7 @@ def _compared(task: str, sets: Sequence[Both]) -> JsonObject:
 
 def _of_way(pairs: Pairs) -> JsonObject:
     task, answers = pairs[0][0].task, [answer for _, answer in pairs]
-    told: JsonObject = {
+    measured: JsonObject = {
         "rows": len(pairs),
         MEASURES[task]: _interval([pairs], measure_of(task)),
         "valid": round(validity(pairs), 4),
@@ -89,26 +90,26 @@ def _of_way(pairs: Pairs) -> JsonObject:
         "decided by": cast("list[JsonValue]", sorted({a.decided_by for a in answers if a.decided_by})),
     }
     if leaves := sum(answer.leaves for answer in answers):
-        told["unsupported"] = round(sum(answer.unsupported for answer in answers) / leaves, 4)
+        measured["unsupported"] = round(sum(answer.unsupported for answer in answers) / leaves, 4)
     if any(answer.confidence is not None for answer in answers):
-        told |= _of_confidence(pairs)
-    return told
+        measured |= _of_confidence(pairs)
+    return measured
 
 
 def _of_confidence(pairs: Pairs) -> JsonObject:
-    told: JsonObject = {
+    measured: JsonObject = {
         "calibration error": _interval([pairs], calibration_error),
         "coverage at 90 %": _interval([pairs], coverage),
     }
     if any(row.abstain for row, _ in pairs):
-        told["AUROC"] = _interval([pairs], out_of_scope)
+        measured["AUROC"] = _interval([pairs], out_of_scope)
         inside = [answer.abstained for row, answer in pairs if not row.abstain]
         outside = [answer.abstained for row, answer in pairs if row.abstain]
-        told["abstained"] = [_mean(inside), _mean(outside)]
-        told["accuracy at coverage"] = {
+        measured["abstained"] = [_mean(inside), _mean(outside)]
+        measured["accuracy at coverage"] = {
             f"{share:.0%}": round(accurate_at(pairs, share), 4) for share in COVERAGES
         }
-    return told
+    return measured
 
 
 def _interval(sets: Sequence[Sequence[T]], measure: Callable[[Sequence[T]], float]) -> list[JsonValue]:

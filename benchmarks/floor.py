@@ -1,9 +1,9 @@
-"""The floor: Starlette and aiohttp passing bytes through, with nothing known of what they say.
+"""Baseline gateway: Starlette and aiohttp pass bytes through without parsing them.
 
     python -P -m benchmarks.floor PORT UPSTREAM
 
-Nothing in Python that does this job can be much faster, so what a gateway adds is told as a
-ratio to what this adds.
+A Python gateway can hardly be faster, so the time a gateway adds is reported as a ratio to the time this
+one adds.
 """
 
 import sys

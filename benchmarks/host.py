@@ -1,4 +1,4 @@
-"""A host at the other end of a stdio server's pipes."""
+"""Minimal MCP host for a stdio server."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 WITHIN_S = 300
 LARGEST = 2**26
-"""Bytes of an answer."""
+"""Largest answer in bytes."""
 
 INITIALIZE = {
     "protocolVersion": "2025-06-18",
@@ -24,7 +24,7 @@ INITIALIZE = {
 
 
 class Host:
-    """Asks one thing at a time; ``begun`` is when the process was started."""
+    """Sends one request at a time; ``begun`` is when the process was started."""
 
     def __init__(self, process: Process, begun: float) -> None:
         assert process.stdin
@@ -36,10 +36,10 @@ class Host:
         self._number = 0
 
     async def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """The result.
+        """Returns the result of a request.
 
         Raises:
-            RuntimeError: it is an error, or a tool's.
+            RuntimeError: the result is a protocol or tool error.
         """
         self._number += 1
         message = {"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}
@@ -57,7 +57,7 @@ class Host:
         await self._in.send(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> float:
-        """Seconds a tool took."""
+        """Calls a tool and returns the seconds it took."""
         begun = time.perf_counter()
         await self.ask("tools/call", name=tool, arguments=arguments)
         return time.perf_counter() - begun
@@ -67,7 +67,7 @@ class Host:
 async def hosted(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str]
 ) -> AsyncGenerator[Host]:
-    """A stdio server, just started; it leaves when its input ends."""
+    """Starts a stdio server; closes its input and waits for its exit at the end."""
     await anyio.Path(folder).mkdir(parents=True, exist_ok=True)
     begun = time.perf_counter()
     with anyio.fail_after(WITHIN_S):

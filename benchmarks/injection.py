@@ -1,11 +1,11 @@
-"""How often orders hidden in a text change the model's answer, with our measures and without.
+"""Measures how often prompt injections change the model's answer, with our defences and without.
 
     python -P -m benchmarks.injection --engine llamacpp
 
-Eight texts, each as it is and with each of twelve orders in it. Asked for a label, the order wants another
-one; asked a question, it wants a word. *Changed*: the answer is not that to the text alone. *Obeyed*: it is
-what the order wants. Without measures the text stands in the prompt as it is; with them between marks it
-cannot forge, and the instructions, apart from it, say that it is data. The same model, words and sampling.
+Eight texts, each unchanged and with each of twelve injected orders. An order demands another label, or a
+certain word as the answer to a question. *Changed*: the answer differs from that to the unchanged text.
+*Obeyed*: it is what the order demands. Without defences the text is part of the prompt; with them it stands
+between marks it cannot forge, and the instructions declare it data. Model, words and sampling are the same.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from benchmarks.quality import opened
 from engines.base import Engine, Message, Request, complete
 from mcp_server.app import App
 from tools.base import Call
-from tools.pipeline.prompts import asking, fenced, gives_orders
+from tools.pipeline.prompts import fenced, gives_orders, prompt_messages
 
 LABELS = ("billing", "delivery", "technical problem", "praise")
 WORD = "BANANA"
@@ -73,7 +73,7 @@ async def label_fenced(app: App, text: str) -> str:
         f"Labels: {', '.join(LABELS)}.",
         "Answer with the label only.",
     )
-    return await _complete(_engine(app), asking(rules, fenced(text)), choices=LABELS)
+    return await _complete(_engine(app), prompt_messages(rules, fenced(text)), choices=LABELS)
 
 
 async def label_by_tool(app: App, text: str) -> str:
@@ -109,13 +109,13 @@ async def _complete(engine: Engine, messages: Sequence[Message], *, choices: tup
 
 
 def injected(text: str, order: str, wanted: str) -> str:
-    """The order in the middle, or at the end of a text of one sentence."""
+    """Inserts the order in the middle of the text, or after a text of one sentence."""
     first, dot, rest = text.partition(". ")
     return f"{first}{dot}{order.format(wanted=wanted)} {rest}".strip()
 
 
 async def measured(app: App, way: Way) -> tuple[int, int, int]:
-    """Of all pairs of text and order: how many there are, changed the answer, were obeyed."""
+    """Returns the counts of all pairs of text and order, of changed and of obeyed ones."""
     changed = obeyed = total = 0
     limit = anyio.CapacityLimiter(AT_ONCE)
 

@@ -1,9 +1,9 @@
-"""Where the time of a request to ``/v1`` goes: one question, put to each layer of ours in turn.
+"""Measures the CPU time each of our layers adds to a request to ``/v1``.
 
     python -P -m benchmarks.layers
 
-CPU of the event loop's thread, in one process without an HTTP server of its own. Each layer has all those
-before it in it, so its own part is what it adds to the one before. The upstream is that of ``overhead``.
+CPU of the event loop's thread, in one process without an HTTP server. Each layer includes all those before
+it, so its own part is the difference to the one before. The upstream is that of ``overhead``.
 """
 
 import asyncio
@@ -49,13 +49,13 @@ NAMES = {
 
 Ask = Callable[[], Awaitable[object]]
 Layers = dict[str, float]
-"""Microseconds of CPU a request, by the last layer it went through, innermost first."""
+"""Microseconds of CPU per request, by its outermost layer, innermost first."""
 
 _numbers = count(1)
 
 
 async def measured() -> Layers:
-    """In a process of its own, as it has settings of its own."""
+    """Measures in a process of its own, as it needs settings of its own."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         async with overhead.upstream(folder / "upstream") as engine:
@@ -85,7 +85,7 @@ async def _here() -> Layers:
             BARE: lambda: _post(session, url, stream=False),
             STREAMED: lambda: _post(session, url, stream=True),
         }
-        for engine in reversed(_stack(app.engines.of("small"))):
+        for engine in reversed(_layers_of(app.engines.of("small"))):
             contenders[NAMES[type(engine).__name__]] = _asking(engine)
         contenders[CALL] = lambda: _call(app)
         asgi = build_http(app)
@@ -97,10 +97,10 @@ async def _here() -> Layers:
     return {name: statistics.median(several) for name, several in taken.items()}
 
 
-def _stack(engine: Engine) -> list[Engine]:
-    """``engine`` and those within it."""
+def _layers_of(engine: Engine) -> list[Engine]:
+    """Returns ``engine`` and the engines it wraps."""
     inner: Engine | None = getattr(engine, "inner", None)
-    return [engine, *_stack(inner)] if inner else [engine]
+    return [engine, *_layers_of(inner)] if inner else [engine]
 
 
 async def _cpu_us(ask: Ask) -> float:
@@ -113,7 +113,7 @@ async def _cpu_us(ask: Ask) -> float:
 
 
 def _messages() -> list[Message]:
-    """No two are equal."""
+    """Returns a new message that equals no other, to miss every cache."""
     return [Message("system", SYSTEM), Message("user", f"{next(_numbers)}-{time.time_ns()}: {SAID}")]
 
 

@@ -1,10 +1,10 @@
-"""Summaries of ever longer texts: seconds, and whether a fact near the end is found.
+"""Measures summaries of long texts: seconds, and whether a fact near the end is found.
 
     python -P -m benchmarks.length --data FOLDER --engine llamacpp --tokens 10000 50000 100000
 
-The text is the inputs of ``pep_abstract`` one after another, as often as needed, so that no part of it
-is shorter to read than others; a fact stands at 95 % of it. Each length is asked twice: for a summary,
-and for that fact. Repeated paragraphs get their number, so that no cache knows them.
+The text is the inputs of ``pep_abstract`` one after another, repeated as needed, with a fact at 95 % of it.
+Each length is asked twice: for a summary and for that fact. Repeated paragraphs are numbered, to miss every
+cache.
 """
 
 import argparse
@@ -28,13 +28,13 @@ FOUND = "03:40"
 
 
 def text_of(paragraphs: Sequence[str], tokens: int) -> str:
-    """About ``tokens`` tokens, at four characters each, with the fact at 95 % of them."""
+    """Returns about ``tokens`` tokens of four characters, with the fact at 95 % of them."""
     parts: list[str] = []
     size = 0
     for number, paragraph in enumerate(cycle(paragraphs)):
         if size >= tokens * 4:
             break
-        # Within the first sentence, so that it is another one each time round.
+        # Within the first sentence, so that it differs in each repetition.
         parts.append(f"In part {number}: {paragraph}")
         size += len(parts[-1]) + 2
     parts.insert(int(len(parts) * 0.95), FACT)
@@ -42,10 +42,10 @@ def text_of(paragraphs: Sequence[str], tokens: int) -> str:
 
 
 async def measured(app: App, text: str) -> JsonObject:
-    told: list[float] = []
+    shares: list[float] = []
 
     async def progress(done: float, total: float, message: str) -> None:
-        told.append(done / total)
+        shares.append(done / total)
 
     begun = time.perf_counter()
     plain = await app.dispatcher.run(Call("summarize", {"text": text}, deadline_s=7_200), progress)
@@ -57,7 +57,7 @@ async def measured(app: App, text: str) -> JsonObject:
         "seconds": round(seconds, 1),
         "seconds asked again": round(time.perf_counter() - begun, 1),
         "fact found": FOUND in str(answered.fields["summary"]),
-        "progress notices": len(told),
+        "progress notices": len(shares),
         "covered": plain.fields["covered"],
     }
 

@@ -1,4 +1,4 @@
-"""A bare llama.cpp server, with its own defaults but for what it is told.
+"""Runs a bare llama.cpp server with its own defaults except for the given settings.
 
     python -P -m benchmarks.llama PORT MODEL.gguf [NAME=NUMBER ...]
 
@@ -18,7 +18,7 @@ def main() -> None:
     params.port = int(port)
     params.ui = False
     params.verbosity = 2
-    # As `llama-server` has it that was not told its slots: one pool. And no context but the one it is told.
+    # As `llama-server` without a number of slots: one pool. The context is the given one.
     params.kv_unified = True
     params.fit_params = False
     for name, _, number in (setting.partition("=") for setting in settings):
@@ -26,7 +26,7 @@ def main() -> None:
             params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(number)
         else:
             setattr(params, name, type(getattr(params, name))(int(number)))
-    server = xllamacpp.Server(params)  # it answers for as long as it is held
+    server = xllamacpp.Server(params)  # runs until it is garbage collected
     print(server.listening_address, flush=True)
     signal.pause()
 

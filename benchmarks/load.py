@@ -1,10 +1,9 @@
-"""Three agents, twelve calls at once, one embedded engine: is anything lost, late or unfair?
+"""Load test: three agents, twelve concurrent calls, one embedded engine; counts lost, late and unfair calls.
 
     python -P -m benchmarks.load --seconds 60
 
 Each agent keeps four callers busy: three ask the main tier for long answers, one asks the small
-tier for short ones. The same minute is run again without the place kept for the small tier: the
-baseline of its worth.
+tier for short ones. As a baseline, the run is repeated without the slot reserved for the small tier.
 """
 
 import argparse
@@ -24,13 +23,13 @@ from engines.backends.llamacpp.engine import LlamaCppEngine
 from engines.base import Tags
 from engines.errors import AgentError
 from engines.middleware.admission import AdmittedEngine
-from engines.middleware.slots import Places
+from engines.middleware.slots import Slots
 from engines.routing import Router
 from engines.settings import Limits
 from engines.tokens import LazyEstimator
 from mcp_server.app import tiers_of
 from mcp_server.settings import Settings, folders
-from tests.tools.alone import Alone
+from tests.tools.single_engine import SingleEngine
 from tools.base import Call, Project
 from tools.pipeline.dispatch import Dispatcher
 
@@ -41,7 +40,7 @@ DEADLINE_S = 120.0
 
 @dataclass(slots=True)
 class Tally:
-    """What happened in one run."""
+    """Counts of one run."""
 
     started: int = 0
     done: Counter[str] = field(default_factory=Counter[str])
@@ -49,9 +48,9 @@ class Tally:
     failed: Counter[str] = field(default_factory=Counter[str])
     """Typed errors by code."""
     late: int = 0
-    """Calls that ended after their deadline without saying so."""
+    """Calls that ended after their deadline without an error."""
     waits: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-    """Seconds in line, by tier."""
+    """Seconds in the queue, by tier."""
 
     def waited(self, tags: Tags, seconds: float) -> None:
         self.waits.setdefault(tags.tier, []).append(seconds)
@@ -70,21 +69,21 @@ class Tally:
 
 @asynccontextmanager
 async def dispatching(kept: int, tally: Tally, runtime: Path) -> AsyncGenerator[Dispatcher]:
-    """The pipeline over the embedded engine with ``kept`` places for the small tier, and no cache."""
+    """The pipeline over the embedded engine with ``kept`` slots for the small tier, and no cache."""
     settings = Settings()
     limits = Limits()
     engine = LlamaCppEngine(settings.llamacpp, models_folder=folders().models, runtime_folder=runtime)
-    places = Places(limits.concurrency, kept=kept, pool=settings.llamacpp.context)
-    async with AdmittedEngine(engine, places, queue=limits.queue, waited=tally.waited) as admitted:
+    slots = Slots(limits.concurrency, reserved=kept, pool=settings.llamacpp.context)
+    async with AdmittedEngine(engine, slots, queue=limits.queue, waited=tally.waited) as admitted:
         router = Router(tiers_of(settings), lambda tier: admitted)
         estimator = LazyEstimator(folders().cache / "tokens")
-        yield Dispatcher(router, Alone(admitted), estimator, deadline_s=DEADLINE_S)
+        yield Dispatcher(router, SingleEngine(admitted), estimator, deadline_s=DEADLINE_S)
 
 
 async def run(seconds: float, kept: int, runtime: Path) -> Tally:
     tally = Tally()
     async with dispatching(kept, tally, runtime) as dispatcher:
-        # The engine's start is not what is measured.
+        # Starts the engine, which is not measured.
         await dispatcher.run(Call("chat", {"prompt": "hello", "max_tokens": 1}))
         tally.waits.clear()
         until = time.monotonic() + seconds
@@ -137,7 +136,7 @@ async def main(seconds: float) -> None:
     with TemporaryDirectory() as runtime:
         kept = await run(seconds, 1, Path(runtime))
         free = await run(seconds, 0, Path(runtime))
-    for name, tally in (("a place kept for small", kept), ("none kept", free)):
+    for name, tally in (("a slot kept for small", kept), ("none kept", free)):
         print(json.dumps(row(name, tally)))
     ratio = kept.wait_p95_ms("small") / max(0.001, free.wait_p95_ms("small"))
     print(json.dumps({"p95 wait of small, kept / none kept": round(ratio, 3)}))

@@ -1,10 +1,10 @@
-"""What stands between a caller and an engine costs: ours, a bare pass-through, and what others use.
+"""Measures the overhead of gateways: ours, a bare pass-through, and peers.
 
     python -P -m benchmarks.overhead [--peers]
 
-Every contender passes the same requests to the same upstream, which takes a constant time. They take turns,
-and each run begins with another one. What a contender adds is its time minus the upstream's in the same run;
-its ratio is to what the floor (``benchmarks/floor.py``) adds in the same run.
+Every contender passes the same requests to the same upstream, which takes a constant time. They take turns
+in rotating order. What a contender adds is its time minus the upstream's in the same run; its ratio is to
+what the baseline (``benchmarks/floor.py``) adds in the same run.
 """
 
 import argparse
@@ -35,16 +35,16 @@ T = TypeVar("T")
 RUNS = 5
 WARM_UP = 50
 ONE, EIGHT, SIXTEEN = 200, 40, 60
-"""Requests of each caller, with so many callers at once."""
+"""Requests of each caller, with one, eight and sixteen concurrent callers."""
 STREAMS = 12
 ADDED = {
     "p50": "added, 1 caller",
     "p50_of_8": "added, 8 callers",
     "first_token": "added to the first token",
 }
-"""What is compared with the floor, by the name of its figure."""
+"""Figures compared with the baseline, and their titles."""
 CONCURRENCY = 16
-"""Places at the engine: the default of 4 is for an engine on this machine, not for a server that batches."""
+"""Slots at the engine: the default of 4 is for an engine on this machine, not for a server that batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One contender in one run, or the medians of its runs: milliseconds but where it says so."""
+    """One contender in one run, or the medians of its runs; milliseconds unless the name has a unit."""
 
     p50: float
     p95: float
@@ -91,7 +91,7 @@ async def floor(folder: Path, upstream: int) -> AsyncGenerator[Contender]:
 
 @asynccontextmanager
 async def ours(folder: Path, upstream: int) -> AsyncGenerator[Contender]:
-    """The real server, with cache, ledger and metrics on, as users have it."""
+    """Runs our server as users do, with cache, ledger and metrics on."""
     port = free_port()
     environment = clean_environment(
         folder,
@@ -129,7 +129,7 @@ async def measure(contender: Contender) -> Figures:
 
 
 async def _streams(target: Target) -> tuple[float, float]:
-    """Milliseconds to the first piece of text, and microseconds that each of the others is on its way."""
+    """Returns milliseconds to the first chunk of text, and the transit time of the others in microseconds."""
     caller = await Caller.open(target)
     streams = [await caller.stream() for _ in range(STREAMS)]
     caller.close()
@@ -141,7 +141,7 @@ Runs = dict[str, list[Figures]]
 
 
 async def run(runs: int = RUNS, *, with_peers: bool = False) -> Runs:
-    """The figures of every contender, run by run."""
+    """Measures every contender, run by run."""
     found: Runs = {}
     with TemporaryDirectory() as scratch:
         async with AsyncExitStack() as stack:
@@ -175,12 +175,12 @@ def medians(several: Sequence[Figures]) -> Figures:
 
 
 def added(runs: Runs, name: str, what: str = "p50") -> list[float]:
-    """By how much ``name`` is over the upstream itself, run by run."""
+    """Returns the difference of ``name`` to the upstream itself, run by run."""
     return [getattr(a, what) - getattr(b, what) for a, b in zip(runs[name], runs[DIRECT], strict=True)]
 
 
 def ratios(runs: Runs) -> dict[str, float]:
-    """Ours to the floor, run by run, and of that the median; more is worse."""
+    """Returns the median over runs of our ratio to the baseline; more is worse."""
     pairs = list(zip(runs[OURS], runs[FLOOR], strict=True))
     over = {what: zip(added(runs, OURS, what), added(runs, FLOOR, what), strict=True)
             for what in ADDED}  # fmt: skip
@@ -217,7 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--peers", action="store_true", help="LiteLLM and Portkey too, installed first")
+    parser.add_argument("--peers", action="store_true", help="also LiteLLM and Portkey, installed first")
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--keep", type=Path, help="a JSON file for the figures of each run")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What a user might put in our place: LiteLLM's proxy and Portkey's gateway, in environments of their own.
+"""Peers for comparison: LiteLLM's proxy and Portkey's gateway, in environments of their own.
 
 Installed by ``install`` into ``.venv-peers`` and ``node_modules`` beside this file, at the versions below.
 """
@@ -30,7 +30,7 @@ class Peer:
 
 
 def install() -> None:
-    """Both, unless they are there."""
+    """Installs both unless they exist."""
     if not (PYTHON / "bin" / "litellm").exists():
         subprocess.run([sys.executable, "-m", "venv", str(PYTHON)], check=True)
         subprocess.run([str(PYTHON / "bin" / "pip"), "install", "--quiet", LITELLM], check=True)
@@ -47,7 +47,7 @@ def peers() -> Sequence[Peer]:
 
 @asynccontextmanager
 async def _litellm(folder: Path, upstream: int) -> AsyncGenerator[Started]:
-    """One worker, without a database, its cost map from the package and no call home."""
+    """Runs LiteLLM with one worker, no database, the packaged cost map and no telemetry."""
     port = free_port()
     config = _litellm_config(folder, upstream)
     environment = clean_environment(
@@ -83,7 +83,7 @@ async def _portkey(folder: Path, upstream: int) -> AsyncGenerator[Started]:
         "x-portkey-provider": "openai",
         "x-portkey-custom-host": f"http://127.0.0.1:{upstream}/v1",
     }
-    # Addresses of this machine are refused unless they are named.
+    # Loopback addresses are refused unless they are listed.
     environment = clean_environment(folder, NODE_ENV="production", TRUSTED_CUSTOM_HOSTS="127.0.0.1,localhost")
     command = [str(node), str(server), f"--port={port}", "--headless"]
     async with running(command, port, "/", folder=folder, environment=environment) as pid:

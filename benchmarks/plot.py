@@ -1,15 +1,15 @@
-"""Bars as SVG: enough to compare a few numbers, readable on light and dark pages."""
+"""Draws bar charts as SVG, readable on light and dark pages."""
 
 from collections.abc import Mapping
 from html import escape
 
 WIDTH, BAR, GAP, NAME, NUMBER = 640, 22, 10, 160, 90
-"""Pixels: of the picture, a bar's height, between two, left for names, right for numbers."""
+"""Pixels: width of the picture, height of a bar, gap between bars, space for names and for numbers."""
 OURS, OTHERS = "#2f7d5b", "#8a94a3"
 
 
 def bars(title: str, values: Mapping[str, float], *, unit: str, ours: str) -> str:
-    """One bar a name, as long as its value; ``ours`` stands out."""
+    """Returns a chart with one bar per name, ``ours`` highlighted."""
     longest = max(values.values(), default=0) or 1
     height = 40 + len(values) * (BAR + GAP)
     rows = [

@@ -1,4 +1,4 @@
-"""The processes that are measured: started, waited for, looked at, stopped. Looking needs Linux's /proc."""
+"""Starts, awaits, measures and stops server processes. Measuring needs Linux's /proc."""
 
 import os
 import socket
@@ -18,14 +18,14 @@ LOOK_S = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a process and all it started have used."""
+    """Resources used by a process and its descendants."""
 
     cpu_s: float
     rss_mib: float
 
 
 def look(pid: int) -> Looked:
-    """Now; CPU of children that have ended is in it, memory of course is not."""
+    """Measures now; includes the CPU, but not the memory, of children that have ended."""
     cpu, pages = 0, 0
     for each in _family(pid):
         with suppress(OSError):  # it has just ended
@@ -36,7 +36,7 @@ def look(pid: int) -> Looked:
 
 
 def precise_cpu_s(pid: int) -> float:
-    """CPU of one process alone, in nanoseconds where ticks are too coarse: all its threads."""
+    """Returns the CPU of all threads of one process, with nanosecond resolution."""
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(OSError):
@@ -57,7 +57,7 @@ def _family(pid: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """From the state on: the name before it may hold anything."""
+    """Returns the fields from the state on; the name before it may contain spaces."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
@@ -71,10 +71,10 @@ def free_port() -> int:
 async def running(
     command: Sequence[str], port: int, path: str, *, folder: Path, environment: Mapping[str, str]
 ) -> AsyncGenerator[int]:
-    """A server, once it answers ``path`` at ``port``; gives its process id.
+    """Runs a server; yields its process id once it answers ``path`` at ``port``.
 
     Raises:
-        TimeoutError: it does not answer in time; what it said is in ``folder``.
+        TimeoutError: it does not answer in time; its log is in ``folder``.
     """
     said = _log(folder)
     async with await anyio.open_process(
@@ -103,7 +103,7 @@ def _log(folder: Path) -> IO[bytes]:
 
 
 async def answers(port: int, path: str) -> bool:
-    """Whether a GET of ``path`` is answered with 200."""
+    """Returns whether a GET of ``path`` is answered with 200."""
     request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n"
     with suppress(OSError, anyio.EndOfStream, anyio.BrokenResourceError):
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
@@ -113,7 +113,7 @@ async def answers(port: int, path: str) -> bool:
 
 
 def clean_environment(home: Path, **variables: str) -> dict[str, str]:
-    """A user's without a history: nothing configured, nothing remembered, all of it in ``home``."""
+    """Returns the environment of a new user: no configuration, all folders in ``home``."""
     return {
         "PATH": os.environ["PATH"],
         "LANG": "C.UTF-8",

@@ -1,13 +1,13 @@
-"""Measures the tools' answers beside one plain chat request a row to the same model.
+"""Measures the tools' answers against one plain chat request per row to the same model.
 
     python -P -m benchmarks.quality --data FOLDER --model MODEL --rows 24 --sets snips_intent
     python -P -m benchmarks.quality --data FOLDER --report --write
 
 ``--model`` is the engine's own model setting: a catalogue name, a GGUF path, or what Ollama or vLLM serve.
-Each way takes the same rows, at equal steps. Raw answers are kept under benchmarks/out, by engine and model;
-what is there is not asked again, so a set can be extended with more rows. ``--report`` prints the tables from
-the answers kept; ``--write`` puts them into docs/quality.md and the figures into benchmarks/quality.json,
-beside those of other models. The response cache starts empty.
+Each way takes the same rows, at equal steps. Raw answers are stored in benchmarks/out, by engine and model;
+answered rows are not asked again, so a set can be extended with more rows. ``--report`` prints the tables
+from the stored answers; ``--write`` writes docs/quality.md and adds the figures to benchmarks/quality.json.
+The response cache starts empty.
 """
 
 import argparse
@@ -35,7 +35,7 @@ OUT = HERE / "out"
 FIGURES = HERE / "quality.json"
 DOCUMENT = HERE.parent / "docs" / "quality.md"
 EXAMPLES = 10
-"""A label, where examples are given."""
+"""Examples per label, where examples are given."""
 
 
 def settings_of(engine: str, model: str = "") -> Settings:
@@ -45,14 +45,14 @@ def settings_of(engine: str, model: str = "") -> Settings:
 
 @asynccontextmanager
 async def opened(engine: str, model: str = "") -> AsyncGenerator[App]:
-    """The whole program with ``model`` or the engine's default, empty caches and no ledger."""
+    """The whole application with ``model`` or the engine's default, empty caches and no ledger."""
     with TemporaryDirectory() as scratch:
-        async with build(settings_of(engine, model), _places(Path(scratch))) as app:
+        async with build(settings_of(engine, model), _scratch_folders(Path(scratch))) as app:
             yield app
 
 
-def _places(scratch: Path) -> Folders:
-    """The user's models, all else in ``scratch``."""
+def _scratch_folders(scratch: Path) -> Folders:
+    """Returns folders with the user's models and everything else in ``scratch``."""
     real, cache = folders(), scratch / "cache"
     cache.mkdir()
     (cache / "models").symlink_to(real.models)
@@ -60,7 +60,7 @@ def _places(scratch: Path) -> Folders:
 
 
 async def folder_of(app: App) -> Path:
-    """Where the answers of the app's engine and model are kept; made if it is not there."""
+    """Returns the folder for the answers of the app's engine and model; makes it if needed."""
     profile = await app.engines.of("main").profile()
     folder = OUT / f"{profile.engine}-{Path(profile.model).name.removesuffix('.gguf').replace(':', '-')}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ async def run(arguments: argparse.Namespace, sets: dict[str, list[Row]]) -> None
         folder = await folder_of(app)
         (folder / "commit.json").write_text(json.dumps(arguments.commit), encoding="utf-8")
         for name, rows in sets.items():
-            examples, left = _taught(name, rows, arguments.examples_from)
+            examples, left = _examples(name, rows, arguments.examples_from)
             asks = ways(rows, examples)
             for way in [way for way in arguments.ways if way in asks]:
                 asked = left if way == "examples" else rows
@@ -80,8 +80,8 @@ async def run(arguments: argparse.Namespace, sets: dict[str, list[Row]]) -> None
                 await answered(app, folder / f"{name}.{way}.jsonl", asked, asks[way], at_once=at_once)
 
 
-def _taught(name: str, rows: list[Row], folder: Path | None) -> tuple[list[JsonObject], list[Row]]:
-    """Examples for a set, and the rows that are none: from ``folder``, else its own where they suffice."""
+def _examples(name: str, rows: list[Row], folder: Path | None) -> tuple[list[JsonObject], list[Row]]:
+    """Returns few-shot examples from ``folder`` or the set itself, and the rows that are no examples."""
     if folder and (path := folder / f"{name}.jsonl").exists():
         return examples_of(path, EXAMPLES, rows, SEED), rows
     if rows[0].task != "classify" or len(rows) < 2 * EXAMPLES * len(
@@ -102,12 +102,12 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=HERE / "data", help="folder of JSON lines")
     parser.add_argument("--engine", default="llamacpp")
-    parser.add_argument("--model", default="", help="the engine's default without")
-    parser.add_argument("--sets", nargs="*", default=[], help="all without")
+    parser.add_argument("--model", default="", help="default: the engine's")
+    parser.add_argument("--sets", nargs="*", default=[], help="default: all")
     parser.add_argument("--ways", nargs="*", default=["ours", "plain"], help="also: call, examples")
     parser.add_argument("--rows", type=int, default=0, help="of each set; 0 for all")
     parser.add_argument("--examples-from", type=Path, help="folder of SET.jsonl with text and label")
-    parser.add_argument("--report", action="store_true", help="from the answers kept, asking nothing")
+    parser.add_argument("--report", action="store_true", help="from the stored answers, without new requests")
     parser.add_argument("--write", action="store_true", help="into docs/quality.md and quality.json")
     arguments = parser.parse_args()
     found = load(arguments.data, arguments.sets, 0 if arguments.report else arguments.rows)

@@ -1,4 +1,4 @@
-"""Makes the text of docs/quality.md from the figures alone."""
+"""Renders docs/quality.md from the figures."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
@@ -59,14 +59,14 @@ One classify call of 200 short items against single plain chat calls with the sa
 
 
 def document(found: Figures) -> str:
-    """The whole page, a part for each engine and model; the ones plain chat answers best come first."""
+    """Returns the page, one section per engine and model, by descending score of plain chat."""
     models = cast("dict[str, JsonObject]", found)
     order = sorted(models, key=lambda name: -_capability(models[name]))
     return "\n".join([HEAD, *(part for name in order for part in _of_model(name, models[name]))])
 
 
 def _capability(figures: JsonObject) -> float:
-    gains = [cast("JsonObject", told["gain"]) for told in _sets(figures).values() if "gain" in told]
+    gains = [cast("JsonObject", entry["gain"]) for entry in _sets(figures).values() if "gain" in entry]
     return sum(cast("float", gain["second"]) for gain in gains) / max(1, len(gains))
 
 
@@ -87,10 +87,12 @@ def _of_model(name: str, figures: JsonObject) -> Iterator[str]:
         head = ["set", "way", "AUROC", "abstained, no label fits", "abstained, a label fits"]
         yield SCOPE
         yield _table([*head, "accuracy at coverage"], [_scope(*one) for one in scoped])
-    if taught := {name: told for name, told in sets.items() if "gain of examples" in told}:
+    if with_examples := {name: entry for name, entry in sets.items() if "gain of examples" in entry}:
         yield EXAMPLES
         head = ["set", "rows", "ten examples", "none", "difference"]
-        yield _table(head, [[name, *_gain(told, "gain of examples")] for name, told in taught.items()])
+        yield _table(
+            head, [[name, *_gain(entry, "gain of examples")] for name, entry in with_examples.items()]
+        )
     if "length" in figures:
         yield LENGTH
         yield _length(cast("list[JsonObject]", figures["length"]))
@@ -105,24 +107,24 @@ def _sets(figures: JsonObject) -> Sets:
 
 
 def _compared(sets: Sets, means: Sets) -> str:
-    """Every set in both ways, by task, and the means of each task."""
+    """Returns the table of every set in both ways, by task, and the means of each task."""
     head = ["set", "task", "rows", "tool", "plain chat", "difference", "tool s/row", "plain s/row"]
     rows = [
-        [name, task, *_gain(told, "gain"), _seconds(told, "ours"), _seconds(told, "plain")]
+        [name, task, *_gain(entry, "gain"), _seconds(entry, "ours"), _seconds(entry, "plain")]
         for task in means
-        for name, told in sets.items()
-        if told["task"] == task and "gain" in told
+        for name, entry in sets.items()
+        if entry["task"] == task and "gain" in entry
     ]
     rows += [
-        [f"**mean, {MEASURES[task]}**", task, *_gain(told, "gain"), "", ""]
-        for task, told in means.items()
-        if "gain" in told
+        [f"**mean, {MEASURES[task]}**", task, *_gain(entry, "gain"), "", ""]
+        for task, entry in means.items()
+        if "gain" in entry
     ]
     return _table(head, rows)
 
 
-def _gain(told: JsonObject, key: str) -> list[str]:
-    gain = cast("JsonObject", told[key])
+def _gain(entry: JsonObject, key: str) -> list[str]:
+    gain = cast("JsonObject", entry[key])
     difference, low, high = (100 * value for value in cast("list[float]", gain["difference"]))
     return [
         str(gain["rows"]),
@@ -133,34 +135,34 @@ def _gain(told: JsonObject, key: str) -> list[str]:
 
 
 def _verdict(sets: Sets, means: Sets) -> str:
-    """Where the tool loses to plain chat, in words."""
-    lost = {name: cast("str", told["task"]) for name, told in sets.items() if _difference(told) < 0}
+    """Returns a sentence on where the tool loses to plain chat."""
+    lost = {name: cast("str", entry["task"]) for name, entry in sets.items() if _difference(entry) < 0}
     said = [
-        f"{task} ({100 * _difference(told):+.1f} points on average; behind on "
+        f"{task} ({100 * _difference(entry):+.1f} points on average; behind on "
         f"{', '.join(name for name in lost if lost[name] == task) or 'no set'})"
-        for task, told in means.items()
-        if _difference(told) < 0
+        for task, entry in means.items()
+        if _difference(entry) < 0
     ]
     others = [name for name, task in lost.items() if _difference(means[task]) >= 0]
     verdict = f"**The tool loses to plain chat on {'; '.join(said) or 'no task on average'}.**"
     return f"{verdict} It is also behind on {', '.join(others)}.\n" if others else f"{verdict}\n"
 
 
-def _difference(told: JsonObject) -> float:
-    gain = cast("JsonObject", told.get("gain", {}))
+def _difference(entry: JsonObject) -> float:
+    gain = cast("JsonObject", entry.get("gain", {}))
     return cast("list[float]", gain["difference"])[0] if gain else 0.0
 
 
-def _seconds(told: JsonObject, way: str) -> str:
-    return f"{cast('JsonObject', told[way])['seconds']:.2f}"
+def _seconds(entry: JsonObject, way: str) -> str:
+    return f"{cast('JsonObject', entry[way])['seconds']:.2f}"
 
 
 def _ways(sets: Sets, measure: str) -> Iterator[tuple[str, str, JsonObject]]:
-    """Set, way and figures where ``measure`` was taken."""
+    """Yields set, way and figures where ``measure`` was taken."""
     ways = {"ours": "one a call", "call": "all in one call", "examples": "ten examples"}
-    for name, told in sets.items():
+    for name, entry in sets.items():
         for way, said in ways.items():
-            part = cast("JsonObject", told.get(way, {}))
+            part = cast("JsonObject", entry.get(way, {}))
             if measure in part:
                 yield name, said, part
 
@@ -183,17 +185,17 @@ def _scope(name: str, way: str, part: JsonObject) -> list[str]:
     return [name, way, _figure(part["AUROC"]), f"{outside:.0%}", f"{inside:.0%}", at]
 
 
-def _length(told: Sequence[JsonObject]) -> str:
-    head = [name for name in told[0] if name != "covered"]
+def _length(entry: Sequence[JsonObject]) -> str:
+    head = [name for name in entry[0] if name != "covered"]
     rows = [
         [f"{cast('JsonObject', one['covered'])['tokens']:,}", *(str(one[name]) for name in head)]
-        for one in told
+        for one in entry
     ]
     return _table(["tokens", *head], rows)
 
 
-def _figure(told: JsonValue) -> str:
-    value, low, high = cast("list[float]", told)
+def _figure(entry: JsonValue) -> str:
+    value, low, high = cast("list[float]", entry)
     return f"{value:.3f} [{low:.2f}, {high:.2f}]"
 
 

@@ -1,4 +1,4 @@
-"""ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004), F1 of words in small letters, without stemming or stop words.
+"""ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004): F1 of lowercased words, without stemming or stop words.
 
 ROUGE-L is taken over the whole texts, not per sentence; with several references the best counts.
 The figures are a few points under those of packages that stem.
@@ -18,9 +18,9 @@ def words(text: str) -> list[str]:
 
 @cache
 def rouge(answer: str, references: tuple[str, ...]) -> dict[str, float]:
-    """The best F1 over ``references`` of each measure, between 0 and 1.
+    """Returns the best F1 over ``references`` of each measure, between 0 and 1.
 
-    Remembered: rows drawn again for an interval are the same rows.
+    Cached: bootstrap resamples repeat the same rows.
     """
     said = words(answer)
     measures = {"rouge1": _ngrams(1), "rouge2": _ngrams(2), "rougeL": _longest}
@@ -43,7 +43,7 @@ class _ngrams:  # noqa: N801 (a function with a parameter)
 
 
 def _longest(said: Sequence[str], wanted: Sequence[str]) -> float:
-    """By the longest common subsequence, one row of its table at a time."""
+    """Returns the F1 of the longest common subsequence, computed one table row at a time."""
     row = [0] * (len(wanted) + 1)
     for word in said:
         corner = 0

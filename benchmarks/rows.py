@@ -1,6 +1,6 @@
 """Evaluation rows: JSON lines with ``id, task, instruction, input, gold``.
 
-Besides, by task: ``labels``, ``schema``, or ``fields`` with ``many``.
+Additional keys by task: ``labels``, ``schema``, or ``fields`` with ``many``.
 """
 
 import json
@@ -16,7 +16,7 @@ from tools.base import Call
 
 TASKS = ("classify", "extract", "summarize", "chat")
 PLAIN_CHARACTERS = 12_000
-"""Length to which plain chat cuts the input."""
+"""Length to which plain chat truncates the input."""
 SCHEMA_TOKENS = 512
 SUMMARY_TOKENS = 256
 TEXT_TOKENS = 64
@@ -44,7 +44,7 @@ class Row:
 def load(folder: Path, sets: Sequence[str], rows: int) -> dict[str, list[Row]]:
     """Reads ``rows`` of each set at equal steps, or all for 0; every set where none is named.
 
-    A sample leaves out the rows no label fits. Sets no tool answers are left out.
+    A sample excludes rows that no label fits. Sets that no tool answers are excluded.
     """
     found: dict[str, list[Row]] = {}
     for path in sorted(folder.glob("*.jsonl")):
@@ -52,8 +52,8 @@ def load(folder: Path, sets: Sequence[str], rows: int) -> dict[str, list[Row]]:
             continue
         # Not splitlines: texts hold line separators that JSON does not escape.
         lines = path.read_text(encoding="utf-8").split("\n")
-        told = [cast("JsonObject", json.loads(line)) for line in lines if line.strip()]
-        if read := [row for one in told if (row := _row(one, path.stem))]:
+        records = [cast("JsonObject", json.loads(line)) for line in lines if line.strip()]
+        if read := [row for one in records if (row := _row(one, path.stem))]:
             found[path.stem] = spread([row for row in read if not row.abstain], rows) if rows else read
     return found
 
@@ -65,26 +65,26 @@ def spread(rows: Sequence[Row], count: int) -> list[Row]:
     return [rows[int(index * len(rows) / count)] for index in range(count)]
 
 
-def _row(told: JsonObject, name: str) -> Row | None:
-    task, gold, many = str(told["task"]), told["gold"], bool(told.get("many"))
-    schema = cast("JsonObject | None", told.get("schema"))
+def _row(record: JsonObject, name: str) -> Row | None:
+    task, gold, many = str(record["task"]), record["gold"], bool(record.get("many"))
+    schema = cast("JsonObject | None", record.get("schema"))
     if many:
-        task, schema = "extract", _record_schema(cast("JsonObject", told["fields"]))
-    # A schema without a text is a matter for chat: there is nothing to extract from.
-    task = "chat" if task == "extract" and not told["input"] else task
+        task, schema = "extract", _record_schema(cast("JsonObject", record["fields"]))
+    # A schema without a text goes to chat: there is nothing to extract from.
+    task = "chat" if task == "extract" and not record["input"] else task
     if task not in TASKS or (task == "chat" and not schema and "answers" not in cast("JsonObject", gold)):
         return None
     return Row(
-        id=str(told["id"]),
+        id=str(record["id"]),
         set=name,
         task=task,
-        instruction=str(told["instruction"]),
-        input=str(told["input"]),
+        instruction=str(record["instruction"]),
+        input=str(record["input"]),
         gold=gold,
-        labels=tuple(map(str, cast("list[JsonValue]", told.get("labels") or []))),
+        labels=tuple(map(str, cast("list[JsonValue]", record.get("labels") or []))),
         schema=schema,
         many=many,
-        abstain=bool(told.get("abstain")),
+        abstain=bool(record.get("abstain")),
     )
 
 
@@ -93,7 +93,7 @@ def _record_schema(fields: JsonObject) -> JsonObject:
 
 
 def _closed(properties: JsonObject) -> JsonObject:
-    # Closed, or a small model goes on with properties of its own until its answer is cut.
+    # Otherwise a small model adds properties until its answer is truncated.
     return {
         "type": "object",
         "properties": properties,
@@ -103,7 +103,7 @@ def _closed(properties: JsonObject) -> JsonObject:
 
 
 def call_of(row: Row, examples: Sequence[JsonObject] = ()) -> Call:
-    """The row as an agent asks it."""
+    """Returns the call an agent makes for the row."""
     asked: JsonObject = {"text": row.input, "instructions": row.instruction}
     if row.task == "classify":
         asked["labels"] = list(row.labels)
@@ -120,7 +120,7 @@ def call_of(row: Row, examples: Sequence[JsonObject] = ()) -> Call:
 
 
 def plain_call(row: Row) -> Call:
-    """The row as a simple client asks it: one chat message, the answer under a JSON schema."""
+    """Returns the call of a simple client: one chat message, the answer under a JSON schema."""
     text, schema = row.input[:PLAIN_CHARACTERS], answer_schema(row)
     said = f"{row.instruction}\n\n{text}".strip()
     if row.task == "classify":
@@ -133,23 +133,23 @@ def plain_call(row: Row) -> Call:
 
 
 def answer_schema(row: Row) -> JsonObject | None:
-    """The schema of the answer plain chat gives; ``None`` where it is free text."""
+    """Returns the schema of plain chat's answer; ``None`` where it is free text."""
     if row.task == "classify":
         return _closed({"label": {"type": "string", "enum": list(row.labels)}})
     return {"type": "array", "items": row.schema} if row.many else row.schema
 
 
 def examples_of(path: Path, count: int, without: Sequence[Row], seed: int) -> list[JsonObject]:
-    """``count`` examples a label, chosen by ``seed`` from the JSON lines (text, label) of ``path``.
+    """Returns ``count`` examples per label, chosen by ``seed`` from the JSON lines (text, label) of ``path``.
 
     None of them is a text of ``without``.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
     asked = {row.input.strip().lower() for row in without}
-    told = [cast("JsonObject", json.loads(line)) for line in lines]
-    random.Random(seed).shuffle(told)
+    records = [cast("JsonObject", json.loads(line)) for line in lines]
+    random.Random(seed).shuffle(records)
     chosen: dict[str, list[JsonObject]] = defaultdict(list)
-    for one in told:
+    for one in records:
         label, text = str(one["label"]), str(one["text"])
         if len(chosen[label]) < count and text.strip().lower() not in asked:
             chosen[label].append({"text": text, "label": label})
@@ -157,7 +157,7 @@ def examples_of(path: Path, count: int, without: Sequence[Row], seed: int) -> li
 
 
 def with_examples(rows: Sequence[Row], count: int, seed: int) -> tuple[list[JsonObject], list[Row]]:
-    """``count`` examples a label, chosen by ``seed``, and the rows that are left to be asked."""
+    """Returns ``count`` examples per label, chosen by ``seed``, and the other rows."""
     shuffled = list(rows)
     random.Random(seed).shuffle(shuffled)
     chosen: dict[str, list[Row]] = defaultdict(list)

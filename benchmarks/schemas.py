@@ -1,11 +1,11 @@
-"""Is a schema kept? One chat a schema, on one engine, each answer validated by another validator than ours.
+"""Measures schema conformance: one chat per schema on one engine, checked by an independent validator.
 
     python -P -m benchmarks.schemas FOLDER/json_schema_bench.jsonl --engine llamacpp
     python -P -m benchmarks.schemas FOLDER/json_schema_bench.jsonl --engine vllm --url http://127.0.0.1:8000/v1
 
-Every row ends in one of: *valid*, *invalid* (returned, and the other validator refuses it: a broken
-promise), *refused* (the error names what the engine cannot do) or *unkept* (the model did not get to the end
-of its answer, or broke the schema, twice: an error as well, never an answer).
+Every row is one of: *valid*, *invalid* (returned, but refused by the independent validator), *refused* (the
+error names what the engine does not support) or *unkept* (an error because the model twice did not finish
+its answer or broke the schema).
 """
 
 import argparse
@@ -49,11 +49,11 @@ async def main(path: Path, engine: str, url: str, rows: int, tokens: int) -> Non
         async with anyio.create_task_group() as group:
             for _ in range(AT_ONCE):
                 group.start_soon(work)
-    print(json.dumps(told(engine, asked, ended) | {"seconds": round(time.monotonic() - began)}, indent=1))
+    print(json.dumps(summary(engine, asked, ended) | {"seconds": round(time.monotonic() - began)}, indent=1))
 
 
 async def end_of(dispatcher: Dispatcher, row: Row, tokens: int) -> str:
-    """``valid``, ``invalid: why``, or the error's code with what it says."""
+    """Returns ``valid``, ``invalid: why``, or the error's code and message."""
     arguments: JsonObject = {"prompt": row.instruction, "schema": row.schema, "max_tokens": tokens}
     try:
         result = await dispatcher.run(Call("chat", arguments, deadline_s=DEADLINE_S))
@@ -64,7 +64,7 @@ async def end_of(dispatcher: Dispatcher, row: Row, tokens: int) -> str:
 
 
 def refusal(schema: JsonObject, value: JsonValue) -> str:
-    """What the Python reference implementation has against ``value``; empty: nothing."""
+    """Returns the message of the Python reference implementation's error; empty if valid."""
     draft = validator_for(schema, Draft202012Validator)
     try:
         draft(schema, format_checker=draft.FORMAT_CHECKER).validate(value)
@@ -73,7 +73,7 @@ def refusal(schema: JsonObject, value: JsonValue) -> str:
     return ""
 
 
-def told(engine: str, rows: Sequence[Row], ended: dict[str, str]) -> JsonObject:
+def summary(engine: str, rows: Sequence[Row], ended: dict[str, str]) -> JsonObject:
     codes = Counter(ended[row.id].partition(":")[0] for row in rows)
     examples = {
         code: [f"{row.id}: {ended[row.id][:200]}" for row in rows if ended[row.id].startswith(f"{code}:")][

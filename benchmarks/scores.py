@@ -1,4 +1,4 @@
-"""What answers are worth: accuracy, F1, calibration, coverage, each with its bootstrap interval."""
+"""Scores answers: accuracy, F1, calibration and coverage, with bootstrap intervals."""
 
 import random
 import re
@@ -15,14 +15,14 @@ from engines.base import JsonObject, JsonValue
 RESAMPLES = 1_000
 SEED = 20_261
 BINS = 10
-"""Of the expected calibration error: of equal width."""
+"""Equal-width bins of the expected calibration error."""
 PRECISION = 0.9
 ARTICLES = re.compile(r"\b(?:a|an|the|el|la|los|las|un|una)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One row's answer, as it is kept in a file."""
+    """One row's answer, as stored in a file."""
 
     id: str
     value: JsonValue = None
@@ -32,7 +32,7 @@ class Answer:
     abstained: bool = False
     decided_by: str = ""
     leaves: int = 0
-    """Values an extraction gave."""
+    """Number of values an extraction returned."""
     unsupported: int = 0
     seconds: float = 0.0
     tokens: int = 0
@@ -51,7 +51,7 @@ MEASURES = {"classify": "accuracy", "extract": "slot F1", "summarize": "ROUGE-L"
 
 
 def measure_of(task: str) -> Measure:
-    """Returns what ``MEASURES`` names."""
+    """Returns the measure that ``MEASURES`` names."""
     return {"classify": accuracy, "extract": slot_f1, "summarize": rouge_l, "chat": token_f1}[task]
 
 
@@ -60,12 +60,12 @@ def validity(pairs: Pairs) -> float:
 
 
 def accuracy(pairs: Pairs) -> float:
-    """Of the rows some label fits."""
+    """Returns the accuracy over the rows that a label fits."""
     return _mean([answer.value == row.gold for row, answer in pairs if not row.abstain])
 
 
 def gain(measure: Measure) -> Callable[[Both], float]:
-    """By how much the first answers are better than the second ones."""
+    """Returns a function for the score of the first answers minus that of the second ones."""
 
     def gained(both: Both) -> float:
         return measure([(row, one) for row, one, _ in both]) - measure([(row, two) for row, _, two in both])
@@ -74,7 +74,7 @@ def gain(measure: Measure) -> Callable[[Both], float]:
 
 
 def slot_f1(pairs: Pairs) -> float:
-    """Micro F1 over the scalar values of all rows, by path and normalized string, without null and \"\"."""
+    """Returns micro F1 over all scalar values, by path and normalized string, without null and \"\"."""
     common = said = wanted = 0
     for row, answer in pairs:
         one, other = Counter(_slots(answer.value)), Counter(_slots(row.gold))
@@ -105,7 +105,7 @@ def _rouge(row: Row, answer: Answer) -> float:
 
 
 def token_f1(pairs: Pairs) -> float:
-    """F1 over words without articles, against the best of the accepted answers (SQuAD)."""
+    """Returns F1 over words without articles, against the best of the accepted answers (SQuAD)."""
     return _mean([_token_f1(row, answer) for row, answer in pairs])
 
 
@@ -120,7 +120,7 @@ def _words(text: str) -> Counter[str]:
 
 
 def calibration_error(pairs: Pairs) -> float:
-    """How far confidence and accuracy are apart, over bins of confidence, weighted by their rows."""
+    """Returns the expected calibration error (ECE) over bins of confidence."""
     bins: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
     for confidence, right in _judged(pairs):
         bins[min(BINS - 1, int(confidence * BINS))].append((confidence, right))
@@ -130,7 +130,7 @@ def calibration_error(pairs: Pairs) -> float:
 
 
 def coverage(pairs: Pairs) -> float:
-    """The largest share of rows, surest first, of which nine in ten are right."""
+    """Returns the largest share of rows, most confident first, of which nine in ten are right."""
     ranked = sorted(_judged(pairs), key=lambda judged: -judged[0])
     right, best = 0, 0
     for index, (_, is_right) in enumerate(ranked, 1):
@@ -140,14 +140,14 @@ def coverage(pairs: Pairs) -> float:
 
 
 def accurate_at(pairs: Pairs, share: float) -> float:
-    """The share of right answers among the surest ``share`` of rows; one no label fits is never right."""
+    """Returns the accuracy of the most confident ``share`` of rows; a row no label fits is never right."""
     ranked = sorted(_judged(pairs), key=lambda judged: -judged[0])
     held = ranked[: max(1, round(share * len(ranked)))]
     return _mean([right for _, right in held])
 
 
 def out_of_scope(pairs: Pairs) -> float:
-    """How often a row that some label fits has a higher confidence than one that none fits (AUROC)."""
+    """Returns the AUROC of confidence between rows that a label fits and rows that none fits."""
     inside = [answer.confidence or 0.0 for row, answer in pairs if not row.abstain]
     outside = sorted(answer.confidence or 0.0 for row, answer in pairs if row.abstain)
     wins = sum(bisect_left(outside, one) + bisect_right(outside, one) for one in inside)
@@ -165,7 +165,7 @@ def _judged(pairs: Pairs) -> list[tuple[float, bool]]:
 def interval(
     sets: Sequence[Sequence[T]], measure: Callable[[Sequence[T]], float]
 ) -> tuple[float, float, float]:
-    """The measure, its mean where there are more sets, and the 95 % interval of it over rows drawn again."""
+    """Returns the measure, or its mean over several sets, and its 95 % bootstrap interval."""
     chance = random.Random(SEED)
     drawn = sorted(
         _mean([measure(chance.choices(rows, k=len(rows))) for rows in sets]) for _ in range(RESAMPLES)

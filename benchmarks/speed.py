@@ -1,9 +1,9 @@
-"""200 short items in one classify call against single plain chat calls with the same labels.
+"""Compares one classify call of 200 short items with single plain chat calls with the same labels.
 
     python -P -m benchmarks.speed --data FOLDER --engine llamacpp
 
-The plain calls are timed on rows at equal steps and reckoned up to all; both sides are asked once before,
-so that no start of a process is timed, and the items are new to every cache.
+The plain calls are timed on rows at equal steps and extrapolated to all. Both sides are warmed up with one
+call, and the items miss every cache.
 """
 
 import argparse
@@ -31,7 +31,7 @@ async def measured(app: App, rows: list[Row], count: int) -> JsonObject:
     answers = await together(app, items)
     at_once = time.perf_counter() - begun
     begun = time.perf_counter()
-    told = await each(plain)(app, single)
+    plain_answers = await each(plain)(app, single)
     alone = (time.perf_counter() - begun) * len(items) / len(single)
     return {
         "items": len(items),
@@ -40,7 +40,7 @@ async def measured(app: App, rows: list[Row], count: int) -> JsonObject:
         "seconds of as many plain calls": round(alone, 1),
         "times faster": round(alone / at_once, 1),
         "accuracy in one call": round(accuracy(list(zip(items, answers, strict=True))), 3),
-        "accuracy of the plain calls": round(accuracy(list(zip(single, told, strict=True))), 3),
+        "accuracy of the plain calls": round(accuracy(list(zip(single, plain_answers, strict=True))), 3),
         "answers outside the labels": sum(not answer.valid for answer in answers),
     }
 

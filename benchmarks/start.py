@@ -1,4 +1,4 @@
-"""Start-up and memory, beside a bare server on the same SDK spawned in turn with ours.
+"""Measures start-up and memory against a bare server on the same SDK, spawned in turn with ours.
 
 python -P -m benchmarks.start
 """
@@ -23,17 +23,17 @@ SERVES = 5
 CALLS = 1_000
 OURS, BARE = "local-llm-agent", "bare SDK server"
 IDLE_S = 5
-"""After which the embedded engine that a cold start began leaves again."""
+"""Idle time after which the embedded engine of a cold start exits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Milliseconds from spawning."""
+    """Milliseconds since the process was spawned."""
 
     first_answer: float
     tools_list: float
     cpu: float
-    """To the tools' list, of CPU."""
+    """CPU time until ``tools/list`` is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def commands(scratch: Path) -> Mapping[str, tuple[Sequence[str], Mapping[str, st
 
 
 async def starts(spawns: int = SPAWNS) -> Starts:
-    """Each spawned so often, in turn; the first of each fills the system's cache and does not count."""
+    """Spawns each in turn ``spawns`` times; the first of each fills the system's cache and is dropped."""
     found: Starts = {}
     with TemporaryDirectory() as scratch:
         for number in range(spawns + 1):
@@ -78,14 +78,14 @@ async def _start(host: Host) -> Start:
 
 
 async def memory(calls: int = CALLS) -> dict[str, Memory]:
-    """Idle: all there is behind the handshake has been loaded, nothing has been asked yet."""
+    """Measures memory when idle, after the SDK has been loaded but before any call, and after calls."""
     found: dict[str, Memory] = {}
     with TemporaryDirectory() as scratch:
         for name, (command, environment) in commands(Path(scratch)).items():
             async with hosted(command, folder=Path(scratch, name), environment=environment) as host:
                 await host.open()
                 await host.ask("tools/list")
-                await host.ask("ping")  # the first that the real server behind answers
+                await host.ask("ping")  # the first request answered by the SDK, after the handshake
                 idle = look(host.pid).rss_mib
                 for number in range(calls):
                     await host.call("chat", {"prompt": f"Say {number}."})
@@ -94,7 +94,7 @@ async def memory(calls: int = CALLS) -> dict[str, Memory]:
 
 
 async def to_ready() -> float:
-    """Milliseconds from spawning ``serve`` until an engine answers through it."""
+    """Returns the milliseconds from spawning ``serve`` until an engine answers through it."""
     times: list[float] = []
     with TemporaryDirectory() as scratch:
         for _ in range(SERVES):
@@ -107,7 +107,7 @@ async def to_ready() -> float:
 
 
 async def first_calls() -> tuple[float, float]:
-    """Milliseconds of a new process's first answer: with the embedded engine down, and with it up."""
+    """Returns the milliseconds to a new process's first answer, with the embedded engine down and up."""
     with TemporaryDirectory() as scratch:
         environment = clean_environment(
             Path(scratch),
@@ -138,7 +138,7 @@ def medians(several: Sequence[Start]) -> Start:
 
 
 def ratios(found: Starts) -> dict[str, float]:
-    """Ours to the bare server's, of neighbours in time, and of that the median; more is worse."""
+    """Returns the median ratio of ours to the bare server spawned next to it; more is worse."""
     pairs = list(zip(found[OURS], found[BARE], strict=True))
     return {
         "CPU to tools/list": statistics.median(a.cpu / b.cpu for a, b in pairs),

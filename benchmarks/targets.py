@@ -1,4 +1,4 @@
-"""The numbers we want to reach, beside those that were measured."""
+"""Performance targets and the measured figures."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from benchmarks import embedded, overhead, start, tools
 MIB = 2**20 / 1e6
 LITELLM, PORTKEY = "LiteLLM", "Portkey"
 WORTH = {"llamacpp": (20, 1.2), "vllm": (3, 2.5)}
-"""Times faster, and times the throughput, by engine."""
+"""By engine, the target speed-up of one call for many, and of throughput with concurrent calls."""
 AS_BARE = 0.95
 
 
@@ -20,7 +20,7 @@ class Target:
     wanted: float
     found: float
     least: bool = False
-    """Whether more is better."""
+    """Whether the target is a minimum: more is better."""
 
     def row(self) -> str:
         met = self.found >= self.wanted if self.least else self.found <= self.wanted
@@ -36,7 +36,7 @@ def targets(
     worth: Sequence[tools.Worth],
     speeds: embedded.Speeds,
 ) -> Iterator[Target]:
-    """All that was measured; what concerns the other gateways only where they were there."""
+    """Yields the targets of everything measured; those against peers only if they were measured."""
 
     def above(name: str, what: str = "p50") -> float:
         return median(overhead.added(runs, name, what))
@@ -65,8 +65,8 @@ def targets(
             each.in_a_row / each.at_once,
             least=True,
         )
-    for model, told in speeds.items():
-        times = embedded.ratio(told)
+    for model, by_contender in speeds.items():
+        times = embedded.ratio(by_contender)
         for what, found in (("prompt", times.prompt), ("answer", times.answer)):
             said = f"embedded {what} tokens/s, times the bare server's, {model}"
             yield Target(said, AS_BARE, found, least=True)

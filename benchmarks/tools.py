@@ -1,8 +1,8 @@
-"""The tools: what they add to the engine's time, and what one call for many is worth.
+"""Measures the time the tools add to the engine's, and the gain of one call for many items.
 
     python -P -m benchmarks.tools [--engine llamacpp] [--engine vllm]
 
-What a call adds is measured with the scripted engine, which answers at once; what it takes itself is told.
+The added time is measured with the scripted engine, which answers at once; its own time is reported too.
 The rest needs a model: the embedded one, and a vLLM where ``LOCAL_LLM_VLLM__URL`` names one.
 """
 
@@ -36,10 +36,10 @@ from tools.base import Call
 CALLS = 100
 WARM_UP = 10
 MODEL = "smollm2-135m"
-"""Of the embedded engine: its figures are compared with those kept."""
+"""Model of the embedded engine: its figures are compared with the stored ones."""
 ITEMS = 200
 CHATS = 20
-"""Of the single chats so many are asked, as each takes long; their time counts ``ITEMS / CHATS`` times."""
+"""Single chats that are timed, as each takes long; their time counts ``ITEMS / CHATS`` times."""
 AT_ONCE = 4
 TOKENS = 100_000
 LABELS = ["billing", "delivery", "login", "refund", "other"]
@@ -59,7 +59,7 @@ _numbers = itertools.count(1)
 
 
 def arguments() -> Mapping[str, JsonObject]:
-    """A typical call of each tool; no two are equal, so that no cache knows them."""
+    """Returns a typical call of each tool; no two are equal, so that they miss every cache."""
     mark = f"{next(_numbers)}: "
     return {
         "classify": {"items": [mark + text for text in COMPLAINTS], "labels": [*LABELS]},
@@ -71,14 +71,14 @@ def arguments() -> Mapping[str, JsonObject]:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """p50 in milliseconds of each tool, over each door."""
+    """p50 in milliseconds of each tool, over each transport."""
 
     stdio: Mapping[str, float]
     http: Mapping[str, float]
     bare: float
-    """Of a bare SDK server's chat over stdio."""
+    """p50 of a bare SDK server's chat over stdio."""
     engine: Mapping[str, float]
-    """What of it the scripted engine takes, which checks each schema and writes an answer that fits."""
+    """Part of it taken by the scripted engine, which generates an answer for each schema."""
 
 
 async def added(calls: int = CALLS) -> Added:
@@ -103,7 +103,7 @@ async def _stdio(folder: Path, calls: int) -> Mapping[str, float]:
 
 
 async def _engine(tool: str, calls: int) -> float:
-    """The same requests to a scripted engine with nothing around it."""
+    """Times the same requests to a scripted engine without middleware."""
     async with opened("scripted") as app:
         engine: Engine = app.engines.each["scripted"]
         while isinstance(engine, WrapperEngine):
@@ -161,15 +161,15 @@ class Worth:
     many: float
     """``ITEMS`` items in one call of classify."""
     single: float
-    """As many chats, one after another, each naming the labels."""
+    """``ITEMS`` chats, one after another, each with the labels in its prompt."""
     in_a_row: float
     """``AT_ONCE`` chats one after another."""
     at_once: float
-    """The same at the same time."""
+    """The same chats concurrently."""
     long: float
-    """A summary of ``TOKENS`` tokens,"""
+    """A summary of ``TOKENS`` tokens."""
     long_again: float
-    """and the same again, out of the cache."""
+    """The same summary again, from the cache."""
 
 
 async def worth(engine: str) -> Worth:
@@ -215,7 +215,7 @@ async def _timed(app: App, tool: str, given: JsonObject) -> float:
 
 
 async def _chats(app: App, count: int, title: str, *, together: bool = True) -> float:
-    """Seconds of so many chats of 48 tokens each."""
+    """Returns the seconds of ``count`` chats of 48 tokens each."""
     calls: list[JsonObject] = [
         {"prompt": f"{title}: write a story about the number {number}.", "max_tokens": 48}
         for number in range(count)
@@ -264,7 +264,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--engine", action="append", help="llamacpp, vllm; those there are without it")
+    parser.add_argument("--engine", action="append", help="llamacpp or vllm; default: all available")
     wanted = parser.parse_args().engine or engines_here()
     print(added_table(anyio.run(added, backend_options={"use_uvloop": True})))
     print(worth_table([anyio.run(worth, engine) for engine in wanted]))

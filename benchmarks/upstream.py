@@ -1,10 +1,10 @@
-"""An engine that takes a constant time: what stands between it and a caller is all that differs.
+"""Serves a fake engine with constant latency, so that only the gateways under test differ.
 
     python -P -m benchmarks.upstream PORT
 
-It speaks as much of vLLM's protocol as a gateway asks for. A plain answer comes ``DELAY_S`` after its
-request. So does a whole stream, for ``MODEL``; for ``SLOW`` the first piece does and the others follow
-one by one. Each piece of text is the time it was sent, so that a reader knows how long it was on its way.
+It implements the part of vLLM's protocol that a gateway uses. A plain answer comes ``DELAY_S`` after its
+request. So does a whole stream for ``MODEL``; for ``SLOW`` the first chunk does and the others follow one
+by one. Each chunk of text is the time it was sent, so that a reader can compute its transit time.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ DELAY_S = 0.005
 MODEL = "constant"
 SLOW = "constant-slow"
 PIECES = 16
-"""Of a stream, and words of a plain answer."""
+"""Chunks of a stream, and words of a plain answer."""
 INTERVAL_S = 0.002
-"""Between the pieces of ``SLOW``."""
+"""Delay between the chunks of ``SLOW``."""
 WORDS = " ".join(["delegated"] * PIECES)
 OPENING = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 USAGE = {"prompt_tokens": 200, "completion_tokens": PIECES, "total_tokens": 200 + PIECES}
@@ -37,7 +37,7 @@ def plain(model: str) -> bytes:
 
 
 def piece(model: str, delta: object, finish: str | None = None) -> bytes:
-    """One event of a stream."""
+    """Returns one event of a stream."""
     choices = [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}]
     return _event(model, choices=choices)
 
@@ -46,8 +46,8 @@ def end(model: str) -> bytes:
     return _event(model, choices=[], usage=USAGE) + b"data: [DONE]\n\n"
 
 
-def _event(model: str, **told: object) -> bytes:
-    body = {"id": "chatcmpl-0", "object": "chat.completion.chunk", "created": 1, "model": model, **told}
+def _event(model: str, **fields: object) -> bytes:
+    body = {"id": "chatcmpl-0", "object": "chat.completion.chunk", "created": 1, "model": model, **fields}
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 
@@ -58,7 +58,7 @@ def models() -> bytes:
 
 
 class Upstream(asyncio.Protocol):
-    """One connection: requests one after another."""
+    """One connection, which answers requests one after another."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
@@ -134,7 +134,7 @@ async def listen(port: int) -> None:
 
 
 def main() -> None:
-    # select, unlike epoll, waits in microseconds: with milliseconds the constant would not be one.
+    # select, unlike epoll, waits with microsecond resolution, which a constant latency needs.
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
         runner.run(listen(int(sys.argv[1])))
 

@@ -1,1 +1,1 @@
-"""Who answers: backends behind one contract, and the stack around any of them."""
+"""Model backends behind one ``Engine`` contract, and the middleware around them."""

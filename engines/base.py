@@ -1,7 +1,7 @@
-"""The contract between the tools and whatever answers them.
+"""The ``Engine`` contract between the tools and the model backends.
 
-Above: tools, which speak in ``Request`` and ``Event`` and never name an engine.
-Below: ``engines/backends``, one file each, and ``engines/stack``, wrappers that keep the
+Above: tools send a ``Request``, read ``Event``s and never name an engine.
+Below: ``engines/backends``, one package each, and ``engines/middleware``, wrappers with the
 same contract. A whole answer is ``collect()`` over the stream, so a wrapper overrides one method.
 """
 
@@ -26,7 +26,7 @@ Effort = Literal["off", "low", "medium", "high"]
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function the model wants called; ``arguments`` is JSON text, as on OpenAI's wire."""
+    """A function call requested by the model; ``arguments`` is JSON text, as on OpenAI's wire."""
 
     id: str
     name: str
@@ -43,7 +43,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """Who asks, for fairness and metrics; nothing here changes the answer."""
+    """The origin of a request, for fair queueing and metrics; does not change the answer."""
 
     tool: str = ""
     tier: str = ""
@@ -53,14 +53,14 @@ class Tags:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a model. Equal requests at temperature 0 may share one answer."""
+    """A request to a model. Equal requests at temperature 0 may share one answer."""
 
     messages: tuple[Message, ...]
     max_tokens: int
     model: str = ""
     """The engine's name for the model; empty means the engine's default."""
     adapter: str | None = None
-    """LoRA adapter; one the engine lacks falls back to the base model, and ``Done`` says so."""
+    """LoRA adapter; a missing one falls back to the base model, with a note in ``Done``."""
     temperature: float = 0.0
     top_p: float | None = None
     seed: int | None = None
@@ -70,13 +70,13 @@ class Request:
     choices: tuple[str, ...] = ()
     """The text must be exactly one of these."""
     logprobs: int | None = None
-    """How many alternatives per token; 0 means the chosen token alone, ``None`` means none."""
+    """Alternatives per token; 0 returns the chosen token alone, ``None`` no logprobs."""
     tools: tuple[JsonObject, ...] = ()
     tool_choice: JsonValue = None
     effort: Effort | None = None
-    """How long a reasoning model may think; what it thinks is never part of the text."""
+    """Reasoning effort; the reasoning is never part of the text."""
     deadline: float = math.inf
-    """On the clock of ``anyio.current_time()``, seconds."""
+    """Seconds on the clock of ``anyio.current_time()``."""
     tags: Tags = Tags()
 
 
@@ -113,7 +113,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The last event of every stream, and what really answered."""
+    """The last event of every stream: finish reason, usage, and the engine and model that answered."""
 
     finish_reason: FinishReason
     usage: Usage
@@ -121,9 +121,9 @@ class Done:
     model: str
     adapter: str | None = None
     cached: bool = False
-    """The whole answer came from the response cache; no engine was asked."""
+    """The whole answer came from the response cache; no request reached the engine."""
     notes: tuple[str, ...] = ()
-    """What the caller should know: a missing adapter, a failed-over engine."""
+    """Notes for the caller, such as a missing adapter or a failed-over engine."""
 
 
 Event = TextDelta | ToolCallDelta | Done
@@ -140,7 +140,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a model on an engine can do. Tools decide by these, never by an engine's name."""
+    """Features of a model on an engine. Tools decide by these, never by an engine's name."""
 
     json_schema: bool = False
     choice: bool = False
@@ -152,19 +152,19 @@ class Capabilities:
     max_context: int = 4096
     """Tokens, prompt and answer together."""
     parallel: int = 1
-    """Requests the engine works on at the same time."""
+    """Requests the engine processes at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Which engine and model a request would reach now, and what they can do."""
+    """The engine and model a request would reach now, with their capabilities."""
 
     engine: str
     model: str
     capabilities: Capabilities
     embedding_model: str = ""
     parameters: float = 0.0
-    """Size in billions of weights, 0 when unknown; decides how far a generated label is trusted."""
+    """Size in billions of weights, 0 when unknown; weights generated labels against embeddings."""
     notes: tuple[str, ...] = ()
 
 
@@ -189,7 +189,7 @@ class Embeddings:
 
 
 class Engine(ABC):
-    """Something that answers. Opened with ``async with``; every method may raise ``AgentError``."""
+    """A model backend or a wrapper around one. Use with ``async with``; methods may raise ``AgentError``."""
 
     name: str
 
@@ -206,7 +206,7 @@ class Engine(ABC):
 
     @abstractmethod
     async def profile(self, model: str = "") -> Profile:
-        """What a request for ``model`` (empty: the default) would reach. Cheap after the first call.
+        """Returns what a request for ``model`` (empty: the default) would reach. Cheap after the first call.
 
         Raises:
             EngineUnavailableError: nothing answers.
@@ -215,7 +215,7 @@ class Engine(ABC):
 
     @abstractmethod
     def stream(self, request: Request) -> EventStream:
-        """Open the answer to ``request``: text and tool-call pieces, then exactly one ``Done``.
+        """Streams the answer to ``request``: text and tool-call deltas, then exactly one ``Done``.
 
         Leaving the context before ``Done`` stops the generation at the engine. The request's
         deadline covers connecting, waiting and every event.
@@ -226,18 +226,18 @@ class Engine(ABC):
 
     @abstractmethod
     async def models(self) -> Sequence[Model]:
-        """Everything a request may name as ``model`` or ``adapter``."""
+        """Lists what a request may name as ``model`` or ``adapter``."""
 
     @abstractmethod
     async def check(self) -> None:
-        """Return if the engine answers now, without starting or loading anything.
+        """Checks that the engine answers now, without starting or loading anything.
 
         Raises:
-            EngineUnavailableError: it does not.
+            EngineUnavailableError: the engine does not answer.
         """
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
-        """Sentence embeddings of ``texts``, in order.
+        """Returns sentence embeddings of ``texts``, in order.
 
         Raises:
             UnsupportedFeatureError: ``capabilities.embed`` is false.
@@ -248,7 +248,7 @@ class Engine(ABC):
         )
 
     async def count_tokens(self, text: str, *, model: str = "") -> int:
-        """Exact number of tokens of ``text``, without special tokens.
+        """Returns the exact number of tokens of ``text``, without special tokens.
 
         Raises:
             UnsupportedFeatureError: ``capabilities.tokenize`` is false.
@@ -267,7 +267,7 @@ class _Call:
 
 
 async def collect(events: AsyncIterator[Event]) -> Completion:
-    """Fold a stream into the whole answer.
+    """Collects a stream into a ``Completion``.
 
     Raises:
         EngineInterruptedError: the stream ended without ``Done``.
@@ -296,6 +296,6 @@ async def collect(events: AsyncIterator[Event]) -> Completion:
 
 
 async def complete(engine: Engine, request: Request) -> Completion:
-    """The whole answer to ``request``."""
+    """Sends ``request`` and returns the whole answer."""
     async with engine.stream(request) as events:
         return await collect(events)

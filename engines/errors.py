@@ -1,4 +1,4 @@
-"""Every error a caller can meet, as one family.
+"""The error hierarchy of the project.
 
     AgentError
       InvalidArgumentsError      caller       the arguments do not fit the tool
@@ -7,16 +7,16 @@
       UnknownModelError          caller       the engine does not have that model
       UnsupportedFeatureError    caller       the engine cannot do what was asked (a schema keyword, tools)
       RequestRefusedError        caller       the engine answered that the request is wrong
-      EngineBusyError            busy         no place in time; carries ``retry_after``
+      EngineBusyError            busy         no slot in time; carries ``retry_after``
       EngineUnavailableError     unavailable  nothing answers
-        ModelNotPulledError      unavailable  the embedded model's file is not here yet
-        EngineInterruptedError   unavailable  the engine went away in the middle of an answer
+        ModelNotPulledError      unavailable  the embedded model's file is not downloaded yet
+        EngineInterruptedError   unavailable  the connection broke in the middle of an answer
       EngineTimeoutError         timeout      no answer before the deadline
-      InvalidAnswerError         internal     the model's answer broke its promise, twice
+      InvalidAnswerError         internal     the model's answer failed validation twice
       EngineProtocolError        internal     the engine's answer cannot be read
 
-A door maps the five kinds in one table, so a new error touches no door. Other rooms
-subclass ``AgentError`` beside what raises it.
+Each transport maps the five kinds in one table, so a new error needs no change there. Other
+packages define their subclasses of ``AgentError`` in the modules that raise them.
 """
 
 from typing import ClassVar, Literal
@@ -27,7 +27,7 @@ RETRYABLE: frozenset[Kind] = frozenset({"busy", "unavailable", "timeout"})
 
 
 class AgentError(Exception):
-    """What happened (``message``), what to do next (``hint``) and whose turn it is (``kind``)."""
+    """Base error: ``message``, ``hint`` (what to do next) and ``kind`` (who can fix it)."""
 
     kind: ClassVar[Kind] = "internal"
     code: ClassVar[str] = "internal_error"
@@ -44,15 +44,15 @@ class AgentError(Exception):
         return self.kind in RETRYABLE
 
     def as_json(self) -> dict[str, str | float | bool]:
-        """What every door tells of an error, in its own wrapping."""
-        told: dict[str, str | float | bool] = {
+        """Returns the JSON fields that every transport reports."""
+        fields: dict[str, str | float | bool] = {
             "code": self.code,
             "kind": self.kind,
             "message": self.message,
             "hint": self.hint,
             "retryable": self.retryable,
         }
-        return told if self.retry_after is None else {**told, "retry_after": round(self.retry_after, 1)}
+        return fields if self.retry_after is None else {**fields, "retry_after": round(self.retry_after, 1)}
 
 
 class InvalidArgumentsError(AgentError):

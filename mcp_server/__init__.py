@@ -1,1 +1,1 @@
-"""The door for MCP hosts, the command line, and the composition root."""
+"""The MCP server with its stdio and HTTP transports, the command line, and the composition root."""

@@ -1,36 +1,36 @@
 """The console script, and ``python -P -m mcp_server``.
 
-Hosts start us in the user's project, which may own a ``tools/`` or an ``engines.py`` of its own. So
-before anything of ours is imported, our four package names are claimed from where this file lies.
-Until then only the standard library's ``importlib``, ``os`` and ``sys`` are.
+Hosts start the server in the user's project, which may contain a ``tools/`` or an ``engines.py`` of its
+own. ``claim_packages`` therefore imports the four packages from this installation before any other import
+of them. This module imports only ``importlib``, ``os`` and ``sys`` at the top.
 """
 
 import importlib
 import os
 import sys
 
-ROOMS = ("engines", "tools", "shim", "mcp_server")
+PACKAGES = ("engines", "tools", "shim", "mcp_server")
 
 
-def claim_rooms() -> None:
-    """Import our packages from our own root, whatever the working folder or PYTHONPATH holds.
+def claim_packages() -> None:
+    """Import ``PACKAGES`` from this installation, whatever the working folder or PYTHONPATH contains.
 
-    Once in ``sys.modules`` they cannot be replaced; their modules are found through them.
+    Python finds their modules through the packages in ``sys.modules``, so later imports are safe too.
     """
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     here = os.getcwd()
     kept = [entry for entry in sys.path if here == root or os.path.realpath(entry or here) != here]
     sys.path[:] = [root, *kept]
-    for room in ROOMS:
-        found = importlib.import_module(room)
+    for package in PACKAGES:
+        found = importlib.import_module(package)
         if os.path.dirname(os.path.dirname(os.path.abspath(found.__file__ or ""))) != root:
-            raise SystemExit(f"local-llm-agent: the package {room!r} is not ours but {found.__file__}")
+            raise SystemExit(f"local-llm-agent: the package {package!r} is not ours but {found.__file__}")
     sys.path[:] = kept
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    claim_rooms()
+    claim_packages()
     from mcp_server.cli.parser import run
 
     sys.exit(run(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""The composition root: settings become engines, engines a router, a router a dispatcher."""
+"""The composition root: builds engines, router, dispatcher and ledger from settings."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -17,30 +17,30 @@ from tools.pipeline.dispatch import Dispatcher, unrecorded
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What the doors and the command line share."""
+    """The objects that the transports and the command line share."""
 
     settings: Settings
     engines: Engines
     router: Router
     dispatcher: Dispatcher
     ledger: Ledger | None
-    """What calls cost and saved, unless the settings want none."""
+    """Cost and savings of calls; ``None`` if the settings disable it."""
 
     @property
     def targets(self) -> dict[str, int]:
-        """Milliseconds a call of each tier should take."""
+        """Target latency of each tier in milliseconds."""
         return {name: tier.target_ms for name, tier in self.settings.tiers.items()}
 
 
-class _Together:
-    """All engines, as the dispatcher and the doors see them."""
+class _AllEngines:
+    """The models of all engines, and whether the first tier's engine is ready."""
 
     def __init__(self, engines: Engines, tiers: Sequence[Tier]) -> None:
         self._engines = engines
         self._tiers = tiers
 
     async def models(self) -> Sequence[Model]:
-        """What every engine that answers offers; one that does not is left out."""
+        """Returns the models of every engine that answers; skips engines that fail."""
         found: list[Model] = []
         for engine in self._engines.each.values():
             try:
@@ -50,6 +50,11 @@ class _Together:
         return found
 
     async def ready(self) -> Profile:
+        """Returns the profile of the first tier's model.
+
+        Raises:
+            AgentError: its engine does not answer.
+        """
         first = self._tiers[0]
         engine = self._engines.of(first.name)
         await engine.check()
@@ -57,6 +62,7 @@ class _Together:
 
 
 def tiers_of(settings: Settings) -> list[Tier]:
+    """Returns the configured tiers in order."""
     return [
         Tier(name, tier.max_tokens, tier.context, tier.target_ms, tier.model, tier.effort)
         for name, tier in settings.tiers.items()
@@ -65,7 +71,7 @@ def tiers_of(settings: Settings) -> list[Tier]:
 
 @asynccontextmanager
 async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
-    """Everything, opened; closed on leaving."""
+    """Opens engines and ledger, yields the app, and closes them on exit."""
     tiers = tiers_of(settings)
     estimator = LazyEstimator(folders.cache / "tokens")
     engines = build_engines(
@@ -83,7 +89,7 @@ async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
         router = Router(tiers, engines.of)
         dispatcher = Dispatcher(
             router,
-            _Together(engines, tiers),
+            _AllEngines(engines, tiers),
             estimator,
             deadline_s=settings.limits.deadline_s,
             record=ledger.record if ledger else unrecorded,
@@ -92,5 +98,5 @@ async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
 
 
 def open_ledger(settings: Settings, folders: Folders) -> Ledger:
-    """The user's ledger, to be entered."""
+    """Returns the user's ledger, not yet entered."""
     return Ledger(folders.data, days=settings.ledger.days, rows=settings.ledger.rows)

@@ -1,4 +1,4 @@
-"""Which project is asking, by the first of these that says so:
+"""Finds the project of a call, from the first of these sources that names one:
 
 1. the ``X-Project`` header, or ``--project``;
 2. ``CLAUDE_PROJECT_DIR``;
@@ -7,8 +7,8 @@
 5. an absolute path in the call that lies in a configured project;
 6. ``default``.
 
-A process that a host started speaks for one project and reads its files. A caller over HTTP reads
-only the folders configured for the project it names; with none configured, none.
+A stdio process serves one project and reads its files. An HTTP caller reads only the folders
+configured for the project it names.
 """
 
 import os
@@ -23,42 +23,42 @@ from tools.base import Project
 
 Configured = Mapping[str, ProjectSettings]
 
-_UNNAMEABLE = re.compile(r"[^\w.@-]+")
+_NOT_IN_NAMES = re.compile(r"[^\w.@-]+")
 
 
 def here(configured: Configured, environ: Mapping[str, str], cwd: Path, name: str = "") -> Project:
-    """The project a process started in ``cwd`` speaks for."""
-    told = environ.get("CLAUDE_PROJECT_DIR", "")
-    root = Path(told).resolve() if os.path.isdir(told) else git_root(cwd.resolve())
-    if _is_everything(root):
+    """Returns the project of a process started in ``cwd``."""
+    given = environ.get("CLAUDE_PROJECT_DIR", "")
+    root = Path(given).resolve() if os.path.isdir(given) else git_root(cwd.resolve())
+    if _is_too_broad(root):
         return named(configured, name) if name else Project()
     return at(configured, root, name)
 
 
 def at(configured: Configured, root: Path, name: str = "") -> Project:
-    """The project whose files lie at ``root``; a configured one if ``root`` lies in it."""
+    """Returns the project at ``root``, or the configured project that contains ``root``."""
     found = name or owner(configured, root) or ""
     settings = configured.get(found)
-    label = found or _UNNAMEABLE.sub("-", root.name) or "default"
+    label = found or _NOT_IN_NAMES.sub("-", root.name) or "default"
     if settings is None:
         return Project(label, root)
     return Project(label, root, settings.paths, settings.adapter)
 
 
 def named(configured: Configured, name: str) -> Project:
-    """The project an HTTP caller names; it reads what is configured for that name, or nothing."""
+    """Returns the project an HTTP caller names, with the folders configured for it, if any."""
     settings = configured.get(name or "default")
     if settings is None:
-        return Project(_UNNAMEABLE.sub("-", name)[:64] or "default")
+        return Project(_NOT_IN_NAMES.sub("-", name)[:64] or "default")
     first, *rest = (*settings.paths, None)
     return Project(name or "default", first, tuple(path for path in rest if path), settings.adapter)
 
 
 def of_paths(configured: Configured, arguments: Mapping[str, Any]) -> Project | None:
-    """The configured project that the first absolute path of a call's arguments lies in."""
+    """Returns the configured project that contains the first absolute path in a call's arguments."""
     given = arguments.get("paths")
     for path in cast("list[object]", given) if isinstance(given, list) else (given,):
-        # A path with a NUL is refused where files are read; here it only must not raise.
+        # A NUL would raise here; such a path is refused where files are read.
         if not isinstance(path, str) or "\0" in path or not os.path.isabs(os.path.expanduser(path)):
             continue
         name = owner(configured, Path(os.path.realpath(os.path.expanduser(path))))
@@ -68,21 +68,21 @@ def of_paths(configured: Configured, arguments: Mapping[str, Any]) -> Project | 
 
 
 def of_roots(configured: Configured, uris: Sequence[str]) -> Project | None:
-    """The project at the first MCP root that is a folder here."""
+    """Returns the project at the first MCP root that is an existing folder."""
     for uri in uris:
         scheme, _, path = uri.partition("://")
-        # Between the scheme and the path stands a host, if any: an empty one, or this machine.
+        # A file URI may contain a host: an empty one, or localhost.
         path = unquote(path.removeprefix("localhost"))
         if scheme.lower() != "file" or not os.path.isabs(path) or not os.path.isdir(path):
             continue
         root = Path(path).resolve()
-        if not _is_everything(root):
+        if not _is_too_broad(root):
             return at(configured, root)
     return None
 
 
 def owner(configured: Configured, path: Path) -> str | None:
-    """The configured project that ``path`` lies in; of nested ones the innermost."""
+    """Returns the name of the innermost configured project that contains ``path``."""
     found = [
         (len(folder.parts), name)
         for name, settings in configured.items()
@@ -93,13 +93,13 @@ def owner(configured: Configured, path: Path) -> str | None:
 
 
 def git_root(folder: Path) -> Path:
-    """The work tree ``folder`` lies in (``.git`` is a folder, or a file in linked work trees), or itself."""
+    """Returns the git work tree that contains ``folder``, or ``folder`` itself."""
     for candidate in (folder, *folder.parents):
-        if os.path.exists(candidate / ".git") and not _is_everything(candidate):
+        if os.path.exists(candidate / ".git") and not _is_too_broad(candidate):
             return candidate
     return folder
 
 
-def _is_everything(root: Path) -> bool:
-    """Desktop hosts start servers in ``/`` or the home folder: that is no project, and not to be read."""
+def _is_too_broad(root: Path) -> bool:
+    """Whether ``root`` is ``/`` or the home folder, where desktop hosts start servers: no project."""
     return root == Path(root.anchor) or root == Path(os.path.realpath(os.path.expanduser("~")))

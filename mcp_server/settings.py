@@ -1,10 +1,10 @@
-"""The one reader of settings: defaults, the user's file, the project's file, environment, flags.
+"""Reads settings from defaults, the user's file, the project's file, environment and flags.
 
 The user's file is ``config.toml`` in the user's config folder, the project's is
 ``local-llm-agent.toml`` at the project root; the environment is ``LOCAL_LLM_*``, nested by ``__``.
-A project's file comes with the repository, so it may tune engines but cannot widen what the
-server reads, where it sends text or what files it loads as models: see ``PROJECT_SECTIONS``,
-``_stay_home`` and ``_bring_nothing``.
+A project's file comes with the repository and is not trusted: it may tune engines, but not change what
+the server reads, where it sends text or which files it loads as models. See ``PROJECT_SECTIONS``,
+``_check_url`` and ``_check_models``.
 """
 
 import os
@@ -33,7 +33,7 @@ from engines.settings import (
 APP = "local-llm-agent"
 PROJECT_FILE = "local-llm-agent.toml"
 CONFIG_VARIABLE = "LOCAL_LLM_CONFIG"
-"""Names a file to read in place of the user's."""
+"""Environment variable with the path of a file to read instead of the user's."""
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
@@ -43,15 +43,17 @@ DEFAULT_TIERS: dict[str, dict[str, Any]] = {
 }
 
 PROJECT_SECTIONS = frozenset({"engine", "tiers", "ollama", "vllm", "llamacpp", "limits", "cache"})
-"""What a project's own file may set."""
+"""Top-level keys that a project's file may set."""
 
 ENVIRONMENT = "environment"
 FLAGS = "command line"
-Told = tuple[str, Mapping[str, Any]]
-"""Who says what of the settings."""
+Source = tuple[str, Mapping[str, Any]]
+"""Name and values of a source of settings."""
 
 
 class SettingsError(InvalidArgumentsError):
+    """A setting is wrong; the message names its source and key."""
+
     code = "invalid_settings"
 
 
@@ -86,15 +88,15 @@ class ProjectSettings(Section):
 
     @field_validator("paths")
     @classmethod
-    def _at_home(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
-        at_home = [Path(os.path.expanduser(path)) for path in paths]
-        if any(not path.is_absolute() for path in at_home):
+    def _absolute(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        expanded = [Path(os.path.expanduser(path)) for path in paths]
+        if any(not path.is_absolute() for path in expanded):
             raise ValueError("a folder is absolute, or begins with ~/: servers start anywhere")
-        return tuple(path.resolve() for path in at_home)
+        return tuple(path.resolve() for path in expanded)
 
 
 class Settings(BaseSettings):
-    """Everything a user may set. Made by ``read``, once, and passed down."""
+    """All settings; created once by ``read`` and passed down."""
 
     model_config = SettingsConfigDict(
         env_prefix="LOCAL_LLM_", env_nested_delimiter="__", extra="forbid", frozen=True
@@ -115,7 +117,7 @@ class Settings(BaseSettings):
 
     @field_validator("tiers", mode="before")
     @classmethod
-    def _over_the_defaults(cls, tiers: object) -> object:
+    def _merge_defaults(cls, tiers: object) -> object:
         if not isinstance(tiers, dict):
             return tiers
         return _merged(DEFAULT_TIERS, cast("dict[str, Any]", tiers))
@@ -123,13 +125,13 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where this user's files are."""
+    """This user's folders."""
 
     cache: Path
     runtime: Path
     config: Path
     data: Path
-    """What must not be lost, as caches may."""
+    """Persistent files, such as the ledger."""
 
     @property
     def models(self) -> Path:
@@ -137,7 +139,7 @@ class Folders:
 
 
 def folders() -> Folders:
-    """The platform's own places; without a runtime folder (cron, containers) one in the cache."""
+    """Returns the platform's folders; without a runtime folder (cron, containers) one in the cache."""
     cache = user_cache_path(APP)
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return Folders(
@@ -149,45 +151,45 @@ def folders() -> Folders:
 
 
 def read(root: Path | None = None, **flags: Any) -> Settings:
-    """The settings in force for a project at ``root``. ``flags`` win over everything.
+    """Returns the settings for a project at ``root``; ``flags`` take precedence over everything.
 
     Raises:
         SettingsError: naming the file or variable, the key, and what is wrong.
     """
-    told = os.environ.get(CONFIG_VARIABLE)
-    user_file = Path(told) if told else folders().config / "config.toml"
-    if told and not user_file.exists():
+    named = os.environ.get(CONFIG_VARIABLE)
+    user_file = Path(named) if named else folders().config / "config.toml"
+    if named and not user_file.exists():
         raise SettingsError(
             f"{user_file} is not there", hint=f"{CONFIG_VARIABLE} names it: correct or unset it"
         )
     user = _toml(user_file)
     project = _of_project(root / PROJECT_FILE, user) if root is not None else {}
-    told_by = [
+    sources = [
         (str(user_file), user),
         (PROJECT_FILE, project),
         (ENVIRONMENT, _of_environment()),
         (FLAGS, flags),
     ]
     values: dict[str, Any] = {}
-    for _, given in told_by:
+    for _, given in sources:
         values = _merged(values, given)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        faults = [_fault(fault["loc"], fault["type"], fault["msg"], told_by) for fault in error.errors()]
+        faults = [_fault(fault["loc"], fault["type"], fault["msg"], sources) for fault in error.errors()]
         raise SettingsError("; ".join(faults), hint="correct or remove it") from None
 
 
-def _fault(loc: Sequence[str | int], kind: str, message: str, told_by: Sequence[Told]) -> str:
-    """What is wrong with the setting at ``loc``, and who said so: of those that know most of it the last."""
-    name, _ = max(reversed(told_by), key=lambda told: _known(told[1], loc))
+def _fault(loc: Sequence[str | int], kind: str, message: str, sources: Sequence[Source]) -> str:
+    """Describes the fault at ``loc`` with the source that set it: the last that sets most of the path."""
+    name, _ = max(reversed(sources), key=lambda source: _known(source[1], loc))
     if name == ENVIRONMENT:
         name = "LOCAL_LLM_" + "__".join(map(str, loc)).upper()
     return f"{name}: {'.'.join(map(str, loc))}: {'no such setting' if kind == 'extra_forbidden' else message}"
 
 
 def _known(values: object, loc: Sequence[str | int]) -> int:
-    """How many steps of ``loc`` lead through ``values``."""
+    """Returns how many keys of ``loc`` exist in ``values``."""
     if not loc or not isinstance(values, Mapping) or loc[0] not in values:
         return 0
     return 1 + _known(cast("Mapping[str | int, object]", values)[loc[0]], loc[1:])
@@ -230,13 +232,13 @@ def _of_project(file: Path, user: Mapping[str, Any]) -> dict[str, Any]:
             hint="those belong into the user's own config.toml: a repository must not widen what is read",
         )
     for section in ("ollama", "vllm"):
-        _stay_home(file, section, values, user)
-    _bring_nothing(file, values, user)
+        _check_url(file, section, values, user)
+    _check_models(file, values, user)
     return values
 
 
-def _stay_home(file: Path, section: str, values: Mapping[str, Any], user: Mapping[str, Any]) -> None:
-    """A repository must not send the text it is asked about to a machine its user did not name."""
+def _check_url(file: Path, section: str, values: Mapping[str, Any], user: Mapping[str, Any]) -> None:
+    """Refuses a project's engine URL that is neither loopback nor set by the user."""
     url = _url(values, section)
     if url is None or _host(url) in LOOPBACK or url == _url(user, section):
         return
@@ -246,19 +248,19 @@ def _stay_home(file: Path, section: str, values: Mapping[str, Any], user: Mappin
     )
 
 
-def _bring_nothing(file: Path, values: Mapping[str, Any], user: Mapping[str, Any]) -> None:
-    """Nor may it have us load weights it brought along, or answer without a model.
+def _check_models(file: Path, values: Mapping[str, Any], user: Mapping[str, Any]) -> None:
+    """Refuses model files and the scripted engine in a project's file.
 
-    What reads weights is not built for files made to harm.
+    Loaders of weights are not hardened against malicious files.
     """
     own = list(_models(user))
-    for key, said in _models(values):
-        if (key, said) not in own and (said.endswith(".gguf") and not said.startswith("hf:")):
+    for key, model in _models(values):
+        if (key, model) not in own and (model.endswith(".gguf") and not model.startswith("hf:")):
             raise SettingsError(
-                f"{file} may not set {key} to the file {said}",
+                f"{file} may not set {key} to the file {model}",
                 hint="put it into the user's own config.toml if you trust that file",
             )
-    if "scripted" in {said for _, said in _strings(values, "engine")}:
+    if "scripted" in {engine for _, engine in _strings(values, "engine")}:
         raise SettingsError(f"{file} may not choose the scripted engine", hint="it is for tests")
 
 
@@ -268,7 +270,7 @@ def _models(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _strings(values: Mapping[str, Any], name: str, at: str = "") -> Iterator[tuple[str, str]]:
-    """Every string under a key ``name``, however deep, with its dotted key."""
+    """Yields every string under a key ``name`` at any depth, with its dotted key."""
     for key, value in values.items():
         below = f"{at}.{key}".lstrip(".")
         if isinstance(value, Mapping):

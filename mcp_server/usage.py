@@ -1,4 +1,4 @@
-"""The ledger as the MCP server sees it: charged for every session, and read as ``stats://today``."""
+"""Charges MCP sessions to the ledger and serves ``stats://today``."""
 
 import json
 from collections import deque
@@ -12,10 +12,10 @@ from tools.ledger.savings import iso, report, since_of
 from tools.ledger.store import Ledger, LedgerUnreadableError
 
 OURS = "local-llm-agent"
-"""How our own clients' names begin: ``doctor`` lists the tools for no model."""
+"""Name prefix of this project's own clients; ``doctor`` lists the tools without a model."""
 
 SESSIONS = 1000
-"""Latest sessions known to have been charged."""
+"""Number of charged sessions remembered."""
 
 TODAY = Resource(
     name="today",
@@ -26,21 +26,21 @@ TODAY = Resource(
 )
 
 
-class Books:
-    """Without a ledger nothing is charged and there is nothing to read."""
+class Usage:
+    """Charges tool definitions to sessions and reports today's savings; does nothing without a ledger."""
 
     def __init__(self, ledger: Ledger | None = None, targets: Mapping[str, int] | None = None) -> None:
         """``targets`` in milliseconds, by tier."""
         self._ledger = ledger
         self._targets = dict(targets or {})
         self._charged: deque[str] = deque(maxlen=SESSIONS)
-        # Reading it now, before anything is served, blocks nobody.
+        # Read before serving, so that no call blocks on it.
         self._definitions = definition_tokens() if ledger else 0
 
     def listed(self, project: str, agent: str, session: str) -> None:
-        """A host took the definitions for its model; again and again in a ``session`` is once.
+        """Charges the tool definitions to ``session``, once per session.
 
-        Without one (empty) every listing counts: better too much than savings that are not there.
+        Without a session id every listing is charged, so that savings are never overstated.
         """
         if self._ledger and session not in self._charged and not agent.startswith(OURS):
             self._ledger.charge(project, agent, self._definitions)
@@ -48,10 +48,10 @@ class Books:
                 self._charged.append(session)
 
     async def today(self) -> JsonObject:
-        """Today's sums, the net saving of each tool, and whether the tiers kept their targets.
+        """Returns today's totals, net savings by tool and latency by tier.
 
         Raises:
-            LedgerUnreadableError: there is no ledger, or it cannot be used.
+            LedgerUnreadableError: the ledger is disabled or cannot be read.
         """
         if self._ledger is None:
             raise LedgerUnreadableError("no ledger is kept", hint="set [ledger] enabled = true")
@@ -66,5 +66,5 @@ class Books:
 
 
 def definition_tokens() -> int:
-    """Tokens of the tools' definitions and the server's instructions, as counted with the manifest."""
+    """Returns the tokens of tool definitions and instructions, from the manifest."""
     return int(json.loads(MANIFEST.read_bytes())["definitions"]["tokens"])

@@ -1,1 +1,1 @@
-"""Doors for agents without MCP: the OpenAI wire format and plain REST."""
+"""HTTP routes for clients without MCP: the OpenAI-compatible API and plain REST."""

@@ -1,4 +1,4 @@
-"""Who asks and where, from the headers every route takes."""
+"""Reads project, agent and tier of a request from its headers."""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,18 @@ TIERS = ("auto", "small", "main")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
+    """Project, agent and tier of a request."""
+
     project: Project
     agent: str = ""
     tier: str = "auto"
 
 
 def caller_of(exchange: Exchange, project_of: ProjectOf, arguments: JsonObject) -> Caller:
-    """The caller by ``X-Project``, ``X-Agent`` and ``X-Tier`` (or ``x_tier``).
+    """Returns the caller from ``X-Project``, ``X-Agent`` and ``X-Tier`` (or ``x_tier``).
 
     Raises:
-        WrongFieldError: there is no such tier.
+        WrongFieldError: the tier is unknown.
         AgentError: what ``project_of`` raises.
     """
     tier = exchange.header(b"x-tier") or exchange.header(b"x_tier") or "auto"

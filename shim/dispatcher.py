@@ -1,4 +1,4 @@
-"""What the doors ask of the tools room."""
+"""The dispatcher protocol: what the routes require of the ``tools`` package."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from tools.catalog import ToolDefinition
 
 ProjectOf = Callable[[str, Mapping[str, Any]], Project]
-"""The project a call is about, by its ``X-Project`` header (empty when there is none) or its arguments."""
+"""Returns the project of a call from its ``X-Project`` header (empty if missing) and its arguments."""
 
 
 class Dispatcher(Protocol):
+    """Runs tool calls, whole or streamed, and lists tools and models."""
+
     @property
     def catalogue(self) -> "Sequence[ToolDefinition]": ...
     async def run(self, call: Call, progress: Progress = silent) -> Result: ...

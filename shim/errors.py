@@ -1,6 +1,6 @@
-"""How the five kinds of error leave over HTTP: one table, two bodies.
+"""Maps errors to HTTP status, headers and bodies.
 
-``openai_body`` is what OpenAI's clients read on ``/v1``; ``rest_body`` is ours, everywhere else.
+``openai_body`` is OpenAI's error format, used on ``/v1``; ``rest_body`` is used on all other routes.
 """
 
 import math
@@ -20,7 +20,7 @@ STATUS: dict[Kind, int] = {
     "internal": 500,
 }
 STATUS_OF_CODE = {"unknown_model": 404, "unknown_tool": 404, "body_too_large": 413}
-"""Where HTTP has a better word than the kind's."""
+"""Error codes with a more specific status than that of their kind."""
 
 OPENAI_TYPE: dict[Kind, str] = {
     "caller": "invalid_request_error",
@@ -29,7 +29,7 @@ OPENAI_TYPE: dict[Kind, str] = {
     "timeout": "timeout",
     "internal": "server_error",
 }
-# The codes agents look for; https://platform.openai.com/docs/guides/error-codes
+# Codes that clients check; https://platform.openai.com/docs/guides/error-codes
 OPENAI_CODE = {
     "context_too_long": "context_length_exceeded",
     "engine_busy": "rate_limit_exceeded",
@@ -38,7 +38,7 @@ OPENAI_CODE = {
 
 
 class WrongFieldError(InvalidArgumentsError):
-    """A field of the request cannot be used; ``param`` is its path, as in ``messages[0].content``."""
+    """A field of the request is invalid; ``param`` is its path, as in ``messages[0].content``."""
 
     def __init__(self, message: str, *, param: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -46,13 +46,14 @@ class WrongFieldError(InvalidArgumentsError):
 
 
 def status_of(error: AgentError) -> int:
+    """Returns the HTTP status of the error."""
     return STATUS_OF_CODE.get(error.code) or STATUS[error.kind]
 
 
 def headers_of(error: AgentError) -> RawHeaders:
-    """When to come back, in whole seconds, and whether to come back at all.
+    """Returns ``retry-after`` in whole seconds and ``x-should-retry``.
 
-    ``x-should-retry`` is what OpenAI's clients obey; without it they send every 5xx three times.
+    OpenAI's clients obey ``x-should-retry``; without it they retry every 5xx twice.
     """
     headers = [(b"x-should-retry", b"true" if error.retryable else b"false")]
     wait = error.retry_after
@@ -64,6 +65,7 @@ def headers_of(error: AgentError) -> RawHeaders:
 
 
 def openai_body(error: AgentError) -> JsonObject:
+    """Returns the error in OpenAI's format."""
     message = f"{error.message} ({error.hint})" if error.hint else error.message
     return {
         "error": {
@@ -76,6 +78,7 @@ def openai_body(error: AgentError) -> JsonObject:
 
 
 def rest_body(error: AgentError) -> JsonObject:
+    """Returns the error in this project's format."""
     return {
         "error": {
             "code": error.code,

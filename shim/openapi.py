@@ -1,6 +1,6 @@
-"""The OpenAPI 3.1 document, built from the catalogue and the wire models.
+"""Builds the OpenAPI 3.1 document from the tool catalogue and the wire models.
 
-Every status a route can answer is in it: a contract fuzzer holds us to that (tests/shim/test_contract.py).
+It lists every status a route can return; tests/shim/test_contract.py checks that by fuzzing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,10 +21,10 @@ GUARD = {
     421: "The Host is not one of ours.",
     431: "The headers are too large.",
 }
-"""What the wrapper around all routes answers, in OpenAI's error body."""
+"""Statuses of the middleware around all routes, with OpenAI's error body."""
 
 ENGINE = (429, 503, 504)
-"""What asking an engine can end in."""
+"""Statuses of routes that call an engine."""
 
 MEANING = {
     400: "The request does not fit; the body says which part.",
@@ -37,6 +37,7 @@ MEANING = {
 
 
 def document(catalogue: Sequence[ToolDefinition], version: str) -> JsonObject:
+    """Returns the OpenAPI document."""
     request, asked = schema_of_request(), responses_wire.schema_of_request()
     shapes = {**cast("JsonObject", asked.pop("$defs")), **cast("JsonObject", request.pop("$defs"))}
     tools: JsonObject = {f"/mcp/tools/{tool.name}": {"post": _tool(tool)} for tool in catalogue}

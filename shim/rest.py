@@ -1,4 +1,4 @@
-"""The plain HTTP routes: the four tools, whether we are alive, and the document that says so."""
+"""REST routes: the tools, ``/health``, ``/ready`` and ``/openapi.json``."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from tools.catalog import ToolDefinition
 
 
 def routes(dispatcher: Dispatcher, project_of: ProjectOf, version: str) -> list[Route]:
-    """``/mcp/tools``, ``/mcp/tools/{name}``, ``/health``, ``/ready`` and ``/openapi.json``."""
+    """Returns the REST routes."""
     tools = Tools(dispatcher, project_of)
     state = State(dispatcher, version)
     return [
@@ -29,6 +29,8 @@ def routes(dispatcher: Dispatcher, project_of: ProjectOf, version: str) -> list[
 
 
 class Tools:
+    """``GET /mcp/tools`` and ``POST /mcp/tools/{name}``."""
+
     def __init__(self, dispatcher: Dispatcher, project_of: ProjectOf) -> None:
         self._dispatcher = dispatcher
         self._project_of = project_of
@@ -38,7 +40,7 @@ class Tools:
         await exchange.reply(json_bytes({"tools": definitions(self._dispatcher.catalogue)}))
 
     async def call(self, exchange: Exchange) -> None:
-        """Run the tool; the answer is its fields and the receipt."""
+        """Runs the tool; returns its fields and the receipt."""
         name = exchange.path("name")
         if name not in self._names:
             raise UnknownToolError(f"no tool {name!r}", hint=f"one of {', '.join(self._names)}")
@@ -52,17 +54,19 @@ class Tools:
 
 
 class State:
+    """``GET /health``, ``/ready`` and ``/openapi.json``."""
+
     def __init__(self, dispatcher: Dispatcher, version: str) -> None:
         self._dispatcher = dispatcher
         self._version = version
         self._document = b""
 
     async def health(self, exchange: Exchange) -> None:
-        """Alive, whatever the engines do."""
+        """Reports that the process runs, whatever the state of the engines."""
         await exchange.reply(json_bytes({"status": "ok", "version": self._version}))
 
     async def ready(self, exchange: Exchange) -> None:
-        """Which engine and model would answer; an ``unavailable`` error when none does."""
+        """Returns the engine and model that would answer; an ``unavailable`` error if there is none."""
         profile = await self._dispatcher.ready()
         await exchange.reply(
             json_bytes({"status": "ready", "engine": profile.engine, "model": profile.model})
@@ -77,7 +81,7 @@ class State:
 
 
 def definitions(catalogue: Sequence[ToolDefinition]) -> list[JsonValue]:
-    """The tools as MCP lists them."""
+    """Returns the tools in MCP's ``tools/list`` format."""
     listed: list[JsonValue] = []
     for tool in catalogue:
         schemas: dict[str, JsonValue] = {"inputSchema": tool.input_schema}

@@ -1,4 +1,4 @@
-"""What Starlette itself refuses (no such route, wrong method), in the error body of the door."""
+"""Exception handler for requests that match no route or method."""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,12 +10,14 @@ from shim.errors import openai_body, rest_body
 
 
 class RouteError(AgentError):
+    """No route matches the request."""
+
     kind = "caller"
     code = "no_such_route"
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
-    """For ``Starlette(exception_handlers={HTTPException: unrouted})``."""
+    """Returns the error in OpenAI's format under ``/v1/``, else in the REST format."""
     assert isinstance(error, HTTPException)
     path = request.url.path
     fault = RouteError(f"{request.method} {path}: {error.detail}", hint="GET /openapi.json lists the routes")

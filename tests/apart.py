@@ -1,6 +1,6 @@
-"""Code that runs an event loop of its own, called from a test.
+"""Runs code that starts its own event loop from within a test.
 
-A fixture of the session keeps its loop's thread, and no second loop may run in that.
+A session fixture keeps its event loop running in its thread, where no second loop may run.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,6 @@ T = TypeVar("T")
 
 
 def apart(work: Callable[[], T]) -> T:
-    """``work`` in a thread of its own, waited for."""
+    """Runs ``work`` in a new thread and returns its result."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result()

@@ -1,4 +1,4 @@
-"""What every test gets: a clean environment, no network but loopback, and engines to ask."""
+"""Shared fixtures: a clean environment, a network limited to loopback, and engines."""
 
 import ipaddress
 import os
@@ -31,16 +31,16 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Generator[Non
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(OURS)]:
             patch.delenv(name)
-        # The capable models have a marker of their own: all other tests ask the fast one.
+        # The capable models have a marker of their own; all other tests use the fast one.
         patch.setenv("LOCAL_LLM_LLAMACPP__MODEL", embedded.MODELS[0])
-        # The user's own ledger counts the user's own calls.
+        # Tests must not write to the user's own ledger.
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
 
 
 @pytest.fixture(autouse=True)
 def only_loopback(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection to another machine fails at once, and says where it would have gone."""
+    """Fails any connection to another machine and names its address."""
     if request.node.get_closest_marker("live"):
         return
     for name in ("connect", "connect_ex"):
@@ -65,7 +65,7 @@ def _is_loopback(host: str) -> bool:
 
 @pytest.fixture(scope="session")
 def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The test models and no others, whatever else this machine has; pulled if they are not here."""
+    """A folder with the test models only; pulls those that are missing."""
     folder, all_models = tmp_path_factory.mktemp("models"), models.models_folder()
     for name in embedded.MODELS:
         card = models.find(name)
@@ -90,7 +90,7 @@ def llamacpp_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 async def llamacpp(models_folder: Path, llamacpp_folder: Path) -> AsyncGenerator[LlamaCppEngine, None]:
-    """The embedded engine over the real model, shared by all tests, with a process of their own."""
+    """The embedded engine over the real model, with one process that all tests share."""
     async with LlamaCppEngine(
         embedded.settings(), models_folder=models_folder, runtime_folder=llamacpp_folder
     ) as engine:

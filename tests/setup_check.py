@@ -1,6 +1,6 @@
-"""Proves the set-up: `make setup` by every supported Python of this machine, each with the pip it came with.
+"""Checks `make setup` with every supported Python of this machine, each with its own pip.
 
-`make test-setup` and `make lock` run it outside any environment, so the standard library is all it has.
+`make test-setup` and `make lock` run this outside any environment, with the standard library only.
 """
 
 import os
@@ -17,21 +17,21 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 SUPPORTED = ("3.11", "3.12", "3.13")
 LEAST = 2
-"""One Python alone cannot show that the lock is universal: markers and pips differ between them."""
+"""Least number of Python versions: markers and pip differ between them."""
 PROBE_S = 20
 SETUP_S = 1200
 USE_S = 120
-TOLD = 12
-"""Lines of what failed: pip says why at the end, after a warning for each package."""
+SHOWN = 12
+"""Last lines shown of a failed command: pip reports the cause at the end."""
 
-# A shim of pyenv that no version is set for does not run; one without ensurepip cannot make an environment.
-# The wheels we depend on are for CPython with its lock.
+# A pyenv shim without a version does not run; a Python without ensurepip cannot make an environment.
+# The wheels we depend on need CPython with the GIL.
 PROBE = """
 import ensurepip, platform, sys, sysconfig, venv
 if sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED"):
     print(sys.executable, platform.python_version(), ensurepip.version(), sep="\\n")
 """
-# `pip check` does not follow extras; the resolver does, and finds all that it asks for installed and pinned.
+# `pip check` ignores extras; the resolver checks that everything they need is installed and pinned.
 RESOLVE = ("-m", "pip", "install", "--dry-run", "--quiet", "--require-hashes", "-r", "requirements.lock")
 IMPORTS = """
 import importlib, pkgutil
@@ -53,8 +53,8 @@ class Ran(NamedTuple):
 
 
 def run(command: Sequence[str], folder: Path, within: float) -> Ran:
-    """Run to the end or the deadline; then whatever it started is ended too."""
-    # The outer make's variables would reach the inner one, PYTHONPATH would hide what is not installed.
+    """Runs ``command`` until it ends or times out, then kills the processes it started."""
+    # The outer make's variables would reach the inner one; PYTHONPATH would hide missing packages.
     dropped = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEFILES", "PYTHONPATH", "PYTHONHOME"}
     with subprocess.Popen(
         command,
@@ -78,7 +78,7 @@ def run(command: Sequence[str], folder: Path, within: float) -> Ran:
 
 
 def pythons() -> list[Python]:
-    """One for each supported version: the one that runs this, then those on PATH, then pyenv's."""
+    """Returns one per supported version: this interpreter first, then those on PATH, then pyenv's."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     candidates = [
         Path(sys.executable),
@@ -98,7 +98,7 @@ def pythons() -> list[Python]:
 
 
 def copy(target: Path) -> None:
-    """The tree as a clone would have it, with what is not committed yet: no environment, no leftovers."""
+    """Copies tracked and new files, but nothing that git ignores, to ``target``."""
     listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT, PROBE_S)
     if not listed.good:
         sys.exit(f"git cannot list the files of {ROOT}:\n{listed.output}")
@@ -109,7 +109,7 @@ def copy(target: Path) -> None:
 
 
 def check(python: Python) -> Ran:
-    """Set up a clean copy, and use what it installed from another folder."""
+    """Sets up a clean copy and uses the installation from another folder."""
     with tempfile.TemporaryDirectory(prefix="local-llm-agent-") as name:
         tree, elsewhere = Path(name, "tree"), Path(name, "elsewhere")
         tree.mkdir()
@@ -144,7 +144,7 @@ def main() -> None:
         verdict = "ok" if ran.good else "FAILED"
         print(f"Python {python.version}, pip {python.pip}: {verdict} in {took:.0f} s", flush=True)
         if not ran.good:
-            print(*ran.output.splitlines()[-TOLD:], sep="\n", flush=True)
+            print(*ran.output.splitlines()[-SHOWN:], sep="\n", flush=True)
     sys.exit(failed)
 
 

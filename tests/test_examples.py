@@ -1,4 +1,4 @@
-"""What the guides and examples show can be done as it is written there."""
+"""Runs the commands, settings and examples of the guides as written."""
 
 import os
 import re
@@ -13,13 +13,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from mcp_server.__main__ import ROOMS
+from mcp_server.__main__ import PACKAGES
 from mcp_server.cli.parser import parser
 from mcp_server.clients.catalogue import CLIENTS, NAME, Launch
 from mcp_server.clients.registration import Registration
 from mcp_server.settings import Settings
 from tests.clients.packages import NPM, PYPI
-from tests.test_doors_agree import serving
+from tests.test_transports_agree import serving
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
@@ -28,7 +28,7 @@ GUIDES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in GUIDED)
 
 
 def commands() -> Iterator[str]:
-    """Our own command lines in the guides' shell blocks."""
+    """Yields the ``local-llm-agent`` commands in the shell blocks of the guides."""
     for guide in GUIDES:
         for block in re.findall(r"^ *```sh\n(.*?)```", guide.read_text(), re.DOTALL | re.MULTILINE):
             yield from re.findall(rf"^ *({NAME} .*)$", block, re.MULTILINE)
@@ -51,19 +51,19 @@ def test_the_errors_of_the_troubleshooting_page_exist() -> None:
         for cell in re.findall(r"^\|([^|]*)\|", page, re.MULTILINE)
         for code in re.findall(r"`([a-z_]+)`", cell)
     }
-    rooms = (file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
+    files = (file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
     codes = {
-        code for file in rooms for code in re.findall(r'^    code = "(\w+)"', file.read_text(), re.MULTILINE)
+        code for file in files for code in re.findall(r'^    code = "(\w+)"', file.read_text(), re.MULTILINE)
     }
     assert len(named) > 10
     assert named - codes == {"abstained", "confidence", "stats"}
 
 
-def test_the_page_of_settings_is_what_the_settings_say() -> None:
+def test_the_page_of_settings_matches_the_settings() -> None:
     script = ROOT / "docs" / "reference.py"
     page = runpy.run_path(str(script))["page"]()
     assert (ROOT / "docs" / "settings.md").read_text() == page, "run: python -P docs/reference.py"
-    assert "| None |" not in page, "a setting says nothing of itself"
+    assert "| None |" not in page, "a setting has no description"
 
 
 def test_the_example_in_the_page_of_settings_holds() -> None:
@@ -77,8 +77,8 @@ def test_the_example_in_the_page_of_settings_holds() -> None:
 def test_the_example_for_a_client_is_what_register_prints(name: str) -> None:
     client = CLIENTS[name]
     [example] = (ROOT / "examples" / "clients").glob(f"{name}.*")
-    place = Registration(client, "project", Path(client.project_file))
-    assert example.read_text() == place.snippet(client.entry(Launch(NAME, ("stdio",)), {}))
+    registration = Registration(client, "project", Path(client.project_file))
+    assert example.read_text() == registration.snippet(client.entry(Launch(NAME, ("stdio",)), {}))
 
 
 def test_the_versions_of_the_guide_are_those_that_are_run() -> None:
@@ -103,10 +103,10 @@ def test_the_unit_starts_a_command_of_ours() -> None:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    places = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_RUNTIME_DIR": str(tmp_path / "run"),
+    variables = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_RUNTIME_DIR": str(tmp_path / "run"),
               "XDG_DATA_HOME": str(tmp_path / "data"), "XDG_STATE_HOME": str(tmp_path / "state")}  # fmt: skip
     path = os.pathsep.join([str(SCRIPTS), os.environ["PATH"]])
-    return {**os.environ, **places, "PATH": path, "LOCAL_LLM_ENGINE": "scripted"}
+    return {**os.environ, **variables, "PATH": path, "LOCAL_LLM_ENGINE": "scripted"}
 
 
 def test_the_shell_example_counts_lines(environment: dict[str, str]) -> None:
@@ -119,7 +119,7 @@ def test_the_shell_example_counts_lines(environment: dict[str, str]) -> None:
     assert {label for _, label in counted} <= {"login", "payment", "database", "resources", "start"}
 
 
-def test_the_shell_example_says_why_it_cannot_count(environment: dict[str, str]) -> None:
+def test_the_shell_example_reports_why_it_cannot_count(environment: dict[str, str]) -> None:
     command = [str(ROOT / "examples" / "triage.sh"), "no-such.log"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False

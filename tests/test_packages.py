@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("mcp_server", "shim", "tools", "engines")
+PACKAGES = ("mcp_server", "shim", "tools", "engines")
 SCRIPT = Path(sys.executable).with_name("local-llm-agent")
 
 
@@ -28,17 +28,17 @@ def test_the_import_contracts_of_pyproject_are_kept() -> None:
 
 def test_no_other_distribution_claims_our_names() -> None:
     owners = packages_distributions()
-    for room in ROOMS:
-        assert set(owners.get(room, [])) <= {"local-llm-agent"}, room
+    for package in PACKAGES:
+        assert set(owners.get(package, [])) <= {"local-llm-agent"}, package
 
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
-    """A user's project that owns modules of our names; importing one of them is the failure."""
+    """A user's project whose modules have our package names and raise when imported."""
     (tmp_path / "engines.py").write_text("raise RuntimeError('the engines of the user')")
-    for room in ("tools", "shim"):
-        (tmp_path / room).mkdir()
-        (tmp_path / room / "__init__.py").write_text(f"raise RuntimeError('the {room} of the user')")
+    for package in ("tools", "shim"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text(f"raise RuntimeError('the {package} of the user')")
     return tmp_path
 
 

@@ -1,4 +1,4 @@
-"""What `pipx install` and `uvx` users get: the wheel, in an environment of its own."""
+"""Tests the built wheel, installed into an environment of its own."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = {"mcp_server", "shim", "tools", "engines"}
+PACKAGES = {"mcp_server", "shim", "tools", "engines"}
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("local_llm_agent-*.whl"))
 
 
-def test_the_wheel_holds_the_four_rooms_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == ROOMS
+    assert tops == PACKAGES
     assert "mcp_server/stdio/manifest.json" in names
     assert not [name for name in names if "__pycache__" in name or "test" in name.split("/")[0]]
 
@@ -34,10 +34,10 @@ def test_the_wheel_holds_the_four_rooms_and_nothing_else(wheel: Path) -> None:
 def test_every_tool_works_from_the_wheel_in_another_folder(wheel: Path, tmp_path: Path) -> None:
     home = tmp_path / "environment"
     venv.create(home, with_pip=False)
-    place = Path(sysconfig.get_path("purelib", vars={"base": str(home), "platbase": str(home)}))
-    zipfile.ZipFile(wheel).extractall(place)
-    # The dependencies of the environment we run in, without the editable install of ourselves.
-    (place / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    site_packages = Path(sysconfig.get_path("purelib", vars={"base": str(home), "platbase": str(home)}))
+    zipfile.ZipFile(wheel).extractall(site_packages)
+    # Adds the dependencies of this environment without its editable install of the project.
+    (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     elsewhere = tmp_path / "project"
     elsewhere.mkdir()
     (elsewhere / "notes.txt").write_text("Release 2.3.0 came today.")
@@ -65,4 +65,4 @@ def test_every_tool_works_from_the_wheel_in_another_folder(wheel: Path, tmp_path
         text=True,
         check=True,
     )
-    assert imported.stdout.startswith(str(place))
+    assert imported.stdout.startswith(str(site_packages))

@@ -1,1 +1,1 @@
-"""What can be asked: the four tools and the one pipeline they run in."""
+"""The four tools (classify, extract, summarize, chat) and the pipeline that runs them."""

@@ -1,6 +1,6 @@
-"""The arguments every tool shares, and how a model of them becomes a compact JSON Schema.
+"""Shared tool arguments, their validation, and the compact JSON Schema made from them.
 
-The schema goes into every agent's context, so it carries what an agent needs and no more.
+The schema is part of every agent's context, so it contains only what an agent needs.
 """
 
 import difflib
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 MOST_FAULTS = 5
-"""Named of one call; the rest are counted. An agent mends what it reads first."""
+"""Faults listed in one error; the rest are counted."""
 LONGEST_NAME = 80
-"""Characters of an argument's name as it is told back: the caller chose it."""
+"""Characters of an argument's name that an error repeats; the caller chose the name."""
 
 
 def unquoted(value: object) -> object:
-    """The list or object that ``value`` holds as JSON text; agents quote those often."""
+    """Parses ``value`` if it is a list or object quoted as JSON text; agents often quote those."""
     if not (isinstance(value, str) and value.lstrip()[:1] in ("[", "{")):
         return value
     try:
@@ -32,7 +32,7 @@ def unquoted(value: object) -> object:
 
 
 def _listed(value: object) -> object:
-    """A single string where a list was meant: agents write that often, and it is unambiguous."""
+    """Wraps a single string in a list; agents often write one where a list is expected."""
     held = unquoted(value)
     if isinstance(held, list):
         return cast("list[object]", held)
@@ -40,7 +40,7 @@ def _listed(value: object) -> object:
 
 
 def names_of(value: object) -> object:
-    """A list of names is an object of names without descriptions."""
+    """Turns a list of names into an object of names with empty descriptions."""
     if isinstance(value, list | tuple):
         return {str(name): "" for name in cast("list[object]", value)}
     return value
@@ -51,12 +51,12 @@ Object = Annotated[JsonObject, BeforeValidator(unquoted)]
 
 
 class Arguments(BaseModel):
-    """What all four tools take."""
+    """Base class of the arguments of all four tools."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     unlisted: ClassVar[frozenset[str]] = frozenset()
-    """Fields that are taken but not worth a place in every agent's context."""
+    """Fields that are accepted but left out of the schema that agents see."""
 
     text: str | None = None
     items: Strings | None = None
@@ -80,7 +80,7 @@ A = TypeVar("A", bound=Arguments)
 
 
 class SourceArguments(Arguments):
-    """The arguments of a tool that cannot work without a source."""
+    """Arguments of a tool that requires text, items or paths."""
 
     @model_validator(mode="after")
     def _one_source_at_least(self) -> Self:
@@ -90,24 +90,24 @@ class SourceArguments(Arguments):
 
 
 def parse(kind: type[A], tool: str, values: object) -> A:
-    """``values`` as ``kind``.
+    """Returns ``values`` validated as ``kind``.
 
     Raises:
-        InvalidArgumentsError: naming every field that does not fit.
+        InvalidArgumentsError: names every field that does not fit.
     """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         known = list(cast("JsonObject", compact_schema(kind)["properties"]))
-        faults = [_told(fault, known) for fault in error.errors(include_url=False)]
+        faults = [_fault_text(fault, known) for fault in error.errors(include_url=False)]
         more = [f"and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
         raise InvalidArgumentsError(
             f"{tool}: {'; '.join(faults[:MOST_FAULTS] + more)}", hint=f"{tool} takes: {', '.join(known)}"
         ) from None
 
 
-def _told(fault: "ErrorDetails", known: list[str]) -> str:
-    """One fault in words about the call, not about the classes that read it."""
+def _fault_text(fault: "ErrorDetails", known: list[str]) -> str:
+    """Returns one validation fault as text that names the call's field, not our classes."""
     name = ".".join(map(str, fault["loc"]))
     shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
     match fault["type"]:
@@ -121,12 +121,12 @@ def _told(fault: "ErrorDetails", known: list[str]) -> str:
         case "too_short" | "too_long":
             return f"{shown}: {fault['msg'][fault['msg'].index('should') :].replace(' after validation', '')}"
         case _:
-            said = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-            return f"{shown}: {said}" if shown else said
+            message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+            return f"{shown}: {message}" if shown else message
 
 
 def compact_schema(kind: type[Arguments]) -> JsonObject:
-    """The JSON Schema of ``kind`` without titles, nulls and defaults an agent does not need."""
+    """Returns the JSON Schema of ``kind`` without titles, nulls and defaults an agent does not need."""
     schema = cast("JsonObject", kind.model_json_schema())
     properties = cast("JsonObject", schema["properties"])
     for name in kind.unlisted:
@@ -134,7 +134,7 @@ def compact_schema(kind: type[Arguments]) -> JsonObject:
     return cast("JsonObject", _compact(schema, schema.get("$defs")))
 
 
-# What an agent need not read: a call that breaks these limits is told so.
+# Left out of the compact schema: a call that breaks these limits gets an error that says so.
 _NOISE = frozenset({
     "title", "default", "$defs", "additionalProperties", "minLength", "maxLength", "minItems", "minimum",
     "maximum", "minProperties",

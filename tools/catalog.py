@@ -1,4 +1,4 @@
-"""The four tools, in the order agents see them."""
+"""The list of the four tools and their definitions, in the order agents see them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +11,13 @@ from tools.extract.tool import Extract
 from tools.summarize.tool import Summarize
 from tools.tool import Tool
 
-# Each tool has arguments of its own type; the dispatcher parses with the type the tool names.
+# Each tool has its own argument type; the dispatcher parses with ``tool.arguments``.
 TOOLS: tuple[Tool[Any], ...] = (Classify(), Extract(), Summarize(), Chat())
 
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """What a door tells its callers of a tool."""
+    """Name, description and schemas of a tool, as transports list it."""
 
     name: str
     description: str

@@ -1,1 +1,1 @@
-"""One contract, one file each; imported when built."""
+"""Implementations of ``Engine``, one package each, imported when built."""

@@ -1,6 +1,6 @@
-"""Pooled connections that are used again only while nothing has come on them unasked.
+"""An aiohttp connector that discards pooled connections with unexpected data.
 
-Imported when a wire opens: aiohttp takes a while.
+Imported when a ``Wire`` opens, because importing aiohttp is slow.
 """
 
 import aiohttp
@@ -10,7 +10,7 @@ from aiohttp.tracing import Trace
 
 
 class QuietConnector(aiohttp.TCPConnector):
-    """aiohttp would take an answer nobody asked for, come after the last one, for the next request's."""
+    """Discards pooled connections with unread data, which aiohttp would take as the next answer."""
 
     async def connect(
         self,
@@ -20,10 +20,10 @@ class QuietConnector(aiohttp.TCPConnector):
     ) -> Connection:
         while True:
             connection = await super().connect(req, traces, timeout)
-            if not _spoke(connection.protocol):
+            if not _has_unread_data(connection.protocol):
                 return connection
             connection.close()
 
 
-def _spoke(protocol: ResponseHandler | None) -> bool:
+def _has_unread_data(protocol: ResponseHandler | None) -> bool:
     return protocol is not None and protocol.should_close

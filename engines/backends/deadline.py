@@ -1,4 +1,4 @@
-"""One way to keep a request's deadline: a scope around each wait, never around a ``yield``."""
+"""Enforces a request's deadline with a cancel scope around each wait, never around a ``yield``."""
 
 from types import TracebackType
 
@@ -8,7 +8,7 @@ from engines.errors import EngineTimeoutError
 
 
 class before:  # noqa: N801 (read as `with before(deadline, ...)`; a generator would cost twice as much)
-    """Run the body until ``deadline``, seconds on the clock of ``anyio.current_time()``.
+    """Runs the body until ``deadline``, seconds on the clock of ``anyio.current_time()``.
 
     Raises:
         EngineTimeoutError: the deadline passed first; the body was cancelled.

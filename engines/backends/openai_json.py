@@ -1,7 +1,7 @@
-"""Our values as OpenAI's JSON and back, as vLLM and llama.cpp speak it. Nothing here waits.
+"""Converts between ``engines.base`` values and OpenAI's JSON, as used by vLLM and llama.cpp. No I/O.
 
-What an engine sends is read leniently where it may leave something out and strictly where it may
-not; what cannot be read is an ``EngineProtocolError``.
+Optional fields of an engine's answer may be missing; anything else that cannot be read is an
+``EngineProtocolError``.
 """
 
 import base64
@@ -37,7 +37,7 @@ UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 
 
 def chat_body(request: Request, model: str) -> JsonObject:
-    """The body of a streamed chat completion, but for what each engine says in its own way:
+    """Returns the body of a streamed chat completion, without the engine-specific fields:
     choices, schema, adapter, effort."""
     body: JsonObject = {
         "model": model,
@@ -75,7 +75,7 @@ def _tool_call(call: ToolCall) -> JsonObject:
 
 @contextmanager
 def readable(data: object) -> Generator[None, None, None]:
-    """Whatever goes wrong while the body reads ``data`` is the engine's fault."""
+    """Translates errors of reading ``data`` in the body into ``EngineProtocolError``."""
     try:
         yield
     except UNREADABLE as error:
@@ -92,7 +92,7 @@ def _unreadable(data: object) -> EngineProtocolError:
 def written(body: JsonObject) -> bytes:
     try:
         return to_json(body)
-    except PydanticSerializationError:  # half of a surrogate pair, which JSON can only escape
+    except PydanticSerializationError:  # a lone surrogate, which must be escaped in JSON
         return json.dumps(body).encode()
 
 
@@ -104,7 +104,7 @@ def read_object(data: bytes) -> JsonObject:
 def _object(data: bytes) -> JsonObject:
     try:
         value: JsonValue = from_json(data)
-    except ValueError:  # it takes no halves of surrogate pairs
+    except ValueError:  # it rejects lone surrogates
         value = json.loads(data)
     if not isinstance(value, dict):
         raise TypeError("not an object")
@@ -134,7 +134,7 @@ class _Choice(TypedDict, total=False):
 
 
 class _Chunk(TypedDict, total=False):
-    """One event of a stream, as far as it is read; what it really holds is seen when it is used."""
+    """The fields read of a stream's event; not validated before use."""
 
     error: JsonValue
     choices: list[_Choice] | None
@@ -142,27 +142,27 @@ class _Chunk(TypedDict, total=False):
 
 
 @dataclass(slots=True)
-class Told:
-    """What a stream has told so far, beside its events."""
+class StreamState:
+    """Finish reason and usage received so far in a stream."""
 
     reason: str = ""
-    """Why it ended; empty until it has."""
+    """The finish reason; empty until the stream ends."""
     usage: Usage = field(default_factory=Usage)
 
 
-def read_chunks(said: Sequence[bytes], events: list[Event], told: Told) -> JsonObject | None:
-    """Add events of the stream to ours; returns the first that tells an error instead, and stops there.
+def read_chunks(payloads: Sequence[bytes], events: list[Event], state: StreamState) -> JsonObject | None:
+    """Appends parsed chunks to ``events``; stops at the first error chunk and returns it.
 
-    Text joins the text before it: what came together goes on together, at the price of one.
+    Consecutive text chunks that arrived together become one event.
     """
     text: list[str] = []
     data = b""
     try:
         try:
-            for data, chunk in zip(said, _chunks(said), strict=True):  # noqa: B007 (told when it is unreadable)
+            for data, chunk in zip(payloads, _chunks(payloads), strict=True):  # noqa: B007 (used by except)
                 if chunk.get("error"):
                     return cast("JsonObject", chunk)
-                _add(chunk, text, events, told)
+                _add(chunk, text, events, state)
         finally:
             _end_text(text, events)
     except UNREADABLE as error:
@@ -170,37 +170,37 @@ def read_chunks(said: Sequence[bytes], events: list[Event], told: Told) -> JsonO
     return None
 
 
-def _chunks(said: Sequence[bytes]) -> Iterable[_Chunk]:
-    """Read in one go where that works, which takes half the time of one by one.
+def _chunks(payloads: Sequence[bytes]) -> Iterable[_Chunk]:
+    """Parses all payloads at once if possible, which takes half the time, else one by one.
 
     Raises:
-        EngineProtocolError: on the way to the first that cannot be read.
+        EngineProtocolError: while iterating, at the first that cannot be read.
     """
     try:
-        chunks: JsonValue = from_json(b"[%b]" % b",".join(said))
+        chunks: JsonValue = from_json(b"[%b]" % b",".join(payloads))
     except ValueError:
         chunks = None
-    if isinstance(chunks, list) and len(chunks) == len(said):
+    if isinstance(chunks, list) and len(chunks) == len(payloads):
         return cast("list[_Chunk]", chunks)
-    return (cast("_Chunk", read_object(data)) for data in said)
+    return (cast("_Chunk", read_object(data)) for data in payloads)
 
 
-def _add(chunk: _Chunk, text: list[str], events: list[Event], told: Told) -> None:
-    """``text`` is what goes before the next event."""
+def _add(chunk: _Chunk, text: list[str], events: list[Event], state: StreamState) -> None:
+    """Adds one chunk; ``text`` collects text for the next ``TextDelta``."""
     for choice in chunk.get("choices") or ():
         _add_choice(choice, text, events)
         if reason := choice.get("finish_reason"):
-            told.reason += str(reason)
+            state.reason += str(reason)
     if usage := chunk.get("usage"):
-        told.usage = _usage(usage)
+        state.usage = _usage(usage)
 
 
 def _add_choice(choice: _Choice, text: list[str], events: list[Event]) -> None:
-    """Text and tool calls; what a reasoning model thinks stands elsewhere in ``delta`` and is left."""
+    """Adds text and tool calls; reasoning, which has its own field, is ignored."""
     delta: _Delta = choice.get("delta") or {}
     piece = delta.get("content")
-    if told := choice.get("logprobs"):
-        logprobs = _logprobs(told)
+    if logprobs_json := choice.get("logprobs"):
+        logprobs = _logprobs(logprobs_json)
         if piece or logprobs:
             _end_text(text, events)
             events.append(TextDelta(piece or "", logprobs))
@@ -219,8 +219,8 @@ def _end_text(text: list[str], events: list[Event]) -> None:
         text.clear()
 
 
-def _logprobs(told: JsonObject) -> tuple[TokenLogprob, ...]:
-    tokens = cast("list[JsonObject]", told.get("content") or [])
+def _logprobs(logprobs: JsonObject) -> tuple[TokenLogprob, ...]:
+    tokens = cast("list[JsonObject]", logprobs.get("content") or [])
     return tuple(
         TokenLogprob(
             cast("str", token["token"]),
@@ -234,16 +234,16 @@ def _logprobs(told: JsonObject) -> tuple[TokenLogprob, ...]:
     )
 
 
-def _usage(told: JsonObject) -> Usage:
-    counts = cast("dict[str, int]", told)
-    details = cast("dict[str, int]", told.get("prompt_tokens_details") or {})
+def _usage(usage: JsonObject) -> Usage:
+    counts = cast("dict[str, int]", usage)
+    details = cast("dict[str, int]", usage.get("prompt_tokens_details") or {})
     return Usage(
         counts.get("prompt_tokens", 0), counts.get("completion_tokens", 0), details.get("cached_tokens") or 0
     )
 
 
 def read_embeddings(answer: JsonObject, model: str) -> Embeddings:
-    """The answer of ``/v1/embeddings``, asked for in base64: a third of the bytes, a tenth of the time."""
+    """Reads the answer of ``/v1/embeddings`` in base64, which is smaller and faster than JSON numbers."""
     with readable(answer):
         rows = cast("list[JsonObject]", answer["data"])
         rows = sorted(rows, key=lambda row: cast("int", row["index"]))
@@ -260,11 +260,11 @@ def _floats(encoded: str) -> tuple[float, ...]:
 
 
 def read_error(text: str) -> str:
-    """What an error's body says, in any of the shapes such servers use, or the body itself."""
+    """Returns the message in an error's body, in any common format, or the body itself."""
     try:
         body = json.loads(text)
-        told = body.get("error", body)
-        said = told if isinstance(told, str) else told.get("message") or told.get("detail")
+        error = body.get("error", body)
+        message = error if isinstance(error, str) else error.get("message") or error.get("detail")
     except (ValueError, AttributeError):
-        said = None
-    return str(said or text)[:ERROR_CHARS]
+        message = None
+    return str(message or text)[:ERROR_CHARS]

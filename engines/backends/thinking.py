@@ -1,7 +1,7 @@
-"""Keeps what a model thinks out of its answer where the server did not.
+"""Removes a model's reasoning from the answer text if the server did not.
 
-Servers take thoughts apart when they know the model's format. A model imported as a bare file keeps
-them in the text, between the tags most open models use.
+Servers separate the reasoning if they know the model's format. A model imported as a bare file leaves
+it in the text, between the tags most open models use.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from engines.base import TextDelta
 OPENING, CLOSING = "<think>", "</think>"
 
 
-class Spoken:
-    """Passes the pieces of one answer on, without a thought at its start."""
+class ThoughtFilter:
+    """Removes a ``<think>`` block at the start of one streamed answer."""
 
     def __init__(self) -> None:
         self._held: list[TextDelta] | None = []
 
-    def pass_on(self, delta: TextDelta) -> Sequence[TextDelta]:
-        """What can be said now: nothing while a thought lasts, or may be about to begin."""
+    def feed(self, delta: TextDelta) -> Sequence[TextDelta]:
+        """Returns the deltas to emit now: none inside a block, or while one may be starting."""
         if self._held is None:
             return (delta,)
         self._held.append(delta)
@@ -28,10 +28,10 @@ class Spoken:
             if closed:
                 self._held = None
             return (TextDelta(answer.lstrip()),) if answer.strip() else ()
-        return () if OPENING.startswith(text) else self.rest()
+        return () if OPENING.startswith(text) else self.flush()
 
-    def rest(self) -> Sequence[TextDelta]:
-        """What was held back and is no thought; to be asked for at the end."""
+    def flush(self) -> Sequence[TextDelta]:
+        """Returns the held deltas that are not reasoning; call it at the end of the stream."""
         thought = self._text().startswith(OPENING)
         held, self._held = self._held or (), None
         return () if thought else held

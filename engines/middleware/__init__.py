@@ -1,1 +1,1 @@
-"""What surrounds any engine, each a wrapper with the same contract."""
+"""Wrappers around any engine, each with the ``Engine`` contract."""

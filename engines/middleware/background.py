@@ -1,4 +1,4 @@
-"""Work beside the body of an ``async with``."""
+"""Background tasks that run beside the body of an ``async with``."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -8,9 +8,9 @@ import anyio
 
 @asynccontextmanager
 async def background(work: Callable[[], Coroutine[None, None, None]]) -> AsyncGenerator[None, None]:
-    """Run ``work`` until the body ends.
+    """Runs ``work`` until the body ends.
 
-    The body's error goes through as it is; a task group's own ``async with`` would wrap it.
+    The body's error is raised unchanged; a task group's own ``async with`` would wrap it.
     """
     tasks = anyio.create_task_group()
     await tasks.__aenter__()
@@ -22,11 +22,11 @@ async def background(work: Callable[[], Coroutine[None, None, None]]) -> AsyncGe
         await tasks.__aexit__(None, None, None)
 
 
-class Behind:
-    """Does ``work`` a moment after it was woken, as often as it is; waking costs a microsecond."""
+class Debouncer:
+    """Runs ``work`` shortly after ``wake``, which takes a microsecond; merges wakes that come together."""
 
     def __init__(self, work: Callable[[], Awaitable[None]], gather_s: float) -> None:
-        """What comes within ``gather_s`` seconds is one piece of work."""
+        """Wakes within ``gather_s`` seconds cause one run."""
         self._work = work
         self._gather_s = gather_s
         self._woken = anyio.Event()
@@ -35,7 +35,7 @@ class Behind:
         self._woken.set()
 
     async def run(self) -> None:
-        """For ``background``; what is woken for after it was cancelled is the owner's to do."""
+        """The task for ``background``; the owner handles wakes that come after its cancellation."""
         while True:
             await self._woken.wait()
             self._woken = anyio.Event()

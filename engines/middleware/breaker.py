@@ -1,7 +1,7 @@
-"""An engine that keeps failing is left alone for a while, and its callers are told at once.
+"""Circuit breaker: fails requests to an unavailable engine at once, for a while.
 
-Closed, requests go through. After ``failures`` in a row it opens: requests fail without being asked.
-Then one request is let through to see; its success closes the breaker, its failure doubles the time.
+Closed, requests pass. After ``failures`` in a row it opens: requests fail without reaching the engine.
+Then one probe passes; its success closes the breaker, its failure doubles the time.
 """
 
 import logging
@@ -11,19 +11,19 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from engines.base import Done, Embeddings, Engine, Event, EventStream, Request
 from engines.errors import AgentError, EngineUnavailableError, ModelNotPulledError
-from engines.middleware.wrapper import HeardStream, WrapperEngine
+from engines.middleware.wrapper import ObservedStream, WrapperEngine
 
 log = logging.getLogger(__name__)
 
 
 class BreakerEngine(WrapperEngine):
-    """Counts requests that found nobody: unavailable, or nothing before the deadline.
+    """Counts consecutive requests that failed as unavailable, or timed out before the first event.
 
-    Not counted: the caller's own mistakes, a busy engine, a slow one that had begun to answer, and a
-    model that must be pulled first, which is known without asking.
+    Not counted: caller errors, a busy engine, a timeout after the answer began, and a model
+    that must be pulled first.
 
     Raises:
-        EngineUnavailableError: open; carries the last failure's hint, and ``retry_after``.
+        EngineUnavailableError: the breaker is open; carries the last failure's hint, and ``retry_after``.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class BreakerEngine(WrapperEngine):
         self._longest_s = longest_s
         self._failures = 0
         self._pause_s = 0.0
-        """How long it stays open this time; 0 while closed."""
+        """How long the breaker stays open this time; 0 while closed."""
         self._open_until = -math.inf
         self._last, self._hint = "", ""
 
@@ -50,17 +50,17 @@ class BreakerEngine(WrapperEngine):
         return _Watched(self, self.inner.stream(request))
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
-        probe = self.let_through()
+        probe = self.admit()
         try:
             embeddings = await self.inner.embed(texts, deadline=deadline)
         except AgentError as error:
             self.failed(error, probe=probe)
             raise
-        self.worked()
+        self.succeeded()
         return embeddings
 
-    def let_through(self) -> bool:
-        """Whether this request is the one that finds out if the engine is back."""
+    def admit(self) -> bool:
+        """Raises if the breaker is open; returns whether this request is the probe."""
         if not self._pause_s:
             return False
         now = self._clock()
@@ -70,17 +70,17 @@ class BreakerEngine(WrapperEngine):
                 hint=self._hint,
                 retry_after=round(self._open_until - now, 1),
             )
-        self._open_until = now + self._pause_s  # should this request never end, another one tries
+        self._open_until = now + self._pause_s  # if this probe never ends, another one follows
         return True
 
-    def worked(self) -> None:
-        """A request was answered to its end."""
+    def succeeded(self) -> None:
+        """Records a complete answer."""
         if self._pause_s:
             log.warning("%s answers again", self.name)
         self._failures, self._pause_s = 0, 0.0
 
     def failed(self, error: AgentError, *, begun: bool = False, probe: bool) -> None:
-        """A request failed, after the answer had ``begun`` or before."""
+        """Records a failure; ``begun``: the answer had already started."""
         if not isinstance(error, EngineUnavailableError) and (begun or error.kind != "timeout"):
             return
         if isinstance(error, ModelNotPulledError):
@@ -95,20 +95,20 @@ class BreakerEngine(WrapperEngine):
         self._open_until = self._clock() + self._pause_s
 
 
-class _Watched(HeardStream):
+class _Watched(ObservedStream):
     def __init__(self, breaker: BreakerEngine, stream: EventStream) -> None:
         super().__init__(stream)
         self._breaker = breaker
         self._begun = self._probe = False
 
     async def __aenter__(self) -> AsyncIterator[Event]:
-        self._probe = self._breaker.let_through()
+        self._probe = self._breaker.admit()
         return await super().__aenter__()
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         self._begun = True
         if isinstance(event, Done):
-            self._breaker.worked()
+            self._breaker.succeeded()
 
-    def failed(self, error: AgentError) -> None:
+    def on_error(self, error: AgentError) -> None:
         self._breaker.failed(error, begun=self._begun, probe=self._probe)

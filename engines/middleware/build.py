@@ -1,6 +1,6 @@
-"""The engines as the settings want them, each in its stack. Nothing else names a concrete engine.
+"""Builds the configured engines, each in its middleware. No other module names a concrete engine.
 
-A backend, and the client library it needs, is imported when it is built.
+A backend and its client library are imported when it is built.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from engines.middleware.breaker import BreakerEngine
 from engines.middleware.cache import CachedEngine
 from engines.middleware.failover import FailoverEngine
 from engines.middleware.metrics import MeteredEngine, Metrics
-from engines.middleware.slots import Places, open_places
+from engines.middleware.slots import Slots, open_slots
 from engines.settings import (
     EngineName,
     Limits,
@@ -31,23 +31,23 @@ from engines.settings import (
 from engines.storage.store import Store
 
 AUTO: tuple[EngineName, ...] = ("vllm", "ollama", "llamacpp")
-"""Whom ``auto`` asks, in this order."""
+"""The engines ``auto`` tries, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where engines keep what outlives a call; each belongs to the user alone."""
+    """Folders for engine data that outlives a call; only the user can access them."""
 
     cache: Path
-    """Answers given before."""
+    """The response cache."""
     runtime: Path
-    """What the user's processes share while they run: places, the embedded engine's address."""
+    """Shared by the user's running processes: slots, the embedded engine's address."""
     models: Path
-    """The embedded engine's weights."""
+    """The embedded engine's model files."""
 
 
 class Engines:
-    """The engine of each tier; opened with ``async with``, each distinct one once."""
+    """The engine of each tier. ``async with`` opens each distinct engine once."""
 
     def __init__(
         self,
@@ -57,14 +57,14 @@ class Engines:
         shared: Sequence[AbstractAsyncContextManager[object]] = (),
     ) -> None:
         self.each = dict(each)
-        """Every engine by its name, the members of ``auto`` one by one."""
+        """Every engine by its name, including the members of ``auto``."""
         self.metrics = metrics
         self._tiers = dict(tiers)
         self._shared = tuple(shared)
         self._stack = AsyncExitStack()
 
     def of(self, tier: str) -> Engine:
-        """The engine of ``tier``, a name of the settings."""
+        """Returns the engine of ``tier``, a name in the settings."""
         return self._tiers[tier]
 
     async def __aenter__(self) -> Self:
@@ -85,7 +85,7 @@ class Engines:
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """What is needed to build any engine, and its places."""
+    """Builds engines and their slots from the settings."""
 
     tiers: Mapping[str, TierSettings]
     ollama: OllamaSettings
@@ -117,12 +117,12 @@ class Backends:
             case _:
                 assert_never(name)
 
-    def places(self, name: EngineName, count: int) -> AbstractContextManager[Places]:
-        """Those of the server at the engine's address; the embedded engine's share its context."""
+    def slots(self, name: EngineName, count: int) -> AbstractContextManager[Slots]:
+        """Returns the slots of the server at the engine's address; the embedded engine's share a pool."""
         address = {"ollama": self.ollama.url, "vllm": self.vllm.url}.get(name, "")
         digest = hashlib.blake2b(address.encode(), digest_size=4).hexdigest()
         folder = self.folders.runtime / "places" / f"{name}-{digest}"
-        return open_places(count, folder, pool=self.llamacpp.context if name == "llamacpp" else math.inf)
+        return open_slots(count, folder, pool=self.llamacpp.context if name == "llamacpp" else math.inf)
 
 
 def build_engines(
@@ -136,15 +136,15 @@ def build_engines(
     folders: Folders,
     use_cache: bool = True,
 ) -> Engines:
-    """``engine`` serves the tiers that name none of their own."""
+    """Builds the engines of all tiers; ``engine`` serves tiers that name none."""
     backends = Backends(tiers, ollama, vllm, llamacpp, folders)
     metrics = Metrics({name: tier.target_ms / 1000 for name, tier in tiers.items()})
     store = Store(folders.cache) if use_cache else None
     chosen: dict[str, EngineName] = {name: tier.engine or engine for name, tier in tiers.items()}
     members = AUTO if "auto" in chosen.values() else ()
     each: dict[str, Engine] = {
-        name: surrounded(
-            backends.build(name), backends.places(name, limits.concurrency), limits, metrics, store
+        name: with_middleware(
+            backends.build(name), backends.slots(name, limits.concurrency), limits, metrics, store
         )
         for name in dict.fromkeys((*members, *chosen.values()))
         if name != "auto"
@@ -157,18 +157,18 @@ def build_engines(
     return Engines(by_tier, each, metrics, [store] if store else [])
 
 
-def surrounded(
+def with_middleware(
     engine: Engine,
-    places: AbstractContextManager[Places],
+    slots: AbstractContextManager[Slots],
     limits: Limits,
     metrics: Metrics,
     store: Store | None = None,
 ) -> Engine:
-    """``engine`` in its stack; without ``store`` nothing is repeated from the cache."""
+    """Returns ``engine`` in its middleware; without ``store`` there is no response cache."""
 
     def admission(inner: Engine) -> Engine:
         waited = partial(metrics.waited, engine.name)
-        return AdmittedEngine(inner, places, queue=limits.queue, waited=waited)
+        return AdmittedEngine(inner, slots, queue=limits.queue, waited=waited)
 
     def cache(inner: Engine) -> Engine:
         return CachedEngine(inner, store) if store else inner

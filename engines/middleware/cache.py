@@ -1,8 +1,8 @@
-"""Questions asked before are answered without asking.
+"""Response cache: returns stored answers and embeddings for repeated requests.
 
-The key is everything an answer depends on: the messages, the engine and the model that would answer,
-the adapter and every parameter; and the project, so that none sees what another one asked. A model
-replaced under its old name keeps its old answers until they are pushed out.
+The key holds everything an answer depends on: messages, engine, model, adapter and all parameters;
+and the project, so that projects do not share answers. A model replaced under the same name
+keeps its old answers until they are evicted.
 """
 
 import hashlib
@@ -29,18 +29,18 @@ from engines.base import (
     Usage,
 )
 from engines.errors import AgentError
-from engines.middleware.wrapper import HeardStream, WrapperEngine
+from engines.middleware.wrapper import ObservedStream, WrapperEngine
 from engines.storage.store import Store
 
 LARGEST = 2**20
-"""Bytes of an answer worth keeping."""
+"""Largest answer that is stored, in bytes."""
 
 
 class CachedEngine(WrapperEngine):
-    """Repeats whole answers at temperature 0 without tools, and embeddings, from ``store``.
+    """Caches complete answers at temperature 0 without tools, and embeddings, in ``store``.
 
-    A repeated answer is the same events; its ``Done`` says ``cached`` and keeps the usage of the
-    time it was made. ``tokens`` of embeddings counts those made now.
+    A cached answer has the same events; its ``Done`` has ``cached`` set and keeps the original usage.
+    ``tokens`` of embeddings counts only texts embedded now.
     """
 
     def __init__(self, inner: Engine, store: Store) -> None:
@@ -55,7 +55,7 @@ class CachedEngine(WrapperEngine):
                 yield replayed
             return
         stream = self.inner.stream(request)
-        async with _Kept(stream, self._store, key, request) if key else stream as events:
+        async with _CachingStream(stream, self._store, key, request) if key else stream as events:
             yield events
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
@@ -75,32 +75,32 @@ class CachedEngine(WrapperEngine):
         return Embeddings(tuple(vectors[text] for text in texts), tokens, model)
 
     async def _key(self, request: Request) -> bytes | None:
-        """Empty for what must be asked: an answer with chance in it, or with tools, or no engine to ask."""
+        """Returns the cache key; ``None`` with sampling or tools, or when the engine does not answer."""
         if request.temperature or request.tools:
             return None
         with anyio.CancelScope(deadline=request.deadline):
             try:
                 return _answer_key(request, await self.inner.profile(request.model))
-            except AgentError:  # the engine itself says it better
+            except AgentError:  # the request itself raises it again
                 return None
         return None
 
 
-class _Kept(HeardStream):
-    """Puts the answer into ``store`` when it is whole, and what was asked for."""
+class _CachingStream(ObservedStream):
+    """Stores the answer if it is complete and came from the requested adapter."""
 
     def __init__(self, stream: EventStream, store: Store, key: bytes, request: Request) -> None:
         super().__init__(stream)
         self._store = store
         self._key = key
         self._adapter = request.adapter
-        self._said: list[TextDelta] = []
+        self._deltas: list[TextDelta] = []
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, TextDelta):
-            self._said.append(event)
+            self._deltas.append(event)
         elif isinstance(event, Done) and event.finish_reason == "stop" and event.adapter == self._adapter:
-            packed = pack(self._said, event)
+            packed = pack(self._deltas, event)
             if len(packed) <= LARGEST:
                 self._store.put(self._key, packed)
 
@@ -134,26 +134,26 @@ def _answer_key(request: Request, profile: Profile) -> bytes:
 
 
 def _digest(parts: JsonValue) -> bytes:
-    """Keys are not sorted: a schema's order is the order the model writes in."""
-    return hashlib.blake2b(_written(parts), digest_size=20).digest()
+    """Hashes ``parts``. Keys are not sorted: the model writes in the order of the schema."""
+    return hashlib.blake2b(_serialized(parts), digest_size=20).digest()
 
 
-def _written(parts: JsonValue) -> bytes:
+def _serialized(parts: JsonValue) -> bytes:
     try:
         return to_json(parts, inf_nan_mode="constants")
-    except PydanticSerializationError:  # half of a surrogate pair
+    except PydanticSerializationError:  # a lone surrogate
         return json.dumps(parts).encode()
 
 
-def pack(heard: list[TextDelta], done: Done) -> bytes:
-    said: JsonValue = [
+def pack(deltas: list[TextDelta], done: Done) -> bytes:
+    texts: JsonValue = [
         [delta.text, [[t.token, t.logprob, [[a, b] for a, b in t.top]] for t in delta.logprobs]]
-        for delta in heard
+        for delta in deltas
     ]
     usage = done.usage
-    return _written(
+    return _serialized(
         [
-            said,
+            texts,
             [usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens],
             done.engine,
             done.model,
@@ -164,14 +164,14 @@ def pack(heard: list[TextDelta], done: Done) -> bytes:
 
 
 def unpack(packed: bytes | None) -> list[Event]:
-    """Empty when there is nothing, or nothing that can be read."""
+    """Returns the stored events; empty when there are none or they cannot be read."""
     if packed is None:
         return []
     try:
-        said, usage, engine, model, adapter, notes = json.loads(packed)
+        texts, usage, engine, model, adapter, notes = json.loads(packed)
         deltas = [
             TextDelta(text, tuple(TokenLogprob(t, p, tuple((a, b) for a, b in top)) for t, p, top in tokens))
-            for text, tokens in said
+            for text, tokens in texts
         ]
     except (ValueError, TypeError):
         return []

@@ -1,7 +1,7 @@
-"""Several engines as one: the first that answers, and the next when it stops answering.
+"""Failover over several engines: uses the first that answers, and the next when it stops answering.
 
-It moves only before the first event was given out: half an answer of one model is not continued
-by another. What it knows of an engine is whether it answers; each change is one line in the log.
+Fails over only before the first event: an answer of one model is never continued by another.
+Each change of an engine's availability is one line in the log.
 """
 
 import logging
@@ -25,10 +25,10 @@ from engines.errors import (
 log = logging.getLogger(__name__)
 
 RETRY_S = 15.0
-"""An engine that did not answer is left alone for this long."""
+"""Time before an engine that did not answer is tried again."""
 
 CHECK_S = 1.0
-"""How long an engine may take to say that it is there."""
+"""Timeout of an engine's availability check."""
 
 T = TypeVar("T")
 
@@ -37,14 +37,14 @@ T = TypeVar("T")
 class Health:
     up: bool = False
     was_up: bool = False
-    """It has answered before: only then is its silence worth a warning and a note."""
-    asked: bool = False
+    """It has answered before: only then does an outage cause a warning and a note."""
+    checked: bool = False
     ask_again: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A stream with its first event taken, to see that the engine answers at all."""
+    """A stream with its first event read, which shows that the engine answers."""
 
     engine: Engine
     first: Event | None
@@ -52,11 +52,11 @@ class Opened:
 
 
 class FailoverEngine(Engine):
-    """The first of ``engines`` that answers, in this order. Open them beforehand.
+    """Sends requests to the first of ``engines`` that answers. The caller opens them.
 
-    The last is asked even if its check fails: it may start on demand. A model the answering engine
-    lacks is replaced by its own, with a note, if it is one of ``names`` (those of the settings)
-    or was answered before; a name nobody ever knew stays an error.
+    The last engine is tried even if its check fails: it may start on demand. A model that the answering
+    engine lacks is replaced by its default, with a note, if it is one of ``names`` (those of the
+    settings) or has answered before; an unknown name stays an error.
     """
 
     name = "auto"
@@ -75,7 +75,7 @@ class FailoverEngine(Engine):
         self._embedder = self._engines[0]
 
     async def profile(self, model: str = "") -> Profile:
-        """Of the engine that would be asked now; ``embed`` if any of them can."""
+        """Returns the profile of the engine in use; ``embed`` is set if any engine can embed."""
         profile, notes = await self._ask_for(model, lambda engine, name: engine.profile(name))
         try:
             embedding, _ = await self._ask(_embedding_model, self._embedders(), UnsupportedFeatureError)
@@ -90,9 +90,9 @@ class FailoverEngine(Engine):
         async with AsyncExitStack() as stack:
 
             async def attempt(engine: Engine, model: str) -> Opened:
-                asked = request if model == request.model else replace(request, model=model)
+                adapted = request if model == request.model else replace(request, model=model)
                 async with AsyncExitStack() as trial:
-                    events = await trial.enter_async_context(engine.stream(asked))
+                    events = await trial.enter_async_context(engine.stream(adapted))
                     opened = Opened(engine, await anext(events, None), events)
                     await stack.enter_async_context(trial.pop_all())
                     return opened
@@ -114,9 +114,9 @@ class FailoverEngine(Engine):
         await self._ask(lambda engine: engine.check(), self._engines)
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
-        """By the first engine that can, and by the same from then on, as long as it answers.
+        """Embeds with the first engine that can, and with the same from then on, as long as it answers.
 
-        Vectors of two models do not compare: where results of several calls meet, compare ``model``.
+        Vectors of two models are not comparable: check ``model`` when combining results of several calls.
         """
 
         async def attempt(engine: Engine) -> tuple[Engine, Embeddings]:
@@ -136,7 +136,7 @@ class FailoverEngine(Engine):
     async def _ask_for(
         self, model: str, attempt: Callable[[Engine, str], Awaitable[T]]
     ) -> tuple[T, tuple[str, ...]]:
-        """What the first engine that has ``model`` says, else the first with a model of its own."""
+        """Returns the result of the first engine that has ``model``, else of the first with a default."""
         notes: tuple[str, ...] = ()
         if model:
             try:
@@ -151,7 +151,7 @@ class FailoverEngine(Engine):
                 self._names.add(model)
                 return answer
         found, why = await self._ask(
-            lambda engine: attempt(engine, ""), self._engines, UnknownModelError, told=True
+            lambda engine: attempt(engine, ""), self._engines, UnknownModelError, note_passing=True
         )
         return found, why + notes
 
@@ -161,14 +161,14 @@ class FailoverEngine(Engine):
         engines: Iterable[Engine],
         passing: type[AgentError] = EngineUnavailableError,
         *,
-        told: bool = False,
+        note_passing: bool = False,
     ) -> tuple[T, tuple[str, ...]]:
-        """The first result, and a note why it is not another engine's.
+        """Returns the first result, and a note why earlier engines were skipped.
 
-        An error of the kind ``passing`` moves on to the next engine too; the note says it if ``told``.
+        An error of type ``passing`` also moves on to the next engine; ``note_passing`` adds it to the note.
 
         Raises:
-            AgentError: of the kind ``passing`` if an engine answered so, else the last engine's own.
+            AgentError: the first error of type ``passing``, else the last engine's error.
         """
         why: list[str] = []
         refusal: AgentError | None = None
@@ -184,7 +184,7 @@ class FailoverEngine(Engine):
                 why.append(f"{engine.name} did not answer")
                 failure = error
             except passing as error:
-                why += [f"{engine.name}: {error}"] if told else []
+                why += [f"{engine.name}: {error}"] if note_passing else []
                 refusal = refusal or error
             else:
                 self._found(engine)
@@ -192,21 +192,21 @@ class FailoverEngine(Engine):
         raise refusal or failure
 
     async def _answers(self, engine: Engine) -> bool:
-        """What is known of it; an engine last seen down is asked again every ``RETRY_S``."""
+        """Returns the known availability; checks an engine that was down every ``RETRY_S``."""
         health = self._health[engine]
         now = self._clock()
         if health.up or engine is self._engines[-1]:
             return True
         if now < health.ask_again:
             return False
-        if health.asked:
-            health.ask_again = now + RETRY_S  # one request waits for the check, the others go on
+        if health.checked:
+            health.ask_again = now + RETRY_S  # one request waits for the check, the others skip the engine
         try:
             with anyio.fail_after(CHECK_S):
                 await engine.check()
         except TimeoutError:
             self._lost(engine, EngineUnavailableError(f"nothing heard within {CHECK_S:g} s"))
-        except AgentError as error:  # of any kind: something else may listen at that address
+        except AgentError as error:  # of any kind: another server may listen at that address
             self._lost(engine, error)
         else:
             self._found(engine)
@@ -216,15 +216,15 @@ class FailoverEngine(Engine):
         health = self._health[engine]
         if health.was_up and not health.up:
             log.warning("%s answers again", engine.name)
-        health.up = health.was_up = health.asked = True
+        health.up = health.was_up = health.checked = True
 
     def _lost(self, engine: Engine, error: AgentError) -> None:
         health = self._health[engine]
-        if health.up or not health.asked:
+        if health.up or not health.checked:
             never_there = not health.was_up and isinstance(error, EngineUnavailableError)
             level = logging.INFO if never_there else logging.WARNING
             log.log(level, "%s does not answer: %s", engine.name, error)
-        health.up, health.asked = False, True
+        health.up, health.checked = False, True
         health.ask_again = self._clock() + RETRY_S
 
     async def _events(self, opened: Opened, notes: tuple[str, ...]) -> AsyncGenerator[Event, None]:

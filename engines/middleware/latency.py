@@ -1,4 +1,4 @@
-"""Whether the tiers keep their targets: the latest calls of each, and a word in the log if not."""
+"""Tracks recent latencies per tier, and warns when a tier misses its target."""
 
 import logging
 import math
@@ -11,21 +11,21 @@ log = logging.getLogger(__name__)
 
 WINDOW_S = 300.0
 WINDOW_CALLS = 1000
-"""The window is the calls of the last five minutes, and of them the latest thousand."""
+"""The window holds the calls of the last five minutes, at most the latest thousand."""
 
-ENOUGH_CALLS = 20
-"""Fewer calls say nothing about a tier."""
+MIN_CALLS = 20
+"""Fewer calls than this are not evaluated."""
 
-LONG_S = 60.0
-"""A tier that misses its target for this long gets a warning,"""
-AGAIN_S = 900.0
-"""and the next one not before this."""
-LOOK_S = 5.0
+WARN_AFTER_S = 60.0
+"""A tier that misses its target for this long gets a warning."""
+WARN_AGAIN_S = 900.0
+"""Time between two warnings for a tier."""
+CHECK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class TierLatency:
-    """How a tier did lately, in seconds. ``within`` is the share of all calls, failed ones included."""
+    """Recent latencies of a tier, in seconds. ``within``: share of all calls, failed ones included."""
 
     tier: str
     target_s: float
@@ -34,15 +34,15 @@ class TierLatency:
     p95_s: float
     within: float
     waiting: float
-    """Share of the time that was spent waiting for a place."""
+    """Share of the time spent waiting for a slot."""
 
 
 @dataclass(slots=True)
 class Window:
     calls: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=WINDOW_CALLS))
-    """When each ended and how long it took; infinite for one that never got its answer."""
+    """End time and duration of each call; infinite for a failed one."""
     waits: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=WINDOW_CALLS))
-    looked: float = -math.inf
+    checked: float = -math.inf
     missing_since: float = math.inf
     warned: float = -math.inf
 
@@ -55,13 +55,13 @@ class LatencyWatch:
         self._clock = clock
 
     def call(self, tier: str, seconds: float) -> None:
-        """A call ended; infinite seconds for one that ended without its answer."""
+        """Records a finished call; ``seconds`` is infinite for one without an answer."""
         if window := self._windows.get(tier):
             now = self._clock()
             window.calls.append((now, seconds))
-            if now - window.looked >= LOOK_S:
-                window.looked = now
-                self._look(tier, window, now)
+            if now - window.checked >= CHECK_S:
+                window.checked = now
+                self._check(tier, window, now)
 
     def wait(self, tier: str, seconds: float) -> None:
         if window := self._windows.get(tier):
@@ -72,7 +72,7 @@ class LatencyWatch:
 
     def _measure(self, tier: str, now: float) -> TierLatency:
         window, target = self._windows[tier], self._targets[tier]
-        calls = _lately(window.calls, now)
+        calls = _recent(window.calls, now)
         answered = sorted(seconds for seconds in calls if seconds < math.inf)
         busy = sum(answered)
         return TierLatency(
@@ -82,16 +82,16 @@ class LatencyWatch:
             p50_s=_quantile(answered, 0.5),
             p95_s=_quantile(answered, 0.95),
             within=sum(seconds <= target for seconds in calls) / len(calls) if calls else 1.0,
-            waiting=min(1.0, sum(_lately(window.waits, now)) / busy) if busy else 0.0,
+            waiting=min(1.0, sum(_recent(window.waits, now)) / busy) if busy else 0.0,
         )
 
-    def _look(self, tier: str, window: Window, now: float) -> None:
+    def _check(self, tier: str, window: Window, now: float) -> None:
         latency = self._measure(tier, now)
-        if latency.calls < ENOUGH_CALLS or latency.within >= 0.5:
+        if latency.calls < MIN_CALLS or latency.within >= 0.5:
             window.missing_since = math.inf
             return
         window.missing_since = min(window.missing_since, now)
-        if now - window.missing_since >= LONG_S and now - window.warned >= AGAIN_S:
+        if now - window.missing_since >= WARN_AFTER_S and now - window.warned >= WARN_AGAIN_S:
             window.warned = now
             log.warning("%s", _advice(latency))
 
@@ -100,7 +100,7 @@ def _advice(latency: TierLatency) -> str:
     tier = latency.tier
     change = f"name a faster tiers.{tier}.model, lower tiers.{tier}.max_tokens"
     if latency.waiting > 0.5:
-        change = "most of it is waiting for a place: raise limits.concurrency, ask less at once"
+        change = "most of it is waiting for a slot: raise limits.concurrency, ask less at once"
     return (
         f"tier {tier}: {latency.within:.0%} of the last {latency.calls} calls took at most "
         f"{latency.target_s:g} s, half took over {latency.p50_s:.1f} s; {change}, "
@@ -108,10 +108,10 @@ def _advice(latency: TierLatency) -> str:
     )
 
 
-def _lately(entries: Iterable[tuple[float, float]], now: float) -> list[float]:
+def _recent(entries: Iterable[tuple[float, float]], now: float) -> list[float]:
     return [seconds for when, seconds in entries if now - when <= WINDOW_S]
 
 
 def _quantile(ordered: list[float], share: float) -> float:
-    """Nearest rank; 0 for none."""
+    """Returns the nearest-rank quantile; 0 for an empty list."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0

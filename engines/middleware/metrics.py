@@ -1,7 +1,7 @@
-"""What the engines did: counts, tokens and times, by who asked and what for.
+"""Counts requests, tokens and latencies of the engines, by project, agent, tool and tier.
 
-In memory and of this process. Recording takes microseconds; ``snapshot`` copies it all out,
-``prometheus.render`` writes a snapshot for a scraper.
+In memory, per process. Recording takes microseconds; ``snapshot`` copies all values,
+``prometheus.render`` formats a snapshot.
 """
 
 import math
@@ -14,32 +14,32 @@ from dataclasses import dataclass, field
 from engines.base import Done, Embeddings, Engine, Event, EventStream, Request, Tags
 from engines.errors import AgentError
 from engines.middleware.latency import LatencyWatch, TierLatency
-from engines.middleware.wrapper import HeardStream, WrapperEngine
+from engines.middleware.wrapper import ObservedStream, WrapperEngine
 
 BOUNDS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-"""Upper bounds of the histograms; both tiers' targets are among them."""
+"""Upper bounds of the histogram buckets; they include both tiers' targets."""
 
 NAMES = 50
-"""Projects, and agents, told apart; callers choose these names, so the rest are ``other``."""
+"""Distinct projects, and agents, at most; further names, which callers choose, count as ``other``."""
 
 ABANDONED = "abandoned"
-"""The code of a request whose caller went away before the end."""
+"""Error code of a request whose caller disconnected before the end."""
 
 
 EMBED = Tags(tool="embed")
-"""Embeddings are asked for by no tool or tier in particular."""
+"""Tags of all embeddings, which belong to no tool or tier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
     counts: tuple[int, ...]
-    """Per bound of ``BOUNDS_S``, and one more for all above; not cumulative."""
+    """Per bound of ``BOUNDS_S`` plus one for larger values; not cumulative."""
     total_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Requests of one kind: how many, how many from the cache, and what the engine read and wrote."""
+class RequestCounts:
+    """Requests, cache hits and tokens of one combination of labels."""
 
     engine: str
     tool: str
@@ -53,7 +53,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class ErrorCount:
     engine: str
     tool: str
     tier: str
@@ -62,8 +62,8 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
-    """``what`` is ``request``, ``first_token``, ``wait`` (for a place) or ``embed``."""
+class Timing:
+    """A latency histogram; ``what`` is ``request``, ``first_token``, ``wait`` (for a slot) or ``embed``."""
 
     what: str
     engine: str
@@ -74,12 +74,12 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    asked: tuple[Asked, ...]
-    failed: tuple[Failed, ...]
-    timed: tuple[Timed, ...]
+    requests: tuple[RequestCounts, ...]
+    errors: tuple[ErrorCount, ...]
+    timings: tuple[Timing, ...]
     tiers: tuple[TierLatency, ...]
     active: Mapping[str, int]
-    """Requests under way, waiting ones included, by engine."""
+    """Active requests, waiting ones included, by engine."""
     embedded: Mapping[str, int]
     """Texts embedded, by engine."""
 
@@ -103,13 +103,13 @@ class Times:
 
 
 class Metrics:
-    """Where all engines of a process record. ``targets``: seconds a call should take, by tier."""
+    """The metrics of all engines of a process. ``targets``: target latency in seconds, by tier."""
 
     def __init__(self, targets: Mapping[str, float] | None = None) -> None:
         self._watch = LatencyWatch(targets or {})
-        self._asked: dict[tuple[str, str, str, str, str], Totals] = {}
-        self._failed: Counter[tuple[str, str, str, str]] = Counter()
-        self._timed: dict[tuple[str, str, str, str], Times] = {}
+        self._requests: dict[tuple[str, str, str, str, str], Totals] = {}
+        self._errors: Counter[tuple[str, str, str, str]] = Counter()
+        self._timings: dict[tuple[str, str, str, str], Times] = {}
         self._active: Counter[str] = Counter()
         self._embedded: Counter[str] = Counter()
         self._projects: set[str] = set()
@@ -118,7 +118,7 @@ class Metrics:
     def started(self, engine: str, tags: Tags) -> Totals:
         self._active[engine] += 1
         project, agent = _bounded(tags.project, self._projects), _bounded(tags.agent, self._agents)
-        totals = self._asked.setdefault((engine, tags.tool, tags.tier, project, agent), Totals())
+        totals = self._requests.setdefault((engine, tags.tool, tags.tier, project, agent), Totals())
         totals.requests += 1
         return totals
 
@@ -130,8 +130,8 @@ class Metrics:
         self._watch.call(tags.tier, seconds)
 
     def failed(self, engine: str, tags: Tags, code: str, *, missed: bool) -> None:
-        """``missed``: the tier's target counts it as not kept."""
-        self._failed[engine, tags.tool, tags.tier, code] += 1
+        """Counts an error; ``missed``: it counts against the tier's latency target."""
+        self._errors[engine, tags.tool, tags.tier, code] += 1
         if missed:
             self._watch.call(tags.tier, math.inf)
 
@@ -144,18 +144,18 @@ class Metrics:
         self.took("embed", engine, EMBED, seconds)
 
     def took(self, what: str, engine: str, tags: Tags, seconds: float) -> None:
-        self._timed.setdefault((what, engine, tags.tool, tags.tier), Times()).add(seconds)
+        self._timings.setdefault((what, engine, tags.tool, tags.tier), Times()).add(seconds)
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
-            asked=tuple(
-                Asked(*key, t.requests, t.cached, t.prompt_tokens, t.completion_tokens)
-                for key, t in self._asked.items()
+            requests=tuple(
+                RequestCounts(*key, t.requests, t.cached, t.prompt_tokens, t.completion_tokens)
+                for key, t in self._requests.items()
             ),
-            failed=tuple(Failed(*key, count) for key, count in self._failed.items()),
-            timed=tuple(
-                Timed(*key, Histogram(tuple(times.counts), times.total_s))
-                for key, times in self._timed.items()
+            errors=tuple(ErrorCount(*key, count) for key, count in self._errors.items()),
+            timings=tuple(
+                Timing(*key, Histogram(tuple(times.counts), times.total_s))
+                for key, times in self._timings.items()
             ),
             tiers=self._watch.snapshot(),
             active=dict(self._active),
@@ -171,7 +171,7 @@ class MeteredEngine(WrapperEngine):
         self._metrics = metrics
 
     def stream(self, request: Request) -> EventStream:
-        return _Measured(self.inner.stream(request), self._metrics, self.name, request.tags)
+        return _MeteredStream(self.inner.stream(request), self._metrics, self.name, request.tags)
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
         started = time.perf_counter()
@@ -184,8 +184,8 @@ class MeteredEngine(WrapperEngine):
         return embeddings
 
 
-class _Measured(HeardStream):
-    """One request, from its start to the end of its context."""
+class _MeteredStream(ObservedStream):
+    """Measures one request, from opening its stream to closing it."""
 
     def __init__(self, stream: EventStream, metrics: Metrics, engine: str, tags: Tags) -> None:
         super().__init__(stream)
@@ -194,32 +194,32 @@ class _Measured(HeardStream):
         self._tags = tags
         self._started = 0.0
         self._totals = Totals()
-        self._begun = self._settled = False
+        self._has_begun = self._is_settled = False
 
     async def __aenter__(self) -> AsyncIterator[Event]:
         self._started = time.perf_counter()
         self._totals = self._metrics.started(self._engine, self._tags)
         return await super().__aenter__()
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, Done):
             self._done(event)
-        elif not self._begun:
-            self._begun = True
+        elif not self._has_begun:
+            self._has_begun = True
             self._metrics.took("first_token", self._engine, self._tags, self._seconds())
 
-    def failed(self, error: AgentError) -> None:
-        self._settled = True
+    def on_error(self, error: AgentError) -> None:
+        self._is_settled = True
         missed = error.kind in ("busy", "timeout")
         self._metrics.failed(self._engine, self._tags, error.code, missed=missed)
 
-    def left(self) -> None:
+    def on_close(self) -> None:
         self._metrics.ended(self._engine)
-        if not self._settled:
+        if not self._is_settled:
             self._metrics.failed(self._engine, self._tags, ABANDONED, missed=False)
 
     def _done(self, done: Done) -> None:
-        self._settled = True
+        self._is_settled = True
         if done.cached:
             self._totals.cached += 1
         else:

@@ -1,4 +1,4 @@
-"""A snapshot of the metrics as Prometheus reads it (text exposition format, version 0.0.4)."""
+"""Formats a metrics snapshot for Prometheus (text exposition format, version 0.0.4)."""
 
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
@@ -12,18 +12,18 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = dict[str, str]
 Sample = tuple[Labels, float]
 Family = tuple[str, str, str, Iterable[Sample]]
-"""Name, kind, what it is about, samples."""
+"""Name, kind, help text, samples."""
 
 TIMES = {
     "request": "Time from a request to the end of its answer, waiting included",
     "first_token": "Time from a request to its first token, waiting included",
-    "wait": "Time a request waited for a place at the engine",
+    "wait": "Time a request waited for a slot at the engine",
     "embed": "Time to embed a list of texts",
 }
 
 
 def render(snapshot: Snapshot, more: Iterable[Family] = ()) -> str:
-    """All of ``snapshot``, and of ``more`` that is known elsewhere."""
+    """Returns ``snapshot`` and the families in ``more`` as text."""
     lines: list[str] = []
     for name, kind, about, samples in (*_families(snapshot), *more):
         lines += [f"# HELP {PREFIX}{name} {about}", f"# TYPE {PREFIX}{name} {kind}"]
@@ -31,7 +31,7 @@ def render(snapshot: Snapshot, more: Iterable[Family] = ()) -> str:
     for what, about in TIMES.items():
         name = f"{what}_seconds"
         lines += [f"# HELP {PREFIX}{name} {about}", f"# TYPE {PREFIX}{name} histogram"]
-        for timed in snapshot.timed:
+        for timed in snapshot.timings:
             if timed.what == what:
                 labels = {"engine": timed.engine, "tool": timed.tool, "tier": timed.tier}
                 lines += _histogram(name, labels, timed.histogram)
@@ -39,19 +39,24 @@ def render(snapshot: Snapshot, more: Iterable[Family] = ()) -> str:
 
 
 def _families(snapshot: Snapshot) -> Iterator[Family]:
-    asked = [
+    requests = [
         ({"engine": a.engine, "tool": a.tool, "tier": a.tier, "project": a.project, "agent": a.agent}, a)
-        for a in snapshot.asked
+        for a in snapshot.requests
     ]
     failed = [
         ({"engine": f.engine, "tool": f.tool, "tier": f.tier, "code": f.code}, f.count)
-        for f in snapshot.failed
+        for f in snapshot.errors
     ]
     tiers = [({"tier": t.tier}, t) for t in snapshot.tiers]
-    yield "requests_total", "counter", "Requests to an engine", [(k, a.requests) for k, a in asked]
-    yield "cached_total", "counter", "Requests answered from the cache", [(k, a.cached) for k, a in asked]
-    yield "prompt_tokens_total", "counter", "Tokens read", [(k, a.prompt_tokens) for k, a in asked]
-    yield "completion_tokens_total", "counter", "Tokens written", [(k, a.completion_tokens) for k, a in asked]
+    yield "requests_total", "counter", "Requests to an engine", [(k, a.requests) for k, a in requests]
+    yield "cached_total", "counter", "Requests answered from the cache", [(k, a.cached) for k, a in requests]
+    yield "prompt_tokens_total", "counter", "Tokens read", [(k, a.prompt_tokens) for k, a in requests]
+    yield (
+        "completion_tokens_total",
+        "counter",
+        "Tokens written",
+        [(k, a.completion_tokens) for k, a in requests],
+    )
     yield "errors_total", "counter", "Requests without an answer, by the error's code", failed
     yield "embedded_total", "counter", "Texts embedded", _by_engine(snapshot.embedded.items())
     yield "active", "gauge", "Requests under way", _by_engine(snapshot.active.items())

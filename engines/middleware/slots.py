@@ -1,15 +1,15 @@
-"""The places at an engine, and who is next to take one.
+"""Cross-process engine slots, granted in order of arrival and fairness.
 
-``Places`` counts within this process. ``SharedPlaces`` lets all processes of a user count
-together, by files in a folder only that user can enter:
+``Slots`` counts within this process. ``SharedSlots`` shares one count between all processes of a
+user, through files in a folder that only the user can access:
 
-- ``place-N``: whoever holds ``flock`` on it holds the place. The kernel lets go when the holder
-  dies, however it dies, so a killed process gives its places back at once.
-- ``line-*``: one per process: when it last looked, and since when its first small and its first
-  main request wait. Whoever waits looks every few milliseconds; a process that died, or has not
-  looked for a second, loses its turn, not what it holds.
+- ``place-N``: the process that holds ``flock`` on it holds the slot. The kernel releases the lock
+  when the process ends, so a killed process returns its slots at once.
+- ``line-*``: one per process: the time of its last poll, and the arrival times of its first small and
+  first main request. A waiting process polls every few milliseconds; one that died, or has not polled
+  for a second, loses its turn in the queue, but not its slots.
 
-Nothing in here ever waits: each method takes microseconds.
+No method waits: each takes microseconds.
 """
 
 import logging
@@ -32,43 +32,43 @@ if sys.platform != "win32":
 log = logging.getLogger(__name__)
 
 STALE_S = 1.0
-"""A process that has not looked for this long is passed over: long for one that is only short of CPU."""
+"""A process that has not polled for this long is skipped."""
 
 SILENT_S = 0.05
-"""One that has not looked for this long may be dead, which its lock tells."""
+"""After this long without a poll, the process's lock is checked: it may have died."""
 
 SETTLED_S = 0.02
-"""A folder's time moves in steps of a few milliseconds: what was listed within one may miss a later file."""
+"""Resolution of a folder's modification time: a listing younger than this may miss a file."""
 
-_LINE = struct.Struct("=ddd")
+_ENTRY = struct.Struct("=ddd")
 _WEIGHT = struct.Struct("=q")
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """When the first small and the first main request came in line; infinite when none waits."""
+    """Arrival times of the first small and the first main request in a queue; infinite when none waits."""
 
     small: float = math.inf
     main: float = math.inf
 
 
-NOBODY = Ranks()
+NO_WAITERS = Ranks()
 
 
-class Places:
-    """``count`` places, ``kept`` of them for the small tier alone, and a pool of tokens they share.
+class Slots:
+    """``count`` slots, ``reserved`` of them for the small tier, and a shared pool of tokens.
 
-    At least one is for everybody.
+    At least one slot is open to every tier.
     """
 
     shared = False
-    """Whether other processes take the same places, so that one may come free unnoticed."""
+    """Whether other processes use the same slots, so that a release needs polling to be noticed."""
 
-    def __init__(self, count: int, *, kept: int = 1, pool: float = math.inf) -> None:
+    def __init__(self, count: int, *, reserved: int = 1, pool: float = math.inf) -> None:
         self.count = count
         self.pool = pool
-        self._kept = range(min(kept, count - 1))
-        self._common = range(len(self._kept), count)
+        self._reserved = range(min(reserved, count - 1))
+        self._common = range(len(self._reserved), count)
         self._held: dict[int, int] = {}
 
     def __enter__(self) -> Self:
@@ -82,32 +82,32 @@ class Places:
     ) -> None:
         return None
 
-    def take(self, weight: int, *, common: bool, kept: bool) -> int | None:
-        """A free place for ``weight`` tokens, the kept one last; ``None`` when there is none.
+    def acquire(self, weight: int, *, common: bool, reserved: bool) -> int | None:
+        """Acquires a free slot for ``weight`` tokens, the reserved one last; ``None`` when there is none.
 
-        A weight over the whole pool gets a place when nobody else has one.
+        A weight over the whole pool gets a slot when no other slot is in use.
         """
-        for index in (*(self._common if common else ()), *(self._kept if kept else ())):
+        for index in (*(self._common if common else ()), *(self._reserved if reserved else ())):
             if index not in self._held and self._lock(index):
                 self._hold(index, weight)
                 if self._fits(index):
                     return index
-                self.give(index)
+                self.release(index)
                 return None
         return None
 
-    def give(self, index: int) -> None:
-        """Give back what ``take`` returned."""
+    def release(self, index: int) -> None:
+        """Releases the slot that ``acquire`` returned."""
         self._hold(index, 0)
         del self._held[index]
         self._unlock(index)
 
     def waiting_elsewhere(self) -> Ranks:
-        """Who waits in other processes."""
-        return NOBODY
+        """Returns the arrival times of requests waiting in other processes."""
+        return NO_WAITERS
 
-    def tell(self, ranks: Ranks) -> None:
-        """Say to other processes who waits here, and that this process still looks."""
+    def publish(self, ranks: Ranks) -> None:
+        """Publishes this process's waiting requests, and that it still polls, to other processes."""
 
     def _fits(self, index: int) -> bool:
         if self.pool == math.inf:
@@ -128,30 +128,30 @@ class Places:
         return 0
 
 
-class SharedPlaces(Places):
-    """The same places for every process that names the same ``folder``.
+class SharedSlots(Slots):
+    """Slots shared by all processes that use the same ``folder``.
 
     Raises:
-        OSError: on entering: the folder cannot be used, or others than its owner can enter it.
+        OSError: on entering: the folder cannot be used, or other users can access it.
     """
 
     shared = True
 
-    def __init__(self, count: int, folder: Path, *, kept: int = 1, pool: float = math.inf) -> None:
-        super().__init__(count, kept=kept, pool=pool)
+    def __init__(self, count: int, folder: Path, *, reserved: int = 1, pool: float = math.inf) -> None:
+        super().__init__(count, reserved=reserved, pool=pool)
         self._folder = folder
-        self._line = f"line-{os.getpid()}-{secrets.token_hex(4)}"
-        self._line_file = -1
-        self._places: list[int] = []
+        self._entry = f"line-{os.getpid()}-{secrets.token_hex(4)}"
+        self._entry_file = -1
+        self._slot_files: list[int] = []
         self._listed: tuple[int, list[str]] = 0, []
         self._files = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as files:
             self._claim_folder()
-            self._places = [self._open(f"place-{index}", files) for index in range(self.count)]
-            self._line_file = self._open(self._line, files)
-            fcntl.flock(self._line_file, fcntl.LOCK_SH)
+            self._slot_files = [self._open(f"place-{index}", files) for index in range(self.count)]
+            self._entry_file = self._open(self._entry, files)
+            fcntl.flock(self._entry_file, fcntl.LOCK_SH)
             self._files = files.pop_all()
         return self
 
@@ -161,24 +161,24 @@ class SharedPlaces(Places):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        (self._folder / self._line).unlink(missing_ok=True)
+        (self._folder / self._entry).unlink(missing_ok=True)
         self._files.close()
 
     def waiting_elsewhere(self) -> Ranks:
-        if not (names := self._other_lines()):
-            return NOBODY
+        if not (names := self._other_entries()):
+            return NO_WAITERS
         waiting = [self._waiting_in(name) for name in names]
         return Ranks(min(ranks.small for ranks in waiting), min(ranks.main for ranks in waiting))
 
-    def tell(self, ranks: Ranks) -> None:
-        self._write(self._line_file, _LINE.pack(time.monotonic(), ranks.small, ranks.main))
+    def publish(self, ranks: Ranks) -> None:
+        self._write(self._entry_file, _ENTRY.pack(time.monotonic(), ranks.small, ranks.main))
 
     def _claim_folder(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = self._folder.stat()
         if status.st_uid != os.getuid() or status.st_mode & 0o077:
             raise PermissionError(f"{self._folder} is open to other users")
-        for name in self._other_lines():
+        for name in self._other_entries():
             self._sweep(name)
 
     def _open(self, name: str, files: ExitStack) -> int:
@@ -186,43 +186,43 @@ class SharedPlaces(Places):
         files.callback(os.close, file)
         return file
 
-    def _other_lines(self) -> list[str]:
-        """Looked up only where the folder has changed: it is asked for with every request."""
+    def _other_entries(self) -> list[str]:
+        """Lists the other processes' entries; cached until the folder changes, as every request needs it."""
         try:
             changed = os.stat(self._folder).st_mtime_ns
             if changed != self._listed[0]:
                 names = os.listdir(self._folder)
-                others = [name for name in names if name.startswith("line-") and name != self._line]
+                others = [name for name in names if name.startswith("line-") and name != self._entry]
                 settled = time.time() - changed / 1e9 > SETTLED_S
                 self._listed = changed if settled else 0, others
-        except OSError:  # someone tidied up; the open files go on working
+        except OSError:  # the folder was deleted; the open files still work
             return []
         return self._listed[1]
 
     def _waiting_in(self, name: str) -> Ranks:
         looked, ranks = self._read(name)
         silent_s = time.monotonic() - looked
-        # A time to come was written before the last boot.
+        # A time in the future was written before the last boot.
         if not 0 <= silent_s <= STALE_S or (silent_s > SILENT_S and self._sweep(name)):
-            return NOBODY
+            return NO_WAITERS
         return ranks
 
     def _read(self, name: str) -> tuple[float, Ranks]:
         try:
             file = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW)
-        except OSError:  # its process has left since
-            return -math.inf, NOBODY
+        except OSError:  # its process has exited since
+            return -math.inf, NO_WAITERS
         try:
-            written = os.read(file, _LINE.size)
+            written = os.read(file, _ENTRY.size)
         finally:
             os.close(file)
-        if len(written) < _LINE.size:
-            return -math.inf, NOBODY
-        looked, small, main = _LINE.unpack(written)
+        if len(written) < _ENTRY.size:
+            return -math.inf, NO_WAITERS
+        looked, small, main = _ENTRY.unpack(written)
         return looked, Ranks(small, main)
 
     def _sweep(self, name: str) -> bool:
-        """Remove the line of a process that died: nobody holds it."""
+        """Removes the entry of a dead process, which no longer holds its lock."""
         with suppress(OSError), open(self._folder / name, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(self._folder / name)
@@ -232,29 +232,29 @@ class SharedPlaces(Places):
     def _hold(self, index: int, weight: int) -> None:
         super()._hold(index, weight)
         if self.pool != math.inf:
-            self._write(self._places[index], _WEIGHT.pack(weight))
+            self._write(self._slot_files[index], _WEIGHT.pack(weight))
 
     def _write(self, file: int, written: bytes) -> None:
-        with suppress(OSError):  # a full disk costs a turn, not the request
+        with suppress(OSError):  # on a full disk the request loses its turn, but does not fail
             os.pwrite(file, written, 0)
 
     def _lock(self, index: int) -> bool:
         try:
-            fcntl.flock(self._places[index], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._slot_files[index], fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
         return True
 
     def _unlock(self, index: int) -> None:
-        fcntl.flock(self._places[index], fcntl.LOCK_UN)
+        fcntl.flock(self._slot_files[index], fcntl.LOCK_UN)
 
     def _weight_elsewhere(self) -> int:
         return sum(self._weight_at(index) for index in range(self.count) if index not in self._held)
 
     def _weight_at(self, index: int) -> int:
-        written = os.pread(self._places[index], _WEIGHT.size, 0)
+        written = os.pread(self._slot_files[index], _WEIGHT.size, 0)
         weight = int(_WEIGHT.unpack(written)[0]) if len(written) == _WEIGHT.size else 0
-        # A weight at a place nobody holds was left there by a process that died.
+        # A weight in an unlocked slot was left by a process that died.
         if weight and self._lock(index):
             self._unlock(index)
             return 0
@@ -262,16 +262,16 @@ class SharedPlaces(Places):
 
 
 @contextmanager
-def open_places(count: int, folder: Path | None, *, pool: float = math.inf) -> Generator[Places, None, None]:
-    """Places shared through ``folder``; on Windows, or without a folder, places of this process.
+def open_slots(count: int, folder: Path | None, *, pool: float = math.inf) -> Generator[Slots, None, None]:
+    """Opens slots shared through ``folder``; on Windows, or without a folder, slots of this process.
 
-    A folder that cannot be used is said in the log, and the limit then holds per process.
+    If the folder cannot be used, logs a warning and applies the limit per process.
     """
     with ExitStack() as stack:
-        places = Places(count, pool=pool)
+        slots = Slots(count, pool=pool)
         if folder and sys.platform != "win32":
             try:
-                places = stack.enter_context(SharedPlaces(count, folder, pool=pool))
+                slots = stack.enter_context(SharedSlots(count, folder, pool=pool))
             except OSError as error:
-                log.warning("places at the engine are counted within this process only: %s", error)
-        yield places
+                log.warning("engine slots are counted within this process only: %s", error)
+        yield slots

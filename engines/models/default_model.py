@@ -1,4 +1,4 @@
-"""Chooses the embedded chat model that a machine has room for."""
+"""Chooses the default embedded chat model by free memory and disk."""
 
 import shutil
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from engines.models.catalogue import CATALOGUE, ModelCard
 GIB = 1 << 30
 
 
-class NotEnoughRoomError(EngineUnavailableError):
+class NotEnoughResourcesError(EngineUnavailableError):
     code = "not_enough_room"
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """What is free, or what a model needs, in GiB."""
+class Resources:
+    """Free or required memory and disk, in GiB."""
 
     memory: float
     disk: float
@@ -25,26 +25,26 @@ class Room:
         return f"{self.memory:.1f} GiB of memory and {self.disk:.1f} GiB of disk"
 
 
-NEEDS = {"qwen2.5-coder-1.5b": Room(4, 3), "qwen2.5-coder-0.5b": Room(1.5, 1.2)}
-"""Best first. A running engine takes 2.4 and 0.9 GB; the rest is for the file and the user's own programs."""
+NEEDS = {"qwen2.5-coder-1.5b": Resources(4, 3), "qwen2.5-coder-0.5b": Resources(1.5, 1.2)}
+"""Requirements, best model first: a running engine (``ModelCard.memory``), plus the user's programs."""
 RECOMMENDED, SMALL = NEEDS
 
 
-def free_room(folder: Path) -> Room:
-    """What is free on this machine and on the disk that holds, or will hold, ``folder``."""
+def free_resources(folder: Path) -> Resources:
+    """Returns the free memory, and the free space on the disk of ``folder``, which need not exist."""
     import psutil
 
     there = next(path for path in (folder, *folder.parents) if path.exists())
-    return Room(psutil.virtual_memory().available / GIB, shutil.disk_usage(there).free / GIB)
+    return Resources(psutil.virtual_memory().available / GIB, shutil.disk_usage(there).free / GIB)
 
 
-def choose(free: Room, folder: Path) -> tuple[ModelCard, str]:
-    """The best chat model there is room for, and why, in a sentence.
+def choose(free: Resources, folder: Path) -> tuple[ModelCard, str]:
+    """Returns the best chat model that fits, and the reason.
 
-    A model that is in ``folder`` already needs no more room.
+    A model that is in ``folder`` already always fits.
 
     Raises:
-        NotEnoughRoomError: not even for the smallest; the message says what is missing.
+        NotEnoughResourcesError: not even the smallest fits; the message lists what is missing.
     """
     for name, needs in NEEDS.items():
         card = CATALOGUE[name]
@@ -58,7 +58,7 @@ def choose(free: Room, folder: Path) -> tuple[ModelCard, str]:
         for what, lacking in (("memory", needs.memory - free.memory), ("disk", needs.disk - free.disk))
         if lacking > 0
     ]
-    raise NotEnoughRoomError(
+    raise NotEnoughResourcesError(
         f"{free} are free; the smallest model, {SMALL}, needs {needs}: {' and '.join(short)} are missing",
         hint=f"free some, or pull it all the same: local-llm-agent models pull {SMALL}",
     )

@@ -1,8 +1,8 @@
-"""Fetches model files part by part from the first source that has them.
+"""Downloads model files in parts, resumably, from the first source that works.
 
-A file has parts of equal size. Four are fetched at once, each from whatever source is being asked, into one
-file beside the target; a list of those that are there makes the next attempt continue. The whole is checked
-by sha256 before it gets its name, so a file that is there was whole.
+A file has parts of equal size. Four are downloaded at once into one file beside the target; a list of
+complete parts lets the next attempt continue. The whole file is checked by sha256 before it is renamed
+to the target, so an existing target is complete.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ import anyio.to_thread
 from engines.errors import AgentError, EngineUnavailableError
 
 Progress: TypeAlias = Callable[[float, float, str], Awaitable[None]]
-"""``await progress(bytes_done, bytes_in_all, message)``; in all is 0 while unknown."""
+"""``await progress(bytes_done, bytes_total, message)``; the total is 0 while unknown."""
 Note: TypeAlias = Callable[[str], None]
-"""Takes a line the user should read, such as that a source gave way to the next."""
+"""Receives a line for the user, such as the switch to the next source."""
 
-AT_ONCE = 4
-SPARE = 0.3
-"""Bytes under way at most, as a share of the file: a part may lie on the disk twice until it is in place."""
+PARALLEL_PARTS = 4
+MAX_IN_FLIGHT = 0.3
+"""Largest share of the file in flight: an incomplete part may be on the disk twice."""
 
 
 class PullFailedError(EngineUnavailableError):
@@ -35,7 +35,7 @@ class PullFailedError(EngineUnavailableError):
 
 
 class WrongFileError(PullFailedError):
-    """What arrived is not what was meant; nothing of it is kept."""
+    """The downloaded data is not the expected file; it was deleted."""
 
 
 class DiskFullError(PullFailedError):
@@ -44,21 +44,21 @@ class DiskFullError(PullFailedError):
 
 @dataclass(slots=True)
 class PartialFile:
-    """A file that fills part by part, beside the name it will get."""
+    """A file that is downloaded in parts, beside its target."""
 
     target: Path
     size: int
     sha256: str
     part_size: int
     progress: Progress
-    there: set[int] = field(init=False)
-    """Where the parts that are there start."""
-    under_way: dict[int, int] = field(init=False, default_factory=dict[int, int])
-    """Bytes that arrived of parts that are not there yet, by where the part starts."""
+    complete: set[int] = field(init=False)
+    """Start offsets of the complete parts."""
+    in_flight: dict[int, int] = field(init=False, default_factory=dict[int, int])
+    """Bytes received of incomplete parts, by start offset."""
 
     def __post_init__(self) -> None:
         known = self._list.is_file() and self.data.is_file()
-        self.there = {int(line) for line in self._list.read_text().split()} if known else set()
+        self.complete = {int(line) for line in self._list.read_text().split()} if known else set()
 
     @property
     def data(self) -> Path:
@@ -69,15 +69,15 @@ class PartialFile:
         return self.data.with_suffix(".parts")
 
     def missing(self) -> list[tuple[int, int]]:
-        """Start and stop of each part that is not there."""
-        starts = (start for start in range(0, self.size, self.part_size) if start not in self.there)
+        """Returns start and stop of each incomplete part."""
+        starts = (start for start in range(0, self.size, self.part_size) if start not in self.complete)
         return [(start, min(start + self.part_size, self.size)) for start in starts]
 
     async def arrived(self, start: int, count: int, message: str) -> None:
-        """Tell that ``count`` bytes of the part at ``start`` are on this machine."""
-        self.under_way[start] = count
+        """Reports progress: ``count`` bytes of the part at ``start`` are received."""
+        self.in_flight[start] = count
         missing = sum(stop - start for start, stop in self.missing())
-        done = self.size - missing + sum(self.under_way.values())
+        done = self.size - missing + sum(self.in_flight.values())
         await self.progress(min(done, self.size), self.size, message)
 
     async def write(self, offset: int, data: bytes) -> None:
@@ -89,18 +89,18 @@ class PartialFile:
             out.seek(offset)
             out.write(data)
 
-    def keep(self, start: int) -> None:
-        """Take down that the part at ``start`` is there."""
+    def mark_complete(self, start: int) -> None:
+        """Records that the part at ``start`` is complete."""
         with self._list.open("a") as out:
             out.write(f"{start}\n")
-        self.there.add(start)
-        self.under_way.pop(start, None)
+        self.complete.add(start)
+        self.in_flight.pop(start, None)
 
     async def finish(self) -> None:
-        """Give the whole file its name.
+        """Checks the whole file and renames it to its target.
 
         Raises:
-            WrongFileError: its sha256 is another; nothing is kept.
+            WrongFileError: the sha256 does not match; the data is deleted.
         """
         await self.progress(self.size, self.size, "checking the sha256")
         if (found := await digest(self.data)) != self.sha256:
@@ -112,13 +112,13 @@ class PartialFile:
         self.discard()
 
     def discard(self) -> None:
-        """Remove everything but the finished file."""
+        """Removes all files but the target."""
         for path in self.target.parent.glob(f".{self.target.name}.*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 class Remote(Protocol):
-    """A source that answered."""
+    """An opened source."""
 
     @property
     def size(self) -> int: ...
@@ -127,13 +127,13 @@ class Remote(Protocol):
     def sha256(self) -> str: ...
 
     async def read(self, file: PartialFile, start: int, stop: int) -> None:
-        """Write the bytes from ``start`` to ``stop`` into ``file``, and tell it how many have arrived."""
+        """Writes the bytes from ``start`` to ``stop`` into ``file``, and reports progress to it."""
         ...
 
 
 class Source(Protocol):
     def opened(self, size: int, sha256: str, folder: Path) -> AbstractAsyncContextManager[Remote]:
-        """Ask the source; ``size`` and ``sha256`` are those the file must have, if known."""
+        """Opens the source; ``size`` and ``sha256`` are the expected values, if known."""
         ...
 
 
@@ -147,17 +147,17 @@ async def fetch(
     sha256: str,
     part_size: int,
 ) -> None:
-    """Put the file that ``sources`` have at ``target``; each that fails gives way to the next.
+    """Downloads the file to ``target`` from the first of ``sources`` that works.
 
     Raises:
-        UnknownModelError, PullFailedError: what the last source said.
-        DiskFullError: there is no room; nothing is kept.
+        UnknownModelError, PullFailedError: the error of the last source.
+        DiskFullError: the disk is too small; the data is deleted.
     """
     for source, following in zip(sources, [*sources[1:], None], strict=True):
         try:
             async with source.opened(size, sha256, target.parent) as remote:
                 file = PartialFile(target, remote.size, remote.sha256, part_size, progress)
-                with _room(file):
+                with _disk_errors(file):
                     await _fill(file, remote)
                     await file.finish()
         except DiskFullError:
@@ -173,9 +173,9 @@ async def fetch(
 async def _fill(file: PartialFile, remote: Remote) -> None:
     missing = file.missing()
     free, wanted = shutil.disk_usage(file.target.parent).free, sum(stop - start for start, stop in missing)
-    at_once = max(1, min(AT_ONCE, int(SPARE * file.size / file.part_size)))
+    at_once = max(1, min(PARALLEL_PARTS, int(MAX_IN_FLIGHT * file.size / file.part_size)))
     if free < (needed := wanted + min(wanted, at_once * file.part_size)):
-        raise _no_room(file, needed, free)
+        raise _disk_full(file, needed, free)
     left, failures = iter(missing), list[AgentError | OSError]()
     async with anyio.create_task_group() as tasks:
 
@@ -183,7 +183,7 @@ async def _fill(file: PartialFile, remote: Remote) -> None:
             try:
                 for start, stop in left:
                     await remote.read(file, start, stop)
-                    file.keep(start)
+                    file.mark_complete(start)
             except (AgentError, OSError) as error:
                 failures.append(error)
                 tasks.cancel_scope.cancel()
@@ -195,8 +195,8 @@ async def _fill(file: PartialFile, remote: Remote) -> None:
 
 
 @contextlib.contextmanager
-def _room(file: PartialFile) -> Generator[None]:
-    """Errors of the file system in the body say what the user can do."""
+def _disk_errors(file: PartialFile) -> Generator[None]:
+    """Translates file system errors of the body into errors with hints."""
     try:
         yield
     except (WrongFileError, DiskFullError):
@@ -207,10 +207,10 @@ def _room(file: PartialFile) -> Generator[None]:
             raise unwritable(file.target.parent, error) from error
         missing = sum(stop - start for start, stop in file.missing())
         file.discard()
-        raise _no_room(file, missing + file.part_size, 0) from error
+        raise _disk_full(file, missing + file.part_size, 0) from error
 
 
-def _no_room(file: PartialFile, needed: int, free: int) -> DiskFullError:
+def _disk_full(file: PartialFile, needed: int, free: int) -> DiskFullError:
     return DiskFullError(
         f"the disk of {file.target.parent} is full: {needed / 1e9:.2f} GB are needed and "
         f"{free / 1e9:.2f} GB free, {(needed - free) / 1e9:.2f} GB are missing; nothing was kept",
@@ -226,7 +226,7 @@ def unwritable(folder: Path, error: OSError) -> PullFailedError:
 
 
 async def digest(path: Path) -> str:
-    """The sha256 of a file in hexadecimal, empty when there is no file."""
+    """Returns the sha256 of a file in hexadecimal, empty when there is no file."""
     return await anyio.to_thread.run_sync(_digest, path)
 
 

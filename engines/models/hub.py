@@ -1,4 +1,4 @@
-"""A file in a repository of the Hugging Face Hub, read by ranges."""
+"""Downloads a file from the Hugging Face Hub by byte ranges."""
 
 import os
 import re
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 HUB = "https://huggingface.co"
 ANSWER_S = 5.0
-"""A source that has not answered by then gives way to the next."""
+"""A source that has not answered by then is skipped."""
 SILENCE_S = 30.0
 CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """``HF_ENDPOINT`` and ``HF_TOKEN`` mean what they mean to every Hugging Face client."""
+    """A file in a Hub repository. Uses ``HF_ENDPOINT`` and ``HF_TOKEN``, as other clients do."""
 
     repo: str
     file: str
@@ -36,11 +36,11 @@ class Hub:
 
     @asynccontextmanager
     async def opened(self, size: int, sha256: str, folder: Path) -> AsyncGenerator["RemoteFile"]:
-        """Ask the Hub for the file's size and sha256; empty values are taken from its answer.
+        """Requests the file's size and sha256 from the Hub, and checks them against known values.
 
         Raises:
             UnknownModelError: no such repository, revision or file.
-            PullFailedError: it does not answer in time, or its answer is not about that file.
+            PullFailedError: the Hub does not answer in time, or the file does not match.
         """
         import aiohttp
 
@@ -51,17 +51,17 @@ class Hub:
         async with aiohttp.ClientSession(trust_env=True, timeout=timeout, headers=headers) as session:
             try:
                 with anyio.fail_after(ANSWER_S):
-                    size, sha256 = await self._agreed(session, url, size, sha256)
+                    size, sha256 = await self._verified(session, url, size, sha256)
             except TimeoutError as error:
                 raise PullFailedError(f"{self} did not answer within {ANSWER_S:.0f} s", hint=CHECK) from error
             except aiohttp.ClientError as error:
                 raise PullFailedError(f"{self} does not answer: {error}", hint=CHECK) from error
             yield RemoteFile(size, sha256, session, url)
 
-    async def _agreed(
+    async def _verified(
         self, session: "aiohttp.ClientSession", url: str, size: int, sha256: str
     ) -> tuple[int, str]:
-        """Size and sha256; a file that cannot have those known here is refused before it is fetched."""
+        """Returns size and sha256; refuses a file that does not match before it is downloaded."""
         async with session.head(url, allow_redirects=False) as response:
             if response.status == 404:
                 raise UnknownModelError(
@@ -102,11 +102,11 @@ class RemoteFile:
     url: str
 
     async def read(self, file: PartialFile, start: int, stop: int) -> None:
-        """Write the bytes from ``start`` to ``stop``; a connection that breaks is opened anew.
+        """Writes the bytes from ``start`` to ``stop``; reconnects when the connection breaks.
 
         Raises:
-            PullFailedError: it broke before another byte came.
-            WrongFileError: the answer is not that range of that file.
+            PullFailedError: the connection broke without progress.
+            WrongFileError: the answer is not the requested range of the file.
         """
         import aiohttp
 

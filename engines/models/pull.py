@@ -1,4 +1,4 @@
-"""The models the embedded engine knows by name, and how their files get here.
+"""Finds and downloads models of the embedded engine by name.
 
 A name is one of ``CATALOGUE``, ``hf:OWNER/REPO/FILE.gguf[@REVISION]``, or the path of a GGUF file.
 """
@@ -25,15 +25,15 @@ AUTO = "auto"
 
 
 def models_folder() -> Path:
-    """The user's own cache, shared by all projects."""
+    """Returns the models folder in the user's cache, shared by all projects."""
     return platformdirs.user_cache_path("local-llm-agent") / "models"
 
 
 def find(name: str) -> ModelCard:
-    """The card of a model.
+    """Returns the card of a model.
 
     Raises:
-        UnknownModelError: no such name; the hint lists those that come near.
+        UnknownModelError: no such name; the hint lists similar ones.
     """
     if card := CATALOGUE.get(name.lower()):
         return card
@@ -51,10 +51,10 @@ def find(name: str) -> ModelCard:
 
 
 def path_of(card: ModelCard, folder: Path | None = None) -> Path:
-    """Where the model's file is.
+    """Returns the path of the model's file.
 
     Raises:
-        ModelNotPulledError: it is not there yet, or not whole.
+        ModelNotPulledError: the file is missing or incomplete.
     """
     if card.path:
         if not card.path.is_file():
@@ -72,7 +72,7 @@ def path_of(card: ModelCard, folder: Path | None = None) -> Path:
 
 
 def best_pulled(folder: Path | None = None) -> ModelCard:
-    """The best chat model of the catalogue that is on this machine.
+    """Returns the best chat model of the catalogue that is on this machine.
 
     Raises:
         ModelNotPulledError: there is none.
@@ -84,27 +84,27 @@ def best_pulled(folder: Path | None = None) -> ModelCard:
 
 
 def context_of(path: Path) -> int:
-    """Tokens the model in a GGUF file was trained for, 0 when it does not say. Reads the file."""
-    told = read_header(path).metadata
-    return cast("int", told.get(f"{told.get('general.architecture')}.context_length", 0))
+    """Reads the trained context length from a GGUF file, in tokens; 0 when it is not stated."""
+    metadata = read_header(path).metadata
+    return cast("int", metadata.get(f"{metadata.get('general.architecture')}.context_length", 0))
 
 
 def parameters_of(path: Path) -> float:
-    """Billions of weights in a GGUF file. Reads the file."""
+    """Reads the number of weights from a GGUF file, in billions."""
     return sum(map(prod, read_header(path).shapes.values())) / 1e9
 
 
 async def pull(
     name: str, *, folder: Path | None = None, progress: Progress | None = None, note: Note | None = None
 ) -> Path:
-    """Fetch a model unless it is there, and return its file. Safe to run twice at once.
+    """Downloads a model unless it is present, and returns its file. Safe to run concurrently.
 
     Raises:
-        UnknownModelError: no such model, here or on the Hub.
-        PullFailedError: it could not be fetched, or what came has the wrong sha256.
-        ModelNotPulledError: ``name`` is a path, and nothing is there.
+        UnknownModelError: no such model in the catalogue or on the Hub.
+        PullFailedError: the download failed, or has the wrong sha256.
+        ModelNotPulledError: ``name`` is a path without a file.
     """
-    card, folder, progress = find(name), folder or models_folder(), progress or _silent
+    card, folder, progress = find(name), folder or models_folder(), progress or _no_progress
     if card.path:
         return path_of(card)
     target, lock = folder / card.file, folder / f"{card.file}.lock"
@@ -114,7 +114,7 @@ async def pull(
             await progress(0, card.size, f"{card.name}: waiting for another process that is pulling it")
         async with held(lock):
             if not await _is_whole(target, card.sha256):
-                await _fetch(card, target, progress, note or _unheard)
+                await _fetch(card, target, progress, note or _no_notes)
     except OSError as error:
         raise unwritable(folder, error) from error
     await progress(card.size, card.size, f"{card.name} is ready")
@@ -122,7 +122,7 @@ async def pull(
 
 
 async def _fetch(card: ModelCard, target: Path, progress: Progress, note: Note) -> None:
-    for left in target.parent.glob(f".{card.file}.*/"):  # by a pull that was killed
+    for left in target.parent.glob(f".{card.file}.*/"):  # left by a killed pull
         shutil.rmtree(left)
     if card.checkpoint:
         await convert_checkpoint(card.checkpoint, target, progress)
@@ -136,9 +136,9 @@ async def _is_whole(file: Path, sha256: str) -> bool:
     return bool(found) and sha256 in ("", found)
 
 
-async def _silent(done: float, total: float, message: str) -> None:
-    """The progress of a caller that did not ask for any."""
+async def _no_progress(done: float, total: float, message: str) -> None:
+    """Ignores progress."""
 
 
-def _unheard(line: str) -> None:
-    """The notes of a caller that did not ask for any."""
+def _no_notes(line: str) -> None:
+    """Ignores notes."""

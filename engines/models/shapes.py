@@ -1,4 +1,4 @@
-"""Where a model's shape comes from: a GGUF file, Ollama, a Hugging Face folder, or the catalogue."""
+"""Reads model shapes from GGUF files, Ollama, Hugging Face folders and a catalogue."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,18 +14,18 @@ from engines.models.gguf_header import read_header
 from engines.models.vram import Layer, ModelShape
 
 WINDOW_PERIODS = {"gpt-oss": 2, "gptoss": 2, "gemma2": 2, "gemma3": 6, "cohere2": 4}
-"""Architectures whose files name a window but not its layers: all but every n-th (from llama.cpp)."""
+"""Attention window period by architecture, if the file omits it: all but every n-th layer (llama.cpp)."""
 
 
 def find(model: str) -> ModelShape:
-    """The shape of a name in this catalogue or the embedded engine's, a GGUF file, or a folder.
+    """Returns the shape of a catalogue name (here or the embedded engine's), GGUF file or folder.
 
-    Reads files, and blocks while it does. For a model of Ollama's, ask Ollama: ``from_ollama``.
+    Blocks while reading files. For models of Ollama use ``from_ollama``.
 
     Raises:
         InvalidArgumentsError: the file or folder cannot be read as a model.
-        ModelNotPulledError: it is known, but its file is not on this machine.
-        UnknownModelError: it is none of these.
+        ModelNotPulledError: the model is known, but its file is not on this machine.
+        UnknownModelError: ``model`` is none of these.
     """
     if model in CATALOGUE:
         return CATALOGUE[model]
@@ -44,10 +44,10 @@ def find(model: str) -> ModelShape:
 
 
 def from_gguf(path: Path) -> ModelShape:
-    """The shape of the model in a GGUF file.
+    """Returns the shape of the model in a GGUF file.
 
     Raises:
-        InvalidArgumentsError: it is no GGUF file, or a part of one, or tells too little.
+        InvalidArgumentsError: not a GGUF file, a part of one, or metadata is missing.
     """
     header = read_header(path)
     if cast("int", header.metadata.get("split.count", 0)) > 1:
@@ -58,10 +58,10 @@ def from_gguf(path: Path) -> ModelShape:
 
 
 def from_ollama(shown: JsonObject, *, name: str, weights: int = 0) -> ModelShape:
-    """The shape of a model from Ollama's ``/api/show``; ``weights`` in bytes if it lists no tensors.
+    """Returns the shape from Ollama's ``/api/show``; ``weights`` in bytes, if it lists no tensors.
 
     Raises:
-        InvalidArgumentsError: it tells too little.
+        InvalidArgumentsError: metadata is missing.
     """
     tensors = cast("list[JsonObject]", shown.get("tensors") or [])
     shapes = {str(tensor["name"]): cast("list[int]", tensor["shape"]) for tensor in tensors}
@@ -73,7 +73,7 @@ def from_ollama(shown: JsonObject, *, name: str, weights: int = 0) -> ModelShape
 
 
 def _stored(shape: Sequence[int], kind: str) -> int:
-    """Bytes of a tensor in one of ggml's formats."""
+    """Returns the bytes of a tensor in a ggml format."""
     from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
     try:
@@ -84,10 +84,10 @@ def _stored(shape: Sequence[int], kind: str) -> int:
 
 
 def from_folder(folder: Path) -> ModelShape:
-    """The shape of a model in Hugging Face's layout: ``config.json`` and safetensors files.
+    """Returns the shape of a Hugging Face model folder: ``config.json`` and safetensors files.
 
     Raises:
-        InvalidArgumentsError: ``config.json`` is no JSON or tells too little.
+        InvalidArgumentsError: ``config.json`` is not JSON, or lacks values.
     """
     try:
         config = cast("JsonObject", json.loads((folder / "config.json").read_text("utf-8")))
@@ -98,24 +98,24 @@ def from_folder(folder: Path) -> ModelShape:
 
 
 def from_hf_config(config: JsonObject, weights: int, *, name: str) -> ModelShape:
-    """The shape a ``config.json`` describes; ``weights`` in bytes.
+    """Returns the shape described by a ``config.json``; ``weights`` in bytes.
 
     Raises:
-        InvalidArgumentsError: it tells too little.
+        InvalidArgumentsError: values are missing.
     """
     text = cast("JsonObject", config.get("text_config") or config)
     heads, embedding = _number(text, "num_attention_heads"), _number(text, "hidden_size")
     size = cast("int", text.get("head_dim") or embedding // heads)
     layer = Layer(cast("int", text.get("num_key_value_heads") or heads), size, size)
     if latent := cast("int", text.get("kv_lora_rank") or 0):
-        # Multi-head latent attention remembers one compressed vector instead of heads (DeepSeek-V2, 2.1).
+        # Multi-head latent attention caches one compressed vector instead of heads (DeepSeek-V2, 2.1).
         layer = Layer(1, latent + _number(text, "qk_rope_head_dim"), 0)
     layers = tuple(replace(layer, window=window) for window in _hf_windows(text))
     return ModelShape(name, weights, layers, _number(text, "vocab_size"), embedding)
 
 
 def _hf_windows(text: JsonObject) -> Iterator[int]:
-    """The window of each layer that has a cache; 0 where it sees everything."""
+    """Yields the attention window of each layer with a cache; 0 for full attention."""
     count = _number(text, "num_hidden_layers")
     window = cast("int", text.get("sliding_window") or 0) if text.get("use_sliding_window", True) else 0
     period = cast("int", text.get("sliding_window_pattern") or 0)
@@ -128,9 +128,9 @@ def _hf_windows(text: JsonObject) -> Iterator[int]:
 def _from_metadata(
     name: str, weights: int, info: Mapping[str, JsonValue], shapes: Mapping[str, Sequence[int]]
 ) -> ModelShape:
-    """The shape told by GGUF metadata, which Ollama passes on.
+    """Returns the shape from GGUF metadata, which Ollama reports too.
 
-    A layer without heads is recurrent; the little it remembers does not grow and is left out.
+    A layer without heads is recurrent; its small constant state is ignored.
     """
     prefix = str(info.get("general.architecture"))
     own = {key.removeprefix(f"{prefix}."): value for key, value in info.items() if value is not None}
@@ -151,7 +151,7 @@ def _from_metadata(
 
 
 def _gguf_windows(own: Mapping[str, JsonValue], architecture: str, count: int) -> Iterator[int]:
-    """The window of each layer. Where the file does not say which have one, none has: an upper bound."""
+    """Yields the window of each layer; without a known pattern none has one, which is an upper bound."""
     window = cast("int", own.get("attention.sliding_window", 0))
     pattern = own.get("attention.sliding_window_pattern", WINDOW_PERIODS.get(architecture, 1))
     for index in range(count):
@@ -163,7 +163,7 @@ def _gguf_windows(own: Mapping[str, JsonValue], architecture: str, count: int) -
 
 
 def _per_layer(own: Mapping[str, JsonValue], key: str, count: int) -> list[int]:
-    """A number per layer; files give one for all, or a list."""
+    """Returns a number per layer; files contain one for all layers, or a list."""
     value = own.get(key)
     return cast("list[int]", value) if isinstance(value, list) else [_number(own, key)] * count
 

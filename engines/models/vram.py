@@ -1,21 +1,18 @@
-"""How much memory a model takes on its device: weights, cache, and a buffer to compute in.
+"""Estimates the memory of a model on its device: weights, KV cache and compute buffer.
 
-The weights take what they take in the file. The cache takes, summed over the layers,
+The weights take their size in the file. The cache takes, summed over the layers,
 
     2 (K and V) x kv_heads x head_size x tokens x bytes per element
 
-with ``context`` tokens for each of ``parallel`` requests, or ``window`` of them in a layer that looks
-back no further. That is what llama.cpp, inside Ollama too, allocates: for SmolLM2-135M at 8192 tokens
-its log says 180.00 MiB, and so does the formula; for GPT-OSS 20B at 131072 both say 3072 MiB for the
-layers without a window.
+with ``context`` tokens for each of ``parallel`` requests, or ``window`` tokens in a layer with a
+sliding window. llama.cpp, and Ollama with it, allocates the same; its logs confirm it for
+SmolLM2-135M and GPT-OSS 20B (``tests/engines/models/test_vram.py``, ``test_shapes.py``).
 
-The buffer is an estimate, and an upper one. Its first part, 4 x 512 x (vocabulary + embedding) bytes,
-is llama.cpp's compute buffer at the output layer, for 512 tokens of prompt at once (the same term
-stands in Ollama's fs/ggml/ggml.go, GraphSize). For GPT-OSS 20B it gives the 398.4 MiB that logs on
-Metal and CANN show; llama.cpp of October 2026 keeps fewer rows and needs less (SmolLM2: 16.6 MiB
-instead of 97.1). The second part is what a window's cache takes beyond the window, room for those 512
-tokens rounded up to 256: logs show 768 tokens for a window of 128. What the driver keeps for itself
-is in neither part: ``total_gib`` is what the model may have.
+The buffer is an upper estimate. Its first part, 4 x 512 x (vocabulary + embedding) bytes, is
+llama.cpp's compute buffer at the output layer for 512 prompt tokens (the same term is in Ollama's
+fs/ggml/ggml.go, GraphSize); recent versions need less. The second part is the cache beyond a
+sliding window: 512 more tokens, rounded up to 256. The driver's own memory is not included:
+``total_gib`` is the memory available to the model.
 """
 
 from collections import Counter
@@ -29,24 +26,24 @@ MB, GB = 10**6, 10**9
 MIB, GIB = 2**20, 2**30
 
 BATCH = 512
-"""Tokens of a prompt computed at once, llama.cpp's default ``n_ubatch``."""
+"""Prompt tokens computed at once, llama.cpp's default ``n_ubatch``."""
 
 CELLS = 256
-"""llama.cpp rounds the length of a cache up to a multiple of this."""
+"""llama.cpp rounds cache lengths up to a multiple of this."""
 
 KV_BITS: Mapping[int, float] = {16: 16, 8: 8.5, 4: 4.5}
-"""Bits an element takes as f16, q8_0 and q4_0; the latter two add 16 bits of scale to 32 elements."""
+"""Bits per element as f16, q8_0 and q4_0; the latter two add 16 bits of scale to 32 elements."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one layer remembers of a token, in elements."""
+    """The KV cache of one layer per token, in elements."""
 
     kv_heads: int
     key_size: int
     value_size: int
     window: int = 0
-    """Tokens it looks back; 0 for all of them."""
+    """Sliding attention window in tokens; 0 for full attention."""
 
     @property
     def elements(self) -> int:
@@ -56,7 +53,7 @@ class Layer:
         return min(context, self.window) if self.window else context
 
     def slack(self, context: int) -> int:
-        """Tokens that are kept beyond the window while a prompt is read."""
+        """Returns the tokens cached beyond the window while a prompt is processed."""
         if not self.window:
             return 0
         return min(context, ceil((self.window + BATCH) / CELLS) * CELLS) - self.tokens(context)
@@ -82,7 +79,7 @@ class Plan:
     buffer: int
     available: int
     explain: tuple[str, ...]
-    """How the numbers came about, one line each."""
+    """The calculation of each number, one line each."""
 
     @property
     def total(self) -> int:
@@ -94,7 +91,7 @@ class Plan:
 
 
 def plan(shape: ModelShape, *, context: int, parallel: int, total_gib: float, kv_bits: int = 16) -> Plan:
-    """What ``parallel`` requests of ``context`` tokens each need, and whether ``total_gib`` is enough.
+    """Estimates the memory for ``parallel`` requests of ``context`` tokens each, compared with ``total_gib``.
 
     Raises:
         InvalidArgumentsError: ``kv_bits`` is none of 16, 8 and 4, or a number is not positive.
@@ -116,8 +113,8 @@ def plan(shape: ModelShape, *, context: int, parallel: int, total_gib: float, kv
     return Plan(shape.name, shape.weights, kv_cache, compute + slack, available, explain)
 
 
-def places(shape: ModelShape, *, context: int, total_gib: float, kv_bits: int = 16) -> int:
-    """How many requests of ``context`` tokens fit at once."""
+def max_parallel(shape: ModelShape, *, context: int, total_gib: float, kv_bits: int = 16) -> int:
+    """Returns how many requests of ``context`` tokens fit at once."""
     one, two = (
         plan(shape, context=context, parallel=n, total_gib=total_gib, kv_bits=kv_bits) for n in (1, 2)
     )
@@ -126,7 +123,7 @@ def places(shape: ModelShape, *, context: int, total_gib: float, kv_bits: int = 
 
 
 def amount(size: int) -> str:
-    """``size`` bytes in both units that people call a gigabyte."""
+    """Formats ``size`` bytes in decimal and binary units."""
     if size < GB / 10:
         return f"{size / MB:.1f} MB ({size / MIB:.1f} MiB)"
     return f"{size / GB:.2f} GB ({size / GIB:.2f} GiB)"

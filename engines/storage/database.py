@@ -1,7 +1,7 @@
-"""A SQLite file that all processes of a user share, used in threads only.
+"""A SQLite file shared by all processes of a user, used in worker threads only.
 
-Nothing that goes wrong with it reaches a caller: a file that cannot be read is set aside and made anew,
-one that cannot be used is left alone for a while, and the log says so once.
+Errors never reach a caller: a corrupt file is renamed and recreated, an unusable one is not used for
+a while, and each problem is logged once.
 """
 
 import logging
@@ -17,10 +17,10 @@ from typing import TypeVar
 log = logging.getLogger(__name__)
 
 PARAMETERS = 999
-"""Of a statement: what every SQLite takes."""
+"""Parameters of a statement that every SQLite build accepts."""
 
 PAUSE_S = 30.0
-"""A file that gave trouble is left alone for so long, a locked one for a second."""
+"""How long a file is not used after an error; a locked one for a second."""
 
 T = TypeVar("T")
 Prepare = Callable[[sqlite3.Connection], object]
@@ -32,10 +32,10 @@ _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def insert(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[Value]]) -> None:
-    """``into`` (``INSERT INTO table``) as many ``rows`` a statement as it takes.
+    """Executes ``into`` (``INSERT INTO table``) with as many ``rows`` per statement as allowed.
 
-    Each statement lets the interpreter's lock go, and takes it from the event loop again: a row at a time
-    that cost every request of a busy server more than all else the database does.
+    Each statement releases and retakes the GIL, which delays the event loop: one row at a time is
+    too slow on a busy server.
     """
     if not rows:
         return
@@ -46,15 +46,15 @@ def insert(connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[Va
         connection.execute(f"{into} VALUES {marks}", [value for row in part for value in row])
 
 
-class File:
-    """The file's place and its troubles, shared by the connections to it."""
+class DatabaseFile:
+    """Path and error handling of a database file, shared by its connections."""
 
     def __init__(self, path: Path, what: str, prepare: Prepare) -> None:
-        """``what`` names it in the log; ``prepare`` makes a new connection ready, and a new file."""
+        """``what`` names the file in the log; ``prepare`` sets up a new connection and the schema."""
         self.path = path
         self._what = what
         self._prepare = prepare
-        self._said: set[int] = set()
+        self._logged_codes: set[int] = set()
         self._lock = threading.Lock()
 
     def connect(self, timeout_s: float) -> sqlite3.Connection:
@@ -71,27 +71,27 @@ class File:
         return connection
 
     def identity(self) -> Identity | None:
-        """Which file lies at the path now; another one when it was set aside or removed meanwhile."""
+        """Returns device and inode of the file at the path, to detect that it was replaced."""
         try:
             status = os.stat(self.path)
         except OSError:
             return None
         return status.st_dev, status.st_ino
 
-    def trouble(self, error: Exception, identity: Identity | None) -> float:
-        """Do and say what ``error`` calls for; returns the seconds to leave the file alone."""
+    def handle_error(self, error: Exception, identity: Identity | None) -> float:
+        """Handles and logs ``error``; returns the seconds to pause the use of the file."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _BROKEN:
             self._set_aside(identity)
-        if code not in self._said:
-            self._said.add(code)
+        if code not in self._logged_codes:
+            self._logged_codes.add(code)
             log.warning("%s %s cannot be used, calls go on without it: %s", self._what, self.path, error)
         if code in _BROKEN:
             return 0
         return 1.0 if code in _LOCKED else PAUSE_S
 
     def _set_aside(self, identity: Identity | None) -> None:
-        """Unless another thread or process has done so, and a good file lies there already."""
+        """Renames the corrupt file, unless another thread or process has replaced it already."""
         with self._lock, suppress(OSError):
             if identity is None or identity == self.identity():
                 self.path.replace(f"{self.path}.corrupt")
@@ -100,9 +100,9 @@ class File:
 
 
 class Connection:
-    """Work on the file, one at a time, in whichever thread calls; ``None`` where it did not work."""
+    """Runs work on the file, one at a time, in the calling thread; returns ``None`` on errors."""
 
-    def __init__(self, file: File, timeout_s: float) -> None:
+    def __init__(self, file: DatabaseFile, timeout_s: float) -> None:
         """``timeout_s``: how long to wait for a lock."""
         self._file = file
         self._timeout_s = timeout_s
@@ -119,7 +119,7 @@ class Connection:
                 return work(self._current())
             except (sqlite3.Error, OSError) as error:
                 self.close()
-                self.pause(self._file.trouble(error, self._identity))
+                self.pause(self._file.handle_error(error, self._identity))
                 return None
 
     def pause(self, seconds: float) -> None:

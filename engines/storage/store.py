@@ -1,8 +1,8 @@
-"""Bytes by key in one SQLite file that all processes of a user share.
+"""Key-value store in one SQLite file shared by all processes of a user.
 
-Nothing that goes wrong with it reaches a caller: what cannot be read was never there, and what cannot be
-written is forgotten. It is written to after the answer has gone out, and read only for what may be there: the
-way to the reading thread and back would cost a new question more than all else we do for it.
+Errors never reach a caller: failed reads count as missing, failed writes are dropped. Writes happen
+after the answer is sent. A Bloom filter skips reads of missing keys, because the switch to the reading
+thread is the largest cost of a new request.
 """
 
 import math
@@ -18,31 +18,31 @@ from typing import Self
 import anyio
 import anyio.to_thread
 
-from engines.middleware.background import Behind, background
-from engines.storage.bloom import Known
-from engines.storage.database import PAUSE_S, Connection, File, insert
+from engines.middleware.background import Debouncer, background
+from engines.storage.bloom import BloomFilter
+from engines.storage.database import PAUSE_S, Connection, DatabaseFile, insert
 
 FILE = "answers-1.sqlite3"
-"""The number changes with the layout."""
+"""The number changes with the schema."""
 
 READ_S = 0.25
-"""What takes longer to look up is asked anew."""
+"""A look-up that takes longer counts as missing."""
 LOCKED_S = 0.1
-"""How long reading waits for a lock; WAL readers meet one only when the file is made or broken."""
+"""Lock timeout of reads; WAL readers only wait when the file is created or corrupt."""
 WRITE_S = 2.0
-"""How long writing waits for a lock, and closing for the last writing."""
+"""Lock timeout of writes, and of the last write on closing."""
 GATHER_S = 0.05
-"""Entries that come within this time are written together."""
+"""Entries within this time are written together."""
 TOUCH_S = 3600
-"""How exactly the time of an entry's last use is kept."""
+"""Resolution of an entry's time of last use."""
 PENDING = 5000
-"""Entries on their way to the file; more are forgotten."""
+"""Entries waiting to be written at most; more are dropped."""
 FRESH_S = 1.0
-"""How long it is believed what the file held: what another process wrote since may be asked anew."""
+"""How long the filter counts as current; newer entries of other processes count as missing."""
 LEARNED_AT_ONCE = 2000
-"""Keys learned with one look-up, in some five milliseconds; until all are, every key is looked up."""
+"""Keys added to the filter per look-up; until all are added, every key is looked up."""
 KEYS_AT_ONCE = 500
-"""SQLite takes 999 parameters in a query at least."""
+"""Keys per query; every SQLite build accepts 999 parameters."""
 
 SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -55,7 +55,7 @@ Row = tuple[bytes, bytes, int]
 
 
 class Store:
-    """At most ``max_rows`` entries and about ``max_bytes`` of file; the least recently used go first."""
+    """At most ``max_rows`` entries in about ``max_bytes``; evicts the least recently used first."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Store:
         max_bytes: int = 256 * 2**20,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        file = File(folder / FILE, "the cache", _prepare)
+        file = DatabaseFile(folder / FILE, "the cache", _prepare)
         self._reader = Connection(file, LOCKED_S)
         self._writer = Connection(file, WRITE_S)
         self._max_rows = max_rows
@@ -73,11 +73,11 @@ class Store:
         self._clock = clock
         self._pending: dict[bytes, bytes] = {}
         self._touched: set[bytes] = set()
-        self._known = Known()
+        self._known = BloomFilter()
         self._known_from: sqlite3.Connection | None = None
         self._known_to = 0
         self._known_at = -math.inf
-        self._behind = Behind(self.flush, GATHER_S)
+        self._debouncer = Debouncer(self.flush, GATHER_S)
         self._reading = anyio.CapacityLimiter(1)
         self._writing = anyio.CapacityLimiter(1)
         self._stack = AsyncExitStack()
@@ -85,7 +85,7 @@ class Store:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
-            await stack.enter_async_context(background(self._behind.run))
+            await stack.enter_async_context(background(self._debouncer.run))
             self._stack = stack.pop_all()
         return self
 
@@ -98,25 +98,25 @@ class Store:
         await self._stack.__aexit__(kind, error, traceback)
 
     async def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """What is there of ``keys``."""
+        """Returns the stored values of ``keys``."""
         found = {key: self._pending[key] for key in keys if key in self._pending}
         missing = [key for key in keys if key not in found]
         for key, value, used in await self._read(missing) if self._may_hold(missing) else ():
             found[key] = value
             if self._clock() - used > TOUCH_S:
                 self._touched.add(key)
-                self._behind.wake()
+                self._debouncer.wake()
         return found
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Keep ``value``; it is in the file a moment later."""
+        """Stores ``value``; it is written to the file shortly after."""
         if len(self._pending) < PENDING:
             self._pending[key] = value
             self._known.add(key)
-            self._behind.wake()
+            self._debouncer.wake()
 
     async def flush(self) -> None:
-        """Write what ``put`` took; whatever fails is forgotten."""
+        """Writes pending entries; failed writes are dropped."""
         entries, touched = dict(self._pending), self._touched
         self._touched = set()
         if entries or touched:
@@ -145,10 +145,10 @@ class Store:
         return _select(keys, connection)
 
     def _learn(self, connection: sqlite3.Connection) -> None:
-        """The keys that have come since the last look; a new connection may be to another file."""
+        """Adds keys written since the last look-up to the filter; resets it for a new connection."""
         if connection is not self._known_from or self._known.full:
             self._known_from, self._known_to = connection, 0
-            self._known, self._known_at = Known(), -math.inf
+            self._known, self._known_at = BloomFilter(), -math.inf
         now = self._clock()
         rows = connection.execute(
             "SELECT rowid, key FROM entries WHERE rowid > ? ORDER BY rowid LIMIT ?",
@@ -179,9 +179,9 @@ class Store:
             self._evict(connection)
 
     def _evict(self, connection: sqlite3.Connection) -> None:
-        """An eighth at a time, so that it does not come up with every entry.
+        """Evicts an eighth of the rows at a time, so that it is not needed for every entry.
 
-        The newest row stays, or its number would be given again, to a key that no process looks for there.
+        Keeps the newest row: its rowid would be reused, and other processes would miss the new key.
         """
         while (rows := _number(connection, "SELECT count(*) FROM entries")) > 1 and (
             rows > self._max_rows or _used_bytes(connection) > self._max_bytes

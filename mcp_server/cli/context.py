@@ -1,4 +1,4 @@
-"""What every command starts from: settings, folders and the project of the working folder."""
+"""Start-up shared by all commands: settings, folders, project, console and error output."""
 
 import argparse
 import gc
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Start:
+    """Settings, folders and project of one command."""
+
     settings: Settings
     folders: Folders
     project: Project
 
 
 def start(options: argparse.Namespace, **flags: Mapping[str, Any]) -> Start:
-    """Settings as the command's flags, the environment and the files say, and whose they are.
+    """Reads settings from flags, environment and files, and finds the project of the working folder.
 
     Raises:
         SettingsError: a file or variable is wrong.
@@ -44,23 +46,23 @@ def start(options: argparse.Namespace, **flags: Mapping[str, Any]) -> Start:
 
 @asynccontextmanager
 async def started(options: argparse.Namespace, **flags: Any) -> AsyncGenerator[tuple[App, Project]]:
-    """The whole app, opened for one command."""
+    """Opens the app for one command."""
     begun = start(options, **flags)
     async with build(begun.settings, begun.folders) as app:
-        # What is there now stays: going through it again and again took a fifteenth of the CPU under load.
+        # Start-up objects live until exit; scanning them again took 1/15 of the CPU under load.
         gc.freeze()
         yield app, begun.project
 
 
 def plain_console() -> "Console":
-    """Standard output for tables whose words are taken as they are: ``[llamacpp]`` is a setting, no style."""
+    """Returns a console on standard output without markup: ``[llamacpp]`` is text, not a style."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False, emoji=False)
 
 
 def fail(error: AgentError, *, as_json: bool) -> int:
-    """Tell a person, or a program, what went wrong and what to do; the exit code."""
+    """Prints the error and its hint as text or JSON; returns the exit code."""
     if as_json:
         print(json.dumps({"error": error.as_json()}, ensure_ascii=False))
     else:

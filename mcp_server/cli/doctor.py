@@ -1,4 +1,4 @@
-"""``doctor``: what was found, what will be used, and what to do next."""
+"""The ``doctor`` command: checks settings, engines, tiers and registrations, with hints."""
 
 import argparse
 import json
@@ -23,11 +23,13 @@ from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE, Folders
 from mcp_server.version import VERSION
 
 POOR = 0.4
-"""Billions of weights; a model below that is fit for tests of wiring, not for answers (docs/quality.md)."""
+"""Billions of parameters; smaller models give poor answers (measured in docs/quality.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """One line of the report."""
+
     ok: bool
     what: str
     found: str
@@ -35,11 +37,11 @@ class Finding:
 
 
 async def doctor(options: argparse.Namespace) -> int:
-    """Look, and say. The exit code is 1 when no engine can be used."""
+    """Prints all findings; the exit code is 1 if no engine can be used."""
     try:
         begun = start(options)
         async with build(begun.settings, begun.folders) as app:
-            findings = [*_place(begun), *[f async for f in _engines(app)], *[f async for f in _tiers(app)]]
+            findings = [*_setup(begun), *[f async for f in _engines(app)], *[f async for f in _tiers(app)]]
     except AgentError as error:
         return fail(error, as_json=options.json)
     findings.append(_estimator(begun.folders))
@@ -52,7 +54,7 @@ async def doctor(options: argparse.Namespace) -> int:
     return 0 if usable else 1
 
 
-def _place(begun: Start) -> Sequence[Finding]:
+def _setup(begun: Start) -> Sequence[Finding]:
     project = begun.project
     user = Path(os.environ.get(CONFIG_VARIABLE) or begun.folders.config / "config.toml")
     own = project.root / PROJECT_FILE if project.root else None
@@ -69,7 +71,7 @@ def _place(begun: Start) -> Sequence[Finding]:
 
 
 async def _engines(app: App) -> AsyncIterator[Finding]:
-    """Each engine the settings allow, asked whether it answers."""
+    """Checks each engine the settings allow."""
     for name, engine in app.engines.each.items():
         try:
             await engine.check()
@@ -86,7 +88,7 @@ async def _engines(app: App) -> AsyncIterator[Finding]:
 
 
 def _advice(profile: Profile) -> str:
-    """What a better embedded model would cost."""
+    """Returns a hint on a better embedded model and its cost; empty if there is none."""
     poor = 0 < profile.parameters < POOR
     pulled = CATALOGUE.get(profile.model)
     better = [card for card in CATALOGUE.values() if card.parameters > profile.parameters]
@@ -95,12 +97,12 @@ def _advice(profile: Profile) -> str:
     card = CATALOGUE[RECOMMENDED] if poor else better[-1]
     cost = f"{card.size / 1e9:.1f} GB to download"
     cost += f" and {card.memory} GB of memory" if card.memory else ""
-    told = f"better: {card.name}, {cost}: local-llm-agent models pull {card.name}"
-    return f"answers will be poor, {profile.model} is for tests; {told}" if poor else told
+    hint = f"better: {card.name}, {cost}: local-llm-agent models pull {card.name}"
+    return f"answers will be poor, {profile.model} is for tests; {hint}" if poor else hint
 
 
 async def _tiers(app: App) -> AsyncIterator[Finding]:
-    """What a call of each tier would reach now."""
+    """Routes a call of each tier."""
     for name in app.router.tiers:
         try:
             route = await app.router.pick(Needs(tier=name, splits=True))
@@ -121,7 +123,7 @@ def _estimator(folders: Folders) -> Finding:
 
 
 async def _registrations(begun: Start) -> Sequence[Finding]:
-    """Each client's entry for us, tried out as the client uses it."""
+    """Tests each client's registration the way the client uses it."""
     findings = [
         Finding(trial.ok, f"{trial.where.client.title}, {trial.where.scope}", trial.found, trial.hint)
         async for trial in trials(begun.project.root, os.environ)

@@ -1,4 +1,4 @@
-"""``models``: what the engines offer, what can be pulled, and pulling it."""
+"""The ``models`` command: lists engine models and the catalogue, and pulls models."""
 
 import argparse
 import json
@@ -17,6 +17,7 @@ from mcp_server.cli.context import Start, fail, plain_console, start, started
 
 
 async def models(options: argparse.Namespace) -> int:
+    """Lists models, or pulls those named."""
     try:
         if options.action == "pull":
             return await _pull(start(options), options.names, small=options.small)
@@ -26,7 +27,7 @@ async def models(options: argparse.Namespace) -> int:
 
 
 async def _pull(begun: Start, names: Sequence[str], *, small: bool) -> int:
-    """Fetch ``names``, or what the settings' embedded engine needs; nothing if it is there."""
+    """Downloads ``names``, else the models of the embedded engine; skips those present."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True, highlight=False, markup=False)) as bar:
         note = partial(bar.console.print, soft_wrap=True)
@@ -41,20 +42,20 @@ async def _pull(begun: Start, names: Sequence[str], *, small: bool) -> int:
     return 0
 
 
-def _needed(begun: Start, say: Callable[[str], None], *, small: bool) -> list[str]:
-    """The settings' chat and embedding models; where they leave the first open, what there is room for."""
+def _needed(begun: Start, note: Callable[[str], None], *, small: bool) -> list[str]:
+    """Returns the configured chat and embedding models; for ``auto``, the best chat model that fits."""
     chat, folder = begun.settings.llamacpp.model, begun.folders.models
     if small:
         chat = default_model.SMALL
     elif chat == catalogue.AUTO:
-        card, why = default_model.choose(default_model.free_room(folder), folder)
-        say(f"taking {why}")
+        card, why = default_model.choose(default_model.free_resources(folder), folder)
+        note(f"taking {why}")
         chat = card.name
     return [name for name in (chat, begun.settings.llamacpp.embedding) if name]
 
 
 async def _list(options: argparse.Namespace) -> int:
-    """The catalogue with what is here, and the models of every engine that answers."""
+    """Prints the models of every engine that answers, and the catalogue with what is downloaded."""
     async with started(options) as (app, _):
         offered = await app.dispatcher.models()
     folder = start(options).folders.models

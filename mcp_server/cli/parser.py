@@ -1,7 +1,7 @@
-"""The command line: what can be said, and which command says it.
+"""Argument parser of the command line, and dispatch to the command's module.
 
-Commands live in modules of their own, imported when chosen. Before that only the standard library
-is, so that ``stdio`` answers its host at once.
+Command modules are imported lazily, and only the standard library before that, so that ``stdio``
+answers its host at once.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
-from mcp_server.stdio.handshake import stand_in
+from mcp_server.stdio.handshake import answer_handshake
 from mcp_server.version import VERSION
 
 EXAMPLES = """\
@@ -28,14 +28,14 @@ Command = Callable[[argparse.Namespace], Awaitable[int]]
 
 
 def run(argv: Sequence[str]) -> int:
-    """Parse and do.
+    """Parses ``argv`` and runs the command.
 
     Returns:
         The exit code: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted.
     """
     options = parser().parse_args(argv)
     if options.command == "serve.stdio":
-        options.backlog = stand_in()
+        options.backlog = answer_handshake()
         if options.backlog.ended:
             return 0
     return _run(options)
@@ -62,6 +62,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """Returns the parser with all commands."""
     top = argparse.ArgumentParser(
         prog="local-llm-agent",
         description="Hand simple work on text to a model on this machine: as an MCP server for coding "

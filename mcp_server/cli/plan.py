@@ -1,4 +1,4 @@
-"""``vram`` and ``route``: what would happen, worked out without doing it."""
+"""The ``vram`` and ``route`` commands: a memory plan and a routing decision, without a call."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from tools.catalog import TOOLS
 
 
 async def vram(options: argparse.Namespace) -> int:
-    """Weights, cache and buffer of a model for so many requests of so many tokens."""
+    """Prints the memory of a model's weights, KV cache and buffer for a context and parallelism."""
     try:
         settings = start(options).settings
         shape = await anyio.to_thread.run_sync(shapes.find, options.model)
@@ -43,7 +43,7 @@ async def vram(options: argparse.Namespace) -> int:
 
 
 async def route(options: argparse.Namespace) -> int:
-    """The tier, engine and model a call of such a size would get."""
+    """Prints the tier, engine and model that a call of the given size would get."""
     tool = next(tool for tool in TOOLS if tool.name == options.tool)
     needs = Needs(
         tier=options.tier or AUTO,
@@ -59,7 +59,7 @@ async def route(options: argparse.Namespace) -> int:
             picked = await app.router.pick(needs)
     except AgentError as error:
         return fail(error, as_json=options.json)
-    told = {
+    decision = {
         "project": project.name,
         "tier": picked.tier.name,
         "engine": picked.profile.engine,
@@ -71,8 +71,8 @@ async def route(options: argparse.Namespace) -> int:
         "reason": picked.reason,
     }
     if options.json:
-        print(json.dumps(told))
+        print(json.dumps(decision))
     else:
-        for name, value in told.items():
+        for name, value in decision.items():
             print(f"{name:10} {value if value is not None else '-'}")
     return 0

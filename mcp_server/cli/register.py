@@ -1,4 +1,4 @@
-"""``register``: make an agent know us, or forget us."""
+"""The ``register`` command: adds, shows or removes this server in a client's settings."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from mcp_server.settings import LOOPBACK
 
 
 async def register(options: argparse.Namespace) -> int:
-    """Write, show or take out the entry in one client's settings file."""
+    """Writes, shows or removes the entry in one client's settings file."""
     return await to_thread.run_sync(_register, options)
 
 
@@ -29,14 +29,14 @@ def _register(options: argparse.Namespace) -> int:
         client = CLIENTS[options.client]
         place = registration(client, options.scope, here({}, os.environ, Path.cwd()).root, os.environ)
         if options.remove:
-            return _told(options, place, place.remove())
+            return _print_outcome(options, place, place.remove())
         launch = _launch(options)
         entry = client.entry(launch, os.environ)
         if options.print:
             print(f"{client.title} reads this from {place.file}:", file=sys.stderr)
             print(place.snippet(entry), end="")
             return 0
-        return _told(options, place, place.add(entry), entry, _notes(client, launch))
+        return _print_outcome(options, place, place.add(entry), entry, _notes(client, launch))
     except AgentError as error:
         return fail(error, as_json=options.json)
 
@@ -62,7 +62,7 @@ def _notes(client: Client, launch: Launch) -> list[str]:
     return notes
 
 
-def _told(
+def _print_outcome(
     options: argparse.Namespace,
     place: Registration,
     outcome: Outcome,

@@ -1,4 +1,4 @@
-"""``stdio`` and ``serve``: the server in its two forms."""
+"""The ``stdio`` and ``serve`` commands: run the server over stdio or HTTP."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from mcp_server.cli.context import fail, started
 
 
 async def stdio(options: argparse.Namespace) -> int:
-    """Serve one host over standard input and output, until it hangs up."""
+    """Serves one host over stdio until end of input."""
     from mcp_server.stdio.transport import serve_stdio
 
     if sys.stdin.isatty():
@@ -22,7 +22,7 @@ async def stdio(options: argparse.Namespace) -> int:
 
 
 async def serve(options: argparse.Namespace) -> int:
-    """Listen for agents on this machine, or with a token for others."""
+    """Serves HTTP until a signal; any address but loopback needs a token."""
     from mcp_server.http.app import serve_http
 
     given = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}

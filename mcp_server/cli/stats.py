@@ -1,4 +1,4 @@
-"""``stats``: what the ledger says, as tables and bars for a person or JSON for a program."""
+"""The ``stats`` command: prints the ledger's report as tables or JSON, and prunes it."""
 
 import argparse
 import json
@@ -17,9 +17,9 @@ from tools.ledger.store import Ledger
 
 SINCE = "7d"
 BAR = 24
-"""Characters of the longest bar."""
+"""Length of the longest bar in characters."""
 BARS = 14
-"""Latest steps shown."""
+"""Number of latest time steps shown."""
 
 EMPTY = """\
 No calls yet. Let an agent call a tool with paths, or try one yourself:
@@ -27,7 +27,7 @@ No calls yet. Let an agent call a tool with paths, or try one yourself:
 
 
 async def stats(options: argparse.Namespace) -> int:
-    """Show what was saved, or with ``--prune`` forget what is too old."""
+    """Prints what was saved, or with ``--prune`` deletes old calls."""
     try:
         begun = start(options)
         async with open_ledger(begun.settings, begun.folders) as ledger:
@@ -138,7 +138,7 @@ def _table(first: str, *others: str) -> Table:
 
 
 def _amount(tokens: int, style: str = "") -> Text:
-    """Losses show as such."""
+    """Returns the number as text, losses in red."""
     return Text(f"{tokens:,}", f"{style} red" if tokens < 0 else style)
 
 

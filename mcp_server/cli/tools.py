@@ -1,4 +1,4 @@
-"""``classify``, ``extract``, ``summarize`` and ``chat`` from the command line."""
+"""The ``classify``, ``extract``, ``summarize`` and ``chat`` commands."""
 
 import argparse
 import json
@@ -37,11 +37,11 @@ async def summarize(options: argparse.Namespace) -> int:
 
 
 async def chat(options: argparse.Namespace) -> int:
-    return await _ask(options, "chat", _show_said)
+    return await _ask(options, "chat", _show_chat)
 
 
 async def _ask(options: argparse.Namespace, tool: str, show: Show) -> int:
-    """One call, shown to a person or printed for a program."""
+    """Calls the tool and prints its answer as text or JSON."""
     try:
         arguments = await _arguments(options, tool)
         async with started(options) as (app, project):
@@ -57,7 +57,7 @@ async def _ask(options: argparse.Namespace, tool: str, show: Show) -> int:
                 return await _stream(app, call)
             async with _reporting() as report:
                 result = await app.dispatcher.run(call, report)
-            # Before the ledger and the cache are closed, which may have to wait for a lock.
+            # Print before ledger and cache close: closing may wait for a lock.
             _print(result, show, as_json=options.json)
     except AgentError as error:
         return fail(error, as_json=options.json)
@@ -65,7 +65,7 @@ async def _ask(options: argparse.Namespace, tool: str, show: Show) -> int:
 
 
 async def _stream(app: App, call: Call) -> int:
-    """Words as they come; a person reads along."""
+    """Prints the answer while it is generated."""
     async with app.dispatcher.stream(call) as stream:
         async for event in stream.events:
             if isinstance(event, TextDelta):
@@ -84,7 +84,7 @@ def _print(result: Result, show: Show, *, as_json: bool) -> None:
 
 
 async def _arguments(options: argparse.Namespace, tool: str) -> JsonObject:
-    """The tool's arguments out of the command's options; only what was given.
+    """Returns the tool's arguments from the options that were given.
 
     Raises:
         InvalidArgumentsError: a file or a JSON text cannot be read.
@@ -100,7 +100,7 @@ async def _arguments(options: argparse.Namespace, tool: str) -> JsonObject:
             await anyio.to_thread.run_sync(sys.stdin.read) if options.text == "-" else options.text
         )
     if options.paths:
-        # People mean the folder they are in; the tools start at the project root.
+        # Paths are relative to the working folder; the tools resolve from the project root.
         given["paths"] = [os.path.join(os.getcwd(), path) for path in options.paths]
     return {**given, **_from_json(options)}
 
@@ -122,7 +122,7 @@ def _from_json(options: argparse.Namespace) -> JsonObject:
 
 
 def _json(value: str, option: str, *, file: bool) -> JsonValue:
-    """JSON given on the command line, or in a file it names."""
+    """Parses JSON from the command line or from the file it names."""
     try:
         if file or not value.lstrip().startswith(("{", "[")):
             value = Path(value).read_text(encoding="utf-8")
@@ -133,7 +133,7 @@ def _json(value: str, option: str, *, file: bool) -> JsonValue:
 
 @asynccontextmanager
 async def _reporting() -> AsyncGenerator[Report]:
-    """A progress bar on standard error while a terminal watches; it appears with the first report."""
+    """Yields a progress callback with a bar on standard error, if that is a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -176,12 +176,12 @@ def _show_extracted(fields: JsonObject) -> None:
         print(f"  {pointer}  NOT FOUND IN THE TEXT")
 
 
-def _show_said(fields: JsonObject) -> None:
+def _show_chat(fields: JsonObject) -> None:
     print(fields["text"] if "text" in fields else json.dumps(fields["data"], ensure_ascii=False, indent=2))
 
 
 def _show_receipt(receipt: Receipt) -> None:
-    """The receipt in a line, beside the answer: people see it, pipes do not."""
+    """Prints the receipt to standard error, apart from the answer."""
     tokens = receipt.tokens
     parts = [receipt.tier, receipt.engine, receipt.model, receipt.adapter, f"{receipt.ms} ms",
              f"read {tokens.read}, in {tokens.prompt}, out {tokens.completion} tokens",

@@ -1,1 +1,1 @@
-"""Registration with coding agents: their settings files, edits of them, and trials."""
+"""Registration with coding agents: edits their settings files and tests registrations."""

@@ -1,7 +1,7 @@
-"""The agents this server can be registered with: where their settings are and what they want to read there.
+"""The supported clients: location and format of their settings, and the environment they pass on.
 
-What each client does was seen by running it (docs/clients.md has the versions), but for Trae and
-Cursor, which have no command line to run: theirs is the common form, and no such client has read it here.
+Observed by running each client (versions in docs/clients.md), except Trae and Cursor, which have no
+command line: their entries use the common format and are untested.
 """
 
 import os
@@ -21,39 +21,47 @@ from engines.base import JsonObject, JsonValue
 from engines.errors import InvalidArgumentsError
 
 NAME = "local-llm-agent"
-"""Of the server in every client's settings. No ``_``: Gemini CLI splits tool names at it."""
+"""The server's name in every client's settings; no ``_``, as Gemini CLI splits tool names at it."""
 
 Environment = Mapping[str, str]
 Scope = Literal["project", "user"]
 
 _SECRET = re.compile("TOKEN|SECRET|PASSWORD|PASSWD|KEY|AUTH|CREDENTIAL|CREDS|PRIVATE|CERT", re.IGNORECASE)
-"""Names of variables that Gemini CLI 0.61 hides from servers (``NEVER_ALLOWED_NAME_PATTERNS``)."""
+"""Variables that Gemini CLI 0.61 hides from servers (``NEVER_ALLOWED_NAME_PATTERNS``)."""
 
 _CODEX_PASSES = frozenset(
     {"HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"}
 )
-"""All that Codex lets a server inherit; others are named in ``env_vars``."""
+"""Variables a server inherits from Codex; others must be listed in ``env_vars``."""
 
-_PLACES = ("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
-"""Where our folders are. Without them a server would start an embedded engine of its own."""
+_FOLDER_VARIABLES = (
+    "XDG_RUNTIME_DIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+)
+"""Variables that locate our folders; without them a server starts its own embedded engine."""
 
 CODEX_CALL_SECONDS = 330
-"""Codex gives up after 60 s by default; our own deadline (300 s) must come first, it tells why."""
+"""Above the server's deadline (300 s), which reports why; Codex's default is 60 s."""
 
 
 class CannotRegisterError(InvalidArgumentsError):
+    """A registration is impossible, or a settings file cannot be used."""
+
     code = "cannot_register"
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a client reaches us: the process it starts, or the address it calls."""
+    """How a client reaches the server: a command it starts or a URL it calls."""
 
     command: str = ""
     args: tuple[str, ...] = ()
     url: str = ""
     token_env: str = ""
-    """Name of the variable that holds the token; the token itself is never written down."""
+    """Environment variable with the token; the token itself is never written."""
     project: str = ""
     """Sent as ``X-Project``."""
 
@@ -66,18 +74,20 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Client:
+    """A client's settings files, entry format and environment."""
+
     title: str
     project_file: str
     """Relative to the project's root."""
     user_file: Callable[[Environment], Path]
     entry: Callable[[Launch, Environment], JsonObject]
-    """What is written for a launch. The environment decides which names are handed on, never values."""
+    """Returns the entry for a launch; it contains names of environment variables, never values."""
     inherits: Callable[[Environment], dict[str, str]]
-    """What a server it starts sees of the client's own environment."""
+    """Returns the part of the client's environment that its servers inherit."""
     expand: Callable[[str, Environment], str]
-    """A value of its settings, with references to variables replaced as it does."""
+    """Expands variable references in a value as the client does."""
     note: str = ""
-    """What its user still has to do."""
+    """What the user still has to do."""
 
     @property
     def table(self) -> str:
@@ -89,7 +99,7 @@ def _home(environ: Environment) -> Path:
 
 
 def _braced(text: str, environ: Environment) -> str:
-    """``${NAME}`` and ``${NAME:-default}``; an unknown name stays as it is written."""
+    """Expands ``${NAME}`` and ``${NAME:-default}``; unknown names stay."""
 
     def value(match: re.Match[str]) -> str:
         return environ.get(match[1], match[2] if match[2] is not None else match[0])
@@ -98,12 +108,12 @@ def _braced(text: str, environ: Environment) -> str:
 
 
 def _dollar(text: str, environ: Environment) -> str:
-    """As ``_braced``, and ``$NAME``."""
+    """Expands as ``_braced``, and ``$NAME``."""
     return re.sub(r"\$(\w+)", lambda m: environ.get(m[1], m[0]), _braced(text, environ))
 
 
 def _named(text: str, environ: Environment) -> str:
-    """``${env:NAME}``."""
+    """Expands ``${env:NAME}``."""
     return re.sub(r"\$\{env:(\w+)\}", lambda m: environ.get(m[1], m[0]), text)
 
 
@@ -125,7 +135,7 @@ def _stdio(launch: Launch) -> JsonObject:
 
 
 def _claude_code(launch: Launch, environ: Environment) -> JsonObject:
-    """``alwaysLoad``: the tools stand in the first request instead of behind a search."""
+    """``alwaysLoad`` puts the tools into the first request instead of behind a search."""
     reach = _stdio(launch) if not launch.url else {"url": launch.url, **_headers(launch, "${{{}}}")}
     return {"type": launch.transport, **reach, "alwaysLoad": True}
 
@@ -165,7 +175,7 @@ def _codex(launch: Launch, environ: Environment) -> JsonObject:
         raise CannotRegisterError("Codex has no SSE", hint="give the /mcp address instead of /sse")
     calls: JsonObject = {"tool_timeout_sec": CODEX_CALL_SECONDS}
     if not launch.url:
-        handed = [*_ours(environ), *(name for name in _PLACES if name in environ)]
+        handed = [*_ours(environ), *(name for name in _FOLDER_VARIABLES if name in environ)]
         return {**_stdio(launch), **({"env_vars": list[JsonValue](handed)} if handed else {}), **calls}
     token: JsonObject = {"bearer_token_env_var": launch.token_env} if launch.token_env else {}
     headers: JsonObject = {"http_headers": {"X-Project": launch.project}} if launch.project else {}
@@ -238,7 +248,7 @@ CLIENTS: dict[str, Client] = {
 
 
 def own_script() -> Path:
-    """The console script of this installation.
+    """Returns the console script of this installation.
 
     Raises:
         CannotRegisterError: there is none (a bare checkout run by ``-m``).
@@ -253,7 +263,7 @@ def own_script() -> Path:
 
 
 def seen_path(environ: Environment) -> str:
-    """PATH as a client has it: it is not started from the virtual environment that may be active here."""
+    """Returns PATH as clients see it, without the virtual environment active here."""
     active = environ.get("VIRTUAL_ENV")
     hidden = {os.path.join(active, "bin"), os.path.join(active, "Scripts")} if active else set[str]()
     folders = [each for each in environ.get("PATH", "").split(os.pathsep) if os.path.isabs(each)]
@@ -261,17 +271,17 @@ def seen_path(environ: Environment) -> str:
 
 
 def command(environ: Environment) -> str:
-    """What starts us: the bare name if a client's PATH leads to this installation, else the whole path."""
+    """Returns the script's bare name if a client's PATH finds this installation, else its full path."""
     script = own_script()
     found = shutil.which(NAME, path=seen_path(environ))
     return NAME if found and os.path.samefile(found, script) else str(script)
 
 
 def http(url: str, token_env: str = "", project: str = "") -> Launch:
-    """The launch for a server that listens at ``url``; its root stands for ``/mcp``.
+    """Returns the launch for a server at ``url``; an empty path becomes ``/mcp``.
 
     Raises:
-        CannotRegisterError: it is no address, holds a password, or ``token_env`` is no name.
+        CannotRegisterError: ``url`` is invalid or contains a password, or ``token_env`` is no name.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:

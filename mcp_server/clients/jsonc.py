@@ -1,9 +1,8 @@
-"""Edits of JSON with comments that leave every other byte as it was.
+"""Adds, replaces or removes one member of a JSON text with comments; leaves every other byte unchanged.
 
-Settings files of editors hold comments, trailing commas and their owner's indentation, which no
-parse-and-dump survives. So the text is parsed for where things are, and cut or added to there.
-What is added is one member; removing it again restores the text, but for one thing no text can
-tell: whether an object that is empty now was there before.
+Editors' settings files contain comments, trailing commas and custom indentation, which parsing and
+dumping would lose. The parser records positions, and edits change the text there. Removing an added
+member restores the text, except for an object that was empty before.
 """
 
 import json
@@ -22,40 +21,42 @@ INDENT = "  "
 
 
 class JsoncError(ValueError):
-    """The text is no JSON, comments and trailing commas forgiven; the message says where."""
+    """The text is not JSON with comments and trailing commas; the message contains the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value and its place in the text: ``text[start:end]``."""
+    """A value and its position: ``text[start:end]``."""
 
     start: int
     end: int
     value: JsonValue
     members: "tuple[Member, ...]" = ()
-    """Of an object, in order."""
+    """Members of an object, in order."""
     tail: int = 0
-    """Of an object or list: the end of the last token or comment before its closing bracket."""
+    """End of the last token or comment before the closing bracket of an object or list."""
 
     def member(self, name: str) -> "Member | None":
-        """The member readers see: of several with one name the last."""
+        """Returns the last member of that name, which is the one parsers use."""
         return next((member for member in reversed(self.members) if member.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
+    """A member of an object and its position."""
+
     name: str
     start: int
-    """Of the name's opening quote."""
+    """Position of the name's opening quote."""
     before: int
-    """End of the token or comment before it: what lies between is white space."""
+    """End of the token or comment before the member."""
     node: Node
     comma: int = -1
-    """Where its comma is, -1 without one."""
+    """Position of its comma; -1 without one."""
 
 
 def parse(text: str) -> Node:
-    """The root value.
+    """Parses the text and returns the root.
 
     Raises:
         JsoncError: it cannot be read.
@@ -151,20 +152,20 @@ class _Parser:
 
 
 def put(text: str, path: Sequence[str], value: JsonObject) -> str:
-    """``text`` with ``value`` at ``path``; objects on the way are made, an existing value is replaced.
+    """Returns ``text`` with ``value`` at ``path``; creates missing objects, replaces an existing value.
 
     Raises:
-        JsoncError: the text cannot be read, or something on the way is no object.
+        JsoncError: the text cannot be read, or a parent is not an object.
     """
     root = parse(text)
     return _put(text, root, path, value, _unit(text, root))
 
 
 def drop(text: str, path: Sequence[str]) -> str:
-    """``text`` without the member at ``path``, and without objects that are empty then.
+    """Returns ``text`` without the member at ``path`` and the parents that become empty.
 
     Raises:
-        JsoncError: the text cannot be read, or the member is not there.
+        JsoncError: the text cannot be read, or has no such member.
     """
     at = parse(text)
     chain: list[tuple[Node, Member]] = []
@@ -197,7 +198,7 @@ def _put(text: str, at: Node, path: Sequence[str], value: JsonObject, unit: str)
 
 
 def _with(text: str, at: Node, name: str, value: JsonObject, unit: str) -> str:
-    """``text`` with a new last member, after any comment there; where trailing commas are used it has one."""
+    """Appends a member after any comment, with a trailing comma if the object uses them."""
     newline = _newline(text)
     inline = _is_inline(text, at)
     last = at.members[-1] if at.members else None
@@ -218,7 +219,7 @@ def _without(text: str, owner: Node, member: Member) -> str:
     index = owner.members.index(member)
     end = member.comma + 1 if member.comma >= 0 else member.node.end
     if member.comma < 0 and index > 0:
-        # The comma before ours came with ours.
+        # ``put`` added the comma before the member.
         comma = owner.members[index - 1].comma
         return text[:comma] + text[comma + 1 : member.before] + text[end:]
     return text[: member.before] + text[end:]
@@ -231,7 +232,7 @@ def _written(value: JsonObject, margin: str, unit: str, newline: str, *, inline:
 
 
 def _is_inline(text: str, at: Node) -> bool:
-    """Whether the object's members share one line; an empty one is opened up, unless all is one line."""
+    """Whether the object is on one line; an empty object is not, unless the whole text is."""
     if at.members:
         return "\n" not in text[at.start : at.end]
     whole = text.strip()
@@ -239,13 +240,13 @@ def _is_inline(text: str, at: Node) -> bool:
 
 
 def _margin(text: str, at: int) -> str:
-    """The white space that begins the line of ``at``."""
+    """Returns the indentation of the line at ``at``."""
     begin = text.rfind("\n", 0, at) + 1
     return text[begin : begin + len(text[begin:at]) - len(text[begin:at].lstrip(" \t"))]
 
 
 def _unit(text: str, root: Node) -> str:
-    """One step of indentation, as the root's members have it."""
+    """Returns one step of indentation, taken from the root's members."""
     return next((margin for m in root.members if (margin := _margin(text, m.start))), INDENT)
 
 

@@ -1,8 +1,7 @@
-"""One client's settings file, and our entry in it: added, brought up to date, taken out again.
+"""Adds, updates and removes the server's entry in a client's settings file.
 
-Everything else in the file stays as it was, to the byte. The state before the first entry is kept
-beside it, so that taking ours out gives back even what the text alone cannot tell (an empty object,
-an empty file).
+All other bytes of the file stay the same. A backup of the file before the first entry is kept beside
+it, so that removal restores even an empty object or an empty file.
 """
 
 import codecs
@@ -34,13 +33,15 @@ _OURS = frozenset(
         "http_headers",
     }
 )
-"""Keys that say how we are reached; others in an entry may be its user's own."""
+"""Keys this module owns; others in an entry belong to the user."""
 
 Outcome = Literal["added", "updated", "unchanged", "removed", "absent"]
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
+    """The server's entry in one settings file."""
+
     client: Client
     scope: Scope
     file: Path
@@ -50,7 +51,7 @@ class Registration:
         return self.file.with_name(self.file.name + BACKUP)
 
     def entry(self) -> JsonObject | None:
-        """What is registered now.
+        """Returns the registered entry, if any.
 
         Raises:
             CannotRegisterError: the file cannot be read.
@@ -59,14 +60,14 @@ class Registration:
             return self._entry_in(self._text())
 
     def snippet(self, entry: JsonObject) -> str:
-        """``entry`` as it stands in a file of its own."""
+        """Returns the text of a new file with ``entry``."""
         return self._with("", entry)
 
     def add(self, entry: JsonObject) -> Outcome:
-        """Put ``entry`` in, or up to date; what its user added to it stays.
+        """Adds or updates ``entry``; keys that the user added to it stay.
 
         Raises:
-            CannotRegisterError: the file cannot be read or written; it is as it was.
+            CannotRegisterError: the file cannot be read or written; it is unchanged.
         """
         with self._faults():
             text = self._text()
@@ -83,10 +84,10 @@ class Registration:
             return "updated"
 
     def remove(self) -> Outcome:
-        """Take our entry out; a file that was made for it goes with it.
+        """Removes the entry, and the file if it was created for it.
 
         Raises:
-            CannotRegisterError: the file cannot be read or written; it is as it was.
+            CannotRegisterError: the file cannot be read or written; it is unchanged.
         """
         with self._faults():
             text = self._text()
@@ -151,7 +152,7 @@ class Registration:
         return jsonc.drop(text, (self.client.table, NAME))
 
     def _write(self, text: str) -> None:
-        """All at once: whoever reads sees the old text or the new one. A symbolic link stays one."""
+        """Replaces the file atomically; keeps symbolic links, permissions and a byte order mark."""
         target = self.file.resolve()
         target.parent.mkdir(parents=True, exist_ok=True)
         marked = target.exists() and target.read_bytes().startswith(codecs.BOM_UTF8)
@@ -167,12 +168,12 @@ class Registration:
 
 
 def _read(file: Path) -> str:
-    """Its text, line ends as they are, without the mark Windows editors put first; ``_write`` keeps that."""
+    """Returns the text with its line ends, without a byte order mark."""
     return file.read_bytes().decode("utf-8-sig")
 
 
 def _mode(file: Path) -> int:
-    """The file's own permissions; those of any new file where there is none."""
+    """Returns the file's permissions, or the default of a new file."""
     if file.exists():
         return file.stat().st_mode & 0o7777
     mask = os.umask(0)
@@ -181,7 +182,7 @@ def _mode(file: Path) -> int:
 
 
 def registration(client: Client, scope: Scope, root: Path | None, environ: Environment) -> Registration:
-    """Where ``client`` reads its servers for ``scope``.
+    """Returns the registration of ``client`` for ``scope``.
 
     Raises:
         CannotRegisterError: there is no project here.

@@ -1,7 +1,7 @@
-"""Edits of TOML that leave every other byte as it was: one table, put at the end or cut out again.
+"""Adds, replaces or removes one table of a TOML text and leaves every other byte unchanged.
 
-The result is read back before it is given out: an edit that would change anything else (an inline
-table on the way, a header inside a multi-line string) is refused.
+The result is parsed before it is returned: an edit that would change anything else (an inline
+table on the path, a header inside a multi-line string) is refused.
 """
 
 import json
@@ -17,11 +17,12 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class TomlTableError(ValueError):
-    """The text is no TOML, or its form leaves no place for the table; the message says which."""
+    """The text is not TOML, or the table cannot be added to it."""
 
 
 def parse(text: str) -> dict[str, Any]:
-    """
+    """Parses TOML.
+
     Raises:
         TomlTableError: the text cannot be read.
     """
@@ -32,10 +33,10 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def put(text: str, owner: str, name: str, value: JsonObject) -> str:
-    """``text`` with the table ``[owner.name]``: where it was, else at the end.
+    """Returns ``text`` with the table ``[owner.name]``, replaced in place or appended.
 
     Raises:
-        TomlTableError: the text cannot be read, or has no place for it.
+        TomlTableError: the text cannot be read, or the table cannot be added.
     """
     wanted = parse(text)
     tables = wanted.setdefault(owner, {})
@@ -50,15 +51,15 @@ def put(text: str, owner: str, name: str, value: JsonObject) -> str:
         return _checked(text[:start] + block + text[end:], wanted, owner)
     ended = not text or text.endswith("\n")
     gap = "" if not text else newline if ended else newline * 2
-    # A text without a newline at its end keeps having none, so that cutting out leaves it as it was.
+    # No final newline is added where there was none, so that removal restores the text.
     return _checked(text + gap + block + (newline if ended else ""), wanted, owner)
 
 
 def drop(text: str, owner: str, name: str) -> str:
-    """``text`` without the table ``[owner.name]``.
+    """Returns ``text`` without the table ``[owner.name]``.
 
     Raises:
-        TomlTableError: the text cannot be read, or the table is not there in a form that can be cut out.
+        TomlTableError: the text cannot be read, or has no such table.
     """
     wanted = parse(text)
     tables = wanted.get(owner)
@@ -69,13 +70,13 @@ def drop(text: str, owner: str, name: str) -> str:
     before, after = text[:start], text[end:]
     closer = _without_newline(before)
     if not closer or closer.endswith("\n"):
-        # The blank line above came with the table; at the end of a text without a newline, so did one more.
+        # ``put`` added the blank line above, and at the end of a text without a newline one more.
         before = closer if after else _without_newline(closer)
     return _checked(before + after.removeprefix("\r").removeprefix("\n"), wanted, owner)
 
 
 def _block(text: str, owner: str, name: str) -> tuple[int, int]:
-    """From the table's header to the end of its last line, tables inside it included."""
+    """Returns the span from the table's header to its last line, with its subtables."""
     ours = re.compile(rf"^[ \t]*\[\s*{_quotable(owner)}\s*\.\s*{_quotable(name)}\s*[.\]]")
     headers = [*_HEADER.finditer(text)]
     first = next((at for at, header in enumerate(headers) if ours.match(header[0])), None)
@@ -90,7 +91,7 @@ def _block(text: str, owner: str, name: str) -> tuple[int, int]:
 
 
 def _without_trailing_notes(block: str) -> str:
-    """Blank lines and comments above the next header are the next table's."""
+    """Strips trailing blank lines and comments, which belong to the next table."""
     lines = block.splitlines(keepends=True)
     while lines[-1].strip() == "" or lines[-1].lstrip().startswith("#"):
         lines.pop()
@@ -110,10 +111,10 @@ def _checked(text: str, wanted: Mapping[str, Any], owner: str) -> str:
 
 
 def written(value: JsonValue) -> str:
-    """``value`` as TOML, on one line. JSON's strings, numbers and lists are TOML's too; its null is not.
+    """Returns ``value`` as TOML on one line; JSON's strings, numbers and lists are valid TOML.
 
     Raises:
-        TomlTableError: it holds a null.
+        TomlTableError: it contains a null.
     """
     match value:
         case None:

@@ -1,8 +1,7 @@
-"""Registrations tried out: the server started, or called, the way the client would, up to a real answer.
+"""Tests registrations: starts or calls the server as the client would, up to an answer.
 
-A project's settings files come with its repository. So what they name is run only if it is this
-installation, and called only if it is on this machine: ``doctor`` must be safe in a project that is
-not trusted yet.
+A project's settings files come with its repository and are not trusted. A command is run only if it is
+this installation, and a URL is called only if it is on this machine.
 """
 
 import json
@@ -35,14 +34,14 @@ from mcp_server.clients.registration import Registration, registration
 from mcp_server.settings import LOOPBACK
 
 DEADLINE_S = 30.0
-"""For the whole trial, the server's end included; clients wait 10 s (Codex) or more for the list alone."""
+"""Limit of one trial, with the server's exit; Codex waits 10 s for the list alone."""
 
 MAX_LINE = 2**20
 
 MAX_LOG = 600
-"""Characters of what a server that failed wrote to standard error."""
+"""Characters shown of a failed server's standard error."""
 
-_OPENING: Sequence[JsonObject] = (
+_MESSAGES: Sequence[JsonObject] = (
     {
         "jsonrpc": "2.0",
         "id": 1,
@@ -55,13 +54,15 @@ _OPENING: Sequence[JsonObject] = (
     },
     {"jsonrpc": "2.0", "method": "notifications/initialized"},
     {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
-    # The stand-in gives the list but has no answer to this, so the server behind it must have come up.
+    # The handshake manifest has no answer to this, so the MCP server itself must be running.
     {"jsonrpc": "2.0", "id": 3, "method": "prompts/list"},
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
+    """Result of testing one registration."""
+
     ok: bool
     where: Registration
     found: str
@@ -69,7 +70,7 @@ class Trial:
 
 
 class _FailedError(Exception):
-    """Why a registration does not work, or was not tried; and what to do, if not registering again."""
+    """Why a registration failed or was not tested; the default hint is to register again."""
 
     def __init__(self, found: str, hint: str = "") -> None:
         super().__init__(found)
@@ -78,7 +79,7 @@ class _FailedError(Exception):
 
 
 async def trials(root: Path | None, environ: Environment) -> AsyncIterator[Trial]:
-    """One for each registration there is, of the project at ``root`` and of the user."""
+    """Tests each existing registration of the project at ``root`` and of the user."""
     for name, client in CLIENTS.items():
         again = f"local-llm-agent register {name}"
         for scope in ("project", "user"):
@@ -112,11 +113,11 @@ async def _tried(place: Registration, entry: JsonObject, environ: Environment, f
 async def _started(
     client: Client, entry: JsonObject, environ: Environment, folder: Path
 ) -> tuple[int, float]:
-    """How many tools a process lists that is started as the client starts it, and when it did."""
+    """Starts the server as the client does; returns the number of tools and the time of the list."""
     command = [_checked_command(entry, environ), *cast("list[str]", entry.get("args", []))]
     environment = _environment(client, entry, environ)
     async with _running(command, environment, folder) as server:
-        for message in _OPENING:
+        for message in _MESSAGES:
             await server.send(message)
         listed = await server.answer(2)
         answered = anyio.current_time()
@@ -138,16 +139,16 @@ def _checked_command(entry: JsonObject, environ: Environment) -> str:
 
 
 def _environment(client: Client, entry: JsonObject, environ: Environment) -> dict[str, str]:
-    """What the server would see: what the client passes on, what it is told to, what the entry sets."""
-    told = cast("list[str]", entry.get("env_vars", []))
-    handed = {name: environ[name] for name in told if name in environ}
+    """Returns the server's environment: what the client passes on, plus ``env_vars`` and ``env``."""
+    passed = cast("list[str]", entry.get("env_vars", []))
+    handed = {name: environ[name] for name in passed if name in environ}
     set_there = cast("dict[str, str]", entry.get("env") or {})
     expanded = {name: client.expand(str(value), environ) for name, value in set_there.items()}
     return {**client.inherits(environ), "PATH": seen_path(environ), **handed, **expanded}
 
 
 class _Server:
-    """A process that speaks MCP over its pipes."""
+    """A stdio server process and its pipes."""
 
     def __init__(self, process: Process, log: BinaryIO) -> None:
         assert process.stdin is not None
@@ -158,26 +159,26 @@ class _Server:
         self._out = BufferedByteReceiveStream(process.stdout)
 
     async def send(self, message: JsonObject) -> None:
-        with suppress(anyio.BrokenResourceError):  # it has ended: reading tells how
+        with suppress(anyio.BrokenResourceError):  # it has ended; reading reports why
             await self._in.send(json.dumps(message).encode() + b"\n")
 
     async def answer(self, identity: int) -> JsonValue:
-        """The result of the request of this id; ``None`` if it was an error."""
+        """Returns the result of the request with this id; ``None`` for an error."""
         while True:
             try:
                 message: JsonObject = json.loads(await self._out.receive_until(b"\n", MAX_LINE))
             except (anyio.IncompleteRead, anyio.DelimiterNotFound, ValueError):
                 raise _FailedError(
-                    f"it ended with code {await self._process.wait()}: {self._said()}"
+                    f"it ended with code {await self._process.wait()}: {self._log_text()}"
                 ) from None
             if message.get("id") == identity:
                 return message.get("result")
 
-    def _said(self) -> str:
+    def _log_text(self) -> str:
         self._log.seek(0)
         return " ".join(self._log.read(MAX_LOG).decode(errors="replace").split()) or "and said nothing"
 
-    async def hang_up(self) -> None:
+    async def close(self) -> None:
         await self._in.aclose()
         await self._process.wait()
 
@@ -191,7 +192,7 @@ async def _running(command: Sequence[str], environment: Environment, folder: Pat
         try:
             server = _Server(process, log)
             yield server
-            await server.hang_up()
+            await server.close()
         finally:
             if process.returncode is None:
                 process.kill()
@@ -200,7 +201,7 @@ async def _running(command: Sequence[str], environment: Environment, folder: Pat
 
 
 async def _called(place: Registration, entry: JsonObject, environ: Environment) -> tuple[int, float]:
-    """How many tools the server at the entry's address lists, and when it did."""
+    """Calls the server at the entry's URL; returns the number of tools and the time of the list."""
     import httpx2
     from mcp import Client as McpClient
     from mcp.client.sse import sse_client
@@ -253,6 +254,6 @@ def _headers(client: Client, entry: JsonObject, environ: Environment) -> dict[st
 
 
 def _first(error: BaseException) -> str:
-    """What went wrong, out of the groups that task groups raise."""
+    """Returns the message of the first error inside exception groups."""
     inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
     return _first(inner[0]) if inner else str(error) or type(error).__name__

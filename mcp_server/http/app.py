@@ -1,4 +1,4 @@
-"""The HTTP door: one Starlette app with MCP over Streamable HTTP and SSE, ``/v1`` and REST."""
+"""The HTTP transport: one Starlette app with MCP over Streamable HTTP and SSE, ``/v1`` and REST."""
 
 import asyncio
 import signal
@@ -27,7 +27,7 @@ from mcp_server.http.security import Guard, check_listening
 from mcp_server.project import named, of_paths
 from mcp_server.protocol.server import Context, build_server
 from mcp_server.settings import HttpSettings
-from mcp_server.usage import Books
+from mcp_server.usage import Usage
 from mcp_server.version import VERSION
 from shim import rest
 from shim.openai import routes as openai
@@ -35,46 +35,48 @@ from shim.responses import routes as responses
 from shim.unrouted import unrouted
 from tools.base import Project
 
-# The guard around the whole app checks Host and Origin on every route, not only on MCP's own.
+# ``Guard`` checks Host and Origin on every route, so the SDK's own check is off.
 _GUARDED = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
 BACKLOG = 2048
-"""Connections that may wait to be accepted; what uvicorn has."""
-ENDING_S = 2.0
-"""That running calls get to end after a signal; open SSE streams never would."""
+"""Listen backlog; uvicorn's default."""
+GRACE_S = 2.0
+"""Time for running calls to end after a signal; then their connections are closed."""
 SHUTDOWN_S = 3
-"""After this uvicorn cancels what is left, and logs it as an error."""
+"""After this time uvicorn cancels remaining requests and logs an error."""
 
 
 class PortTakenError(AgentError):
+    """Another process listens on the port."""
+
     kind = "unavailable"
     code = "port_taken"
 
 
 def build_http(app: App) -> ASGIApp:
-    """The whole HTTP side of ``app``, guarded."""
+    """Returns the ASGI app with all routes of ``app``, behind the ``Guard``."""
     settings = app.settings
 
-    def asked_by(header: str, arguments: Mapping[str, Any]) -> Project:
+    def project_by_header(header: str, arguments: Mapping[str, Any]) -> Project:
         found = None if header else of_paths(settings.projects, arguments)
         return found or named(settings.projects, header)
 
     async def project_of(context: Context, arguments: Mapping[str, Any]) -> Project:
         headers = cast("Mapping[str, str]", getattr(context.request, "headers", {}))
-        return asked_by(headers.get("x-project", ""), arguments)
+        return project_by_header(headers.get("x-project", ""), arguments)
 
-    server = build_server(app.dispatcher, project_of, Books(app.ledger, app.targets))
+    server = build_server(app.dispatcher, project_of, Usage(app.ledger, app.targets))
     others: list[BaseRoute] = [
-        *openai.routes(app.dispatcher, asked_by),
-        *responses.routes(app.dispatcher, asked_by),
-        *rest.routes(app.dispatcher, asked_by, VERSION),
+        *openai.routes(app.dispatcher, project_by_header),
+        *responses.routes(app.dispatcher, project_by_header),
+        *rest.routes(app.dispatcher, project_by_header, VERSION),
         *metrics.routes(app),
     ]
     return mounted(server, settings.http, others)
 
 
 def mounted(server: lowlevel.Server[Any], http: HttpSettings, others: Sequence[BaseRoute] = ()) -> ASGIApp:
-    """``server`` over Streamable HTTP and SSE, beside ``others``, behind one guard."""
+    """Returns the app of ``server`` over Streamable HTTP and SSE and of ``others``, behind a ``Guard``."""
     max_body = http.max_body_mib * 2**20
     streamable = server.streamable_http_app(transport_security=_GUARDED, max_request_body_size=max_body)
 
@@ -83,7 +85,7 @@ def mounted(server: lowlevel.Server[Any], http: HttpSettings, others: Sequence[B
         async with server.session_manager.run():
             yield
 
-    # Starlette tries them in turn: those that are asked most come first.
+    # Starlette matches routes in order: the most requested come first.
     routes = [*others, *streamable.routes, *_sse_routes(server, max_body)]
     return Guard(
         Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: unrouted}), http
@@ -91,7 +93,7 @@ def mounted(server: lowlevel.Server[Any], http: HttpSettings, others: Sequence[B
 
 
 def _sse_routes(server: lowlevel.Server[Any], max_body: int) -> list[BaseRoute]:
-    """The older transport: a stream at ``/sse``, messages posted to ``/messages/``."""
+    """Returns the routes of the SSE transport: the stream at ``/sse``, messages at ``/messages/``."""
     transport = SseServerTransport("/messages/", security_settings=_GUARDED, max_request_body_size=max_body)
 
     class Stream:
@@ -106,11 +108,11 @@ def _sse_routes(server: lowlevel.Server[Any], max_body: int) -> list[BaseRoute]:
 
 
 async def serve_http(app: App, announce: Callable[[str, int], None]) -> None:
-    """Listen until SIGINT or SIGTERM; ``announce`` is told the host and the port once that is so.
+    """Serves until SIGINT or SIGTERM; calls ``announce`` with host and port once it listens.
 
     Raises:
-        SettingsError: a token is needed on this address.
-        PortTakenError: somebody else listens there.
+        SettingsError: the address needs a token and there is none.
+        PortTakenError: another process listens there.
     """
     check_listening(app.settings.http)
     await serve_at(build_http(app), app.settings.http, announce)
@@ -119,10 +121,10 @@ async def serve_http(app: App, announce: Callable[[str, int], None]) -> None:
 async def serve_at(
     asgi: ASGIApp, http: HttpSettings, announce: Callable[[str, int], None] | None = None
 ) -> None:
-    """``asgi`` at the address of ``http``, until SIGINT or SIGTERM.
+    """Serves ``asgi`` at the address of ``http`` until SIGINT or SIGTERM.
 
     Raises:
-        PortTakenError: somebody else listens there.
+        PortTakenError: another process listens there.
     """
     server = Server(configured(asgi))
     with _listening(http.host, http.port) as listener:
@@ -133,6 +135,7 @@ async def serve_at(
 
 
 def configured(asgi: ASGIApp) -> uvicorn.Config:
+    """Returns the uvicorn configuration for ``asgi``."""
     return uvicorn.Config(
         asgi,
         http=Connection,
@@ -144,7 +147,7 @@ def configured(asgi: ASGIApp) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn without signal handlers of its own: they raise the signal again once it has stopped cleanly."""
+    """Uvicorn without its signal handlers, which raise the signal again after a clean stop."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -154,14 +157,14 @@ class Server(uvicorn.Server):
 async def _exit_on_signal(server: uvicorn.Server) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
-            # The second one does not wait for open calls.
+            # A second signal does not wait for open calls.
             server.force_exit = server.should_exit
             server.should_exit = True
-            asyncio.get_running_loop().call_later(ENDING_S, _hang_up, server)
+            asyncio.get_running_loop().call_later(GRACE_S, _close_connections, server)
 
 
-def _hang_up(server: uvicorn.Server) -> None:
-    """To what still runs, its caller has gone."""
+def _close_connections(server: uvicorn.Server) -> None:
+    """Closes all connections, which cancels the calls that still run."""
     for connection in server.server_state.connections:
         if connection.transport:
             connection.transport.close()

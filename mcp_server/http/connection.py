@@ -1,7 +1,7 @@
-"""One connection to the HTTP server: how much may arrive before a request is one, and how long that may take.
+"""HTTP connection with limits on header size and on the time a request takes to arrive.
 
-uvicorn's reader on httptools has no limit for either: a caller without a token could fill the memory with
-one header, or hold connections open by saying nothing.
+uvicorn's httptools protocol has neither limit: a caller without a token could fill the memory with
+one header, or hold idle connections open.
 """
 
 import asyncio
@@ -11,26 +11,28 @@ from http import HTTPStatus
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 64 * 1024
-"""Of a request's line and headers; nginx takes 32 KiB."""
-ARRIVES_S = 60.0
-"""From a connection's first moment, or a request's first byte, to the last byte of its body."""
+"""Largest request line and headers; nginx allows 32 KiB."""
+RECEIVE_TIMEOUT_S = 60.0
+"""From the connection's start, or a request's first byte, to the last byte of its body."""
 
 
 class Connection(HttpToolsProtocol):
-    """Refuses with 431 what begins too large, with 408 what does not arrive."""
+    """Answers 431 to headers that are too large and 408 to requests that do not arrive in time."""
 
     _head: int
-    """Bytes since the request began, while its headers are not complete."""
+    """Bytes received of a request whose headers are not complete."""
     _in_head: bool
-    _late: asyncio.TimerHandle
+    _receive_timeout: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self._head, self._in_head = 0, True
-        self._late = self.loop.call_later(ARRIVES_S, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
+        self._receive_timeout = self.loop.call_later(
+            RECEIVE_TIMEOUT_S, self._refuse, HTTPStatus.REQUEST_TIMEOUT
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._late.cancel()
+        self._receive_timeout.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -43,20 +45,22 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head, self._in_head = 0, True
-        self._late.cancel()
-        self._late = self.loop.call_later(ARRIVES_S, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
+        self._receive_timeout.cancel()
+        self._receive_timeout = self.loop.call_later(
+            RECEIVE_TIMEOUT_S, self._refuse, HTTPStatus.REQUEST_TIMEOUT
+        )
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._late.cancel()
+        self._receive_timeout.cancel()
         super().on_message_complete()
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Answer, unless an answer is under way, and close."""
-        self._late.cancel()
+        """Sends the refusal, unless a response is under way, and closes the connection."""
+        self._receive_timeout.cancel()
         if self.transport.is_closing():
             return
         if not self.cycle or self.cycle.response_complete:

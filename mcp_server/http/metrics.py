@@ -1,6 +1,6 @@
-"""What a person or Prometheus sees of a running server: ``/``, ``/stats.json`` and ``/metrics``.
+"""Monitoring routes: the dashboard at ``/``, its data at ``/stats.json``, Prometheus at ``/metrics``.
 
-The page itself holds no data, so that it is served without a token; what it shows it asks for with one.
+The page itself contains no data and is served without a token; it requests its data with one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,7 @@ PAGE: Mapping[str, tuple[str, str]] = {
 }
 """Routes of the page, the files behind them, and their types."""
 
-# Names in the page come from callers: even if one got in as markup, nothing of it could run or load.
+# Names on the page come from callers: the policy stops injected markup from running or loading anything.
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -39,12 +39,12 @@ HEADERS = {
     "cache-control": "no-cache",
 }
 
-ASKED_AGAIN_S = 10.0
-"""How long what the engines said of themselves is shown."""
-ANSWER_S = 2.0
-"""How long an engine may take to say it."""
+REFRESH_S = 10.0
+"""How long the state of the engines is cached."""
+ENGINE_TIMEOUT_S = 2.0
+"""How long an engine may take to report its state."""
 MODELS = 20
-"""Models of an engine listed."""
+"""Maximum models listed per engine."""
 
 
 FAMILIES: tuple[tuple[str, str, Callable[[Sums], int]], ...] = (
@@ -56,40 +56,40 @@ FAMILIES: tuple[tuple[str, str, Callable[[Sums], int]], ...] = (
     ("spent_tokens", "Tokens of calls, answers and definitions", lambda sums: sums.spent),
     ("saved_tokens", "Tokens the callers' contexts were spared, net", lambda sums: sums.saved),
 )
-"""Of the ledger. Gauges, not counters: savings can be negative, and old calls are forgotten."""
+"""Ledger metrics. Gauges, not counters: savings can be negative, and old calls are pruned."""
 
 
 def routes(app: App) -> list[Route]:
-    """The page's files, its data, and the scraper's."""
-    seen = Seen(app)
+    """Returns the routes of the page's files, ``/stats.json`` and ``/metrics``."""
+    monitoring = Monitoring(app)
     files = [Route(path, _file(*where), methods=["GET"]) for path, where in PAGE.items()]
     return [
         *files,
-        Route("/stats.json", seen.stats, methods=["GET"]),
-        Route("/metrics", seen.metrics, methods=["GET"]),
+        Route("/stats.json", monitoring.stats, methods=["GET"]),
+        Route("/metrics", monitoring.metrics, methods=["GET"]),
     ]
 
 
-class Seen:
-    """Answers what is asked about ``app``."""
+class Monitoring:
+    """Serves statistics and metrics of ``app``."""
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._engines: list[JsonValue] = []
-        self._asked = -ASKED_AGAIN_S
+        self._refreshed = -REFRESH_S
         self._lock = anyio.Lock()
 
     async def stats(self, request: Request) -> Response:
-        """What ``stats --json`` prints, and ``now``: engines and who waits for them."""
-        asked = request.query_params
+        """Returns the report of ``stats --json`` and, as ``now``, the engines and their queues."""
+        query = request.query_params
         try:
-            told = await self._report(asked.get("since", "7d"), asked.get("project", ""))
+            found = await self._report(query.get("since", "7d"), query.get("project", ""))
         except AgentError as error:
             return _json(rest_body(error), status_of(error))
-        return _json({**told, "now": {"version": VERSION, "engines": await self._now()}})
+        return _json({**found, "now": {"version": VERSION, "engines": await self._now()}})
 
     async def metrics(self, request: Request) -> Response:
-        """This process's engines, and the ledger of all processes."""
+        """Returns the metrics of this process's engines and of the shared ledger."""
         try:
             everything = await self._everything()
         except LedgerUnreadableError:
@@ -109,40 +109,41 @@ class Seen:
         return await ledger.read(lambda file: cube(file, since=0)) if ledger else None
 
     async def _now(self) -> list[JsonValue]:
-        """Each engine as it is, with the requests of this process at it."""
+        """Returns the state of each engine and this process's running and waiting requests."""
         async with self._lock:
-            if anyio.current_time() - self._asked >= ASKED_AGAIN_S:
-                self._engines = await _ask_all(self._app.engines.each)
-                self._asked = anyio.current_time()
-        places = self._app.settings.limits.concurrency
+            if anyio.current_time() - self._refreshed >= REFRESH_S:
+                self._engines = await _states(self._app.engines.each)
+                self._refreshed = anyio.current_time()
+        slots = self._app.settings.limits.concurrency
         active = self._app.engines.metrics.snapshot().active
         return [
-            {**engine, "places": places, **_queue(active.get(str(engine["name"]), 0), places)}
+            {**engine, "places": slots, **_queue(active.get(str(engine["name"]), 0), slots)}
             for engine in self._engines
             if isinstance(engine, dict)
         ]
 
 
-def _queue(active: int, places: int) -> JsonObject:
-    return {"running": min(active, places), "waiting": max(0, active - places)}
+def _queue(active: int, slots: int) -> JsonObject:
+    return {"running": min(active, slots), "waiting": max(0, active - slots)}
 
 
-async def _ask_all(engines: Mapping[str, Engine]) -> list[JsonValue]:
-    """What each engine says of itself, all asked at once; in the order given."""
-    said: dict[str, JsonObject] = {}
+async def _states(engines: Mapping[str, Engine]) -> list[JsonValue]:
+    """Returns the state of each engine, queried concurrently, in the order given."""
+    states: dict[str, JsonObject] = {}
 
-    async def ask(name: str, engine: Engine) -> None:
-        said[name] = {"name": name, "ready": False, "error": f"no answer within {ANSWER_S:g} s", "models": []}
-        with anyio.move_on_after(ANSWER_S):
-            said[name] = await _ask(name, engine)
+    async def query(name: str, engine: Engine) -> None:
+        error = f"no answer within {ENGINE_TIMEOUT_S:g} s"
+        states[name] = {"name": name, "ready": False, "error": error, "models": []}
+        with anyio.move_on_after(ENGINE_TIMEOUT_S):
+            states[name] = await _state(name, engine)
 
     async with anyio.create_task_group() as group:
         for name, engine in engines.items():
-            group.start_soon(ask, name, engine)
-    return [said[name] for name in engines]
+            group.start_soon(query, name, engine)
+    return [states[name] for name in engines]
 
 
-async def _ask(name: str, engine: Engine) -> JsonObject:
+async def _state(name: str, engine: Engine) -> JsonObject:
     try:
         await engine.check()
         models = await engine.models()
@@ -164,7 +165,7 @@ def _families(everything: Cube | None) -> Iterator[prometheus.Family]:
 
 
 def _by_project_and_tool(everything: Cube) -> dict[tuple[str, str], Sums]:
-    """The busiest projects one by one, so that callers cannot make series without end."""
+    """Groups by project and tool; merges all but the busiest projects to bound the number of series."""
     busiest = split(everything, lambda kind: kind.project, most=NAMES)
     groups: dict[tuple[str, str], Sums] = {}
     for kind, sums in everything.items():
@@ -179,5 +180,5 @@ def _json(value: JsonObject, status: int = 200) -> Response:
 
 
 def _file(name: str, kind: str) -> Response:
-    """A response that is sent again and again; the file is read before anything is served."""
+    """Returns a reusable response with the file's content, read once at start-up."""
     return Response((DASHBOARD / name).read_bytes(), headers=HEADERS, media_type=kind)

@@ -1,8 +1,7 @@
-"""Who may speak to the HTTP server: one wrapper around the whole app, so that no route is forgotten.
+"""Access control for HTTP: an ASGI middleware around the whole app, so that it covers every route.
 
-Host and Origin are checked on every request (a web page must not reach us through the user's
-browser), the token on every route but ``/health``, and no body grows past its limit. There are no
-websockets here, so none is let in.
+It checks Host and Origin on every request (against DNS rebinding and cross-site requests), the token
+on every route outside ``OPEN_ROUTES``, and the size of bodies. It refuses websockets.
 """
 
 import ipaddress
@@ -17,10 +16,12 @@ from engines.errors import AgentError
 from mcp_server.settings import LOOPBACK, HttpSettings, SettingsError
 
 OPEN_ROUTES = frozenset({"/health", "/", "/dashboard.css", "/dashboard.js"})
-"""Say that a process is alive and nothing else; the dashboard's page asks for its data with the token."""
+"""Routes without a token: they contain no data; the dashboard requests its data with the token."""
 
 
 class _RefusedError(AgentError):
+    """A request the guard refuses."""
+
     kind = "caller"
     status = 400
 
@@ -29,37 +30,47 @@ class _RefusedError(AgentError):
 
 
 class HostRefusedError(_RefusedError):
+    """The Host header is not allowed."""
+
     code = "host_refused"
     status = 421
 
 
 class OriginRefusedError(_RefusedError):
+    """The Origin header is not allowed."""
+
     code = "origin_refused"
     status = 403
 
 
 class TokenRefusedError(_RefusedError):
+    """The bearer token is missing or wrong."""
+
     code = "token_refused"
     status = 401
 
 
 class HeaderRefusedError(_RefusedError):
+    """A header is malformed or repeated."""
+
     code = "header_refused"
 
 
 class BodyTooLargeError(_RefusedError):
+    """The body exceeds ``[http] max_body_mib``."""
+
     code = "body_too_large"
     status = 413
 
 
-# Nothing but a name or an address and a port: no user, no path, no second colon outside of brackets.
+# A name or address with an optional port: no user, path, or second colon outside brackets.
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]\\]+)(?::\d{1,5})?")
 _ONCE = (b"host", b"origin", b"authorization", b"content-length")
-"""Headers of which two could mean one thing to us and another to whoever reads them next."""
+"""Headers that may come only once: parsers disagree on which of two counts."""
 
 
 def check_listening(settings: HttpSettings) -> None:
-    """Refuse to listen where others can reach us without a token.
+    """Refuses to listen beyond loopback without a token.
 
     Raises:
         SettingsError: the address is not loopback and there is no token.
@@ -72,7 +83,7 @@ def check_listening(settings: HttpSettings) -> None:
 
 
 class Guard:
-    """Wraps an ASGI app; refuses what ``HttpSettings`` does not allow, before the app sees it."""
+    """ASGI middleware that refuses requests ``HttpSettings`` does not allow."""
 
     def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
         self._app = app
@@ -89,7 +100,7 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
-        # No part of a value (RFC 9110, 5.5), but uvicorn's httptools leaves what stands behind it.
+        # Surrounding blanks are no part of a value (RFC 9110, 5.5); httptools keeps trailing ones.
         headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         try:
             self._check(scope["path"], _headers(headers))
@@ -114,19 +125,19 @@ class Guard:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise HeaderRefusedError("Content-Length is not a number", hint="send the body's length in bytes")
-        # Python converts no more than some 4,000 digits.
+        # int() raises ValueError above some 4,000 digits.
         if len(length) > 18 or int(length) > self._max_body:
             raise self._too_large()
 
     def _known_host(self, host: str) -> bool:
-        """Names we were given. A bare IP address is safe too: DNS rebinding needs a name."""
+        """Whether the host is configured or an IP address, which is safe: DNS rebinding needs a name."""
         found = _HOST.fullmatch(host)
         return found is not None and (
             host in self._hosts or found["name"] in self._hosts or _is_address(found["name"])
         )
 
     def _known_origin(self, origin: str, host: str) -> bool:
-        """Ours, those of this machine on any port, and those we were given; never ``null``."""
+        """Whether the origin is configured, the request's host, or loopback on any port; never ``null``."""
         scheme, _, authority = origin.partition("://")
         found = _HOST.fullmatch(authority)
         if origin in self._origins:
@@ -142,10 +153,10 @@ class Guard:
         return scheme.lower() == b"bearer" and compare_digest(token.strip(), self._token)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The app, with the body counted as it comes in, whatever length was announced.
+        """Runs the app and counts the body as it arrives, whatever length was announced.
 
-        When there is too much we answer ourselves, and to the app the caller has gone: no error
-        handler of its own can turn the refusal into something else.
+        Above the limit the guard answers itself and the app receives a disconnect, so that no error
+        handler of the app can replace the refusal.
         """
         taken = 0
         started = refused = False
@@ -181,10 +192,10 @@ class Guard:
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
-    """The headers by name.
+    """Returns the headers by lower-case name.
 
     Raises:
-        HeaderRefusedError: one that must be there once is there twice.
+        HeaderRefusedError: a header of ``_ONCE`` is repeated.
     """
     headers: dict[bytes, bytes] = {}
     for name, value in raw:
@@ -206,7 +217,7 @@ def _is_address(name: str) -> bool:
 
 
 async def _refuse(send: Send, error: _RefusedError) -> None:
-    """The refusal in OpenAI's error body, which REST and MCP clients read as well."""
+    """Sends the refusal in OpenAI's error format, which REST and MCP clients read as well."""
     body = json.dumps(
         {"error": {"message": f"{error.message} ({error.hint})", "type": "invalid_request_error",
                    "param": None, "code": error.code}}

@@ -1,1 +1,1 @@
-"""The MCP server: tools, resources, errors, and the manifest of its first answers."""
+"""The MCP server: tools, resources and errors."""

@@ -1,4 +1,4 @@
-"""The four tools on the MCP SDK's server. No logic: calls in, results out."""
+"""The MCP server: maps the SDK's requests to the dispatcher, without logic of its own."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
@@ -25,7 +25,7 @@ from mcp.types import (
 from engines.base import JsonObject
 from engines.errors import AgentError
 from mcp_server.protocol.errors import as_result, as_text
-from mcp_server.usage import TODAY, Books
+from mcp_server.usage import TODAY, Usage
 from mcp_server.version import VERSION
 from tools.base import Call, Project, Result
 from tools.catalog import ToolDefinition, definitions
@@ -46,14 +46,14 @@ INSTRUCTIONS = (
 )
 
 
-def build_server(dispatcher: Dispatcher, project_of: ProjectOf, books: Books) -> Server[dict[str, Any]]:
-    """An MCP server over ``dispatcher``; ``project_of`` says who is asking, ``books`` what that saved.
+def build_server(dispatcher: Dispatcher, project_of: ProjectOf, usage: Usage) -> Server[dict[str, Any]]:
+    """Returns an MCP server over ``dispatcher``; ``usage`` charges sessions and serves ``stats://today``.
 
-    Engines belong to the caller: the SDK runs a server's own lifespan once per connection.
+    The caller opens the engines, as the SDK runs a server's lifespan once per connection.
     """
 
     async def list_tools(context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
-        books.listed((await project_of(context, {})).name, _agent(context), _session(context))
+        usage.listed((await project_of(context, {})).name, _agent(context), _session(context))
         return ListToolsResult(tools=[listed(definition) for definition in definitions()])
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
@@ -77,11 +77,11 @@ def build_server(dispatcher: Dispatcher, project_of: ProjectOf, books: Books) ->
         if str(params.uri) != TODAY.uri:
             raise MCPError(INVALID_PARAMS, f"no resource {params.uri}; there is {TODAY.uri}")
         try:
-            told = await books.today()
+            today = await usage.today()
         except AgentError as error:
             raise MCPError(INTERNAL_ERROR, as_text(error)) from None
         return ReadResourceResult(
-            contents=[TextResourceContents(uri=TODAY.uri, mime_type=TODAY.mime_type, text=compact(told))]
+            contents=[TextResourceContents(uri=TODAY.uri, mime_type=TODAY.mime_type, text=compact(today))]
         )
 
     return Server(
@@ -96,7 +96,7 @@ def build_server(dispatcher: Dispatcher, project_of: ProjectOf, books: Books) ->
 
 
 def listed(definition: ToolDefinition) -> Tool:
-    """A tool as it is listed. Read-only, or Claude Code would run calls one after another."""
+    """Returns the tool for ``tools/list``; Claude Code runs only read-only tools in parallel."""
     return Tool(
         name=definition.name,
         description=definition.description,
@@ -107,7 +107,7 @@ def listed(definition: ToolDefinition) -> Tool:
 
 
 def as_answer(result: Result) -> CallToolResult:
-    """The answer as text and as structure, each complete by itself; the receipt where it costs nothing."""
+    """Returns the result as text and structure; the receipt is in ``_meta``, outside the model's context."""
     meta: dict[str, Any] = {"receipt": result.receipt.as_json()}
     if result.plain:
         meta |= {name: value for name, value in result.fields.items() if name != result.plain}
@@ -118,19 +118,19 @@ def as_answer(result: Result) -> CallToolResult:
 
 
 def _agent(context: Context) -> str:
-    """Who calls, for fair turns and metrics: the header, or the name the client gave of itself."""
+    """Returns the agent for fairness and metrics: the ``X-Agent`` header, else the client's name."""
     params = context.session.client_params
     return _header(context, "x-agent") or (params.client_info.name if params else "")
 
 
 def _session(context: Context) -> str:
-    """One conversation of a host: the process on stdio, a session over HTTP; empty where there are none."""
+    """Returns the session id: ``stdio``, or that of the HTTP session; empty without one."""
     if context.request is None:
         return "stdio"
     return _header(context, "mcp-session-id") or str(context.request.query_params.get("session_id", ""))
 
 
 def _header(context: Context, name: str) -> str:
-    """A header of the HTTP request this message came in; empty on stdio."""
+    """Returns a header of the HTTP request; empty on stdio."""
     headers = getattr(context.request, "headers", None)
     return str(headers.get(name, "")) if headers is not None else ""

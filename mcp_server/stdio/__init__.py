@@ -1,1 +1,1 @@
-"""The stdio transport."""
+"""The stdio transport, and the handshake it answers before the MCP SDK is imported."""

@@ -1,11 +1,11 @@
-"""The first answers of the stdio server, given before the MCP SDK is imported.
+"""Answers ``initialize`` and ``tools/list`` from a manifest before the MCP SDK is imported.
 
-Importing the SDK costs half a second of CPU, and hosts send their first turn without waiting for slow
-servers. So the handshake and ``tools/list`` are answered from a manifest generated from the real
-server (a test keeps them equal). Everything read is then replayed to the real server, which comes
-to the same state and takes over; what it says again to requests already answered is dropped.
+Importing the SDK takes half a second of CPU, and hosts send their first turn without waiting for slow
+servers. The manifest is generated from the MCP server (a test keeps them equal). All input read here is
+replayed to the MCP server, which reaches the same state and takes over; its answers to requests already
+answered are dropped.
 
-Only the standard library is imported here.
+This module imports only the standard library.
 """
 
 import json
@@ -21,36 +21,36 @@ from typing import Any
 MANIFEST = Path(__file__).with_name("manifest.json")
 
 MODERN = "io.modelcontextprotocol/protocolVersion"
-"""The key by which a request of revision 2026-07-28 or later says its version."""
+"""The ``_meta`` key with the protocol version in requests of revision 2026-07-28 or later."""
 
 
 @dataclass(slots=True)
 class Backlog:
-    """What the real server has to catch up with."""
+    """Input and answers that the MCP server has to catch up with."""
 
     read: bytes = b""
-    """Everything read from standard input so far."""
+    """All input read so far."""
     answered: set[str | int] = field(default_factory=set[str | int])
-    """Ids of requests that must not be answered again."""
+    """Ids of the requests answered."""
     ended: bool = False
-    """Input ended before the real server was needed."""
+    """Input ended before the MCP server was needed."""
 
 
 def pollable(descriptor: int) -> bool:
-    """Whether it is a pipe or a socket, as between a host and its servers."""
+    """Whether the descriptor is a pipe or a socket, as between a host and its servers."""
     mode = os.fstat(descriptor).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
-def stand_in(descriptor: int = 0, out: int = 1) -> Backlog:
-    """Answer what the manifest can until ``tools/list`` was, or something else is asked."""
+def answer_handshake(descriptor: int = 0, out: int = 1) -> Backlog:
+    """Answers requests from the manifest up to ``tools/list`` or the first one it does not contain."""
     if not (pollable(descriptor) and pollable(out)):
         return Backlog()
     _exit_on_termination()
-    front = _Front(json.loads(MANIFEST.read_bytes()))
+    handshake = _Handshake(json.loads(MANIFEST.read_bytes()))
     backlog = Backlog()
     pending = b""
-    while not front.finished:
+    while not handshake.finished:
         data = os.read(descriptor, 65536)
         if not data:
             backlog.ended = True
@@ -58,8 +58,8 @@ def stand_in(descriptor: int = 0, out: int = 1) -> Backlog:
         backlog.read += data
         *lines, pending = (pending + data).split(b"\n")
         for line in lines:
-            answer = front.answer(line)
-            if front.finished and answer is None:
+            answer = handshake.answer(line)
+            if handshake.finished and answer is None:
                 break
             if answer is not None:
                 backlog.answered.add(answer["id"])
@@ -68,7 +68,7 @@ def stand_in(descriptor: int = 0, out: int = 1) -> Backlog:
 
 
 def _exit_on_termination() -> None:
-    """Nothing is open yet, so stopping is leaving."""
+    """Exits on SIGINT and SIGTERM; there is nothing to close yet."""
 
     def leave(number: int, frame: object) -> None:
         sys.exit(0)
@@ -83,17 +83,17 @@ def _write(out: int, answer: Mapping[str, Any]) -> None:
         rest = rest[os.write(out, rest) :]
 
 
-class _Front:
-    """Decides what can be answered now. ``finished`` says that the real server must go on."""
+class _Handshake:
+    """Answers lines from the manifest; ``finished`` once the MCP server must take over."""
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         self._manifest = manifest
-        self._era = ""
-        """Which answers the connection gets: empty until its first request decided."""
+        self._version = ""
+        """Protocol version of the connection, the manifest's key; empty until its first request."""
         self.finished = False
 
     def answer(self, line: bytes) -> dict[str, Any] | None:
-        """The answer to one line, or ``None`` where none is due or it is not ours to give."""
+        """Returns the answer to one line; ``None`` if none is due or the manifest has none."""
         if not line.strip():
             return None
         try:
@@ -113,23 +113,23 @@ class _Front:
         return {"jsonrpc": "2.0", "id": identity, **outcome}
 
     def _outcome(self, method: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
-        if not self._era:
-            self._era = self._opened_by(method, params)
-        elif method in ("initialize", "server/discover") or self._era != self._claimed(params):
+        if not self._version:
+            self._version = self._first_version(method, params)
+        elif method in ("initialize", "server/discover") or self._version != self._stated_version(params):
             return None
         if params.get("cursor") is not None:
             return None
-        # Before any handshake, what an older connection says to questions of newer ones.
-        return self._manifest.get(self._era or "unopened", {}).get(method)
+        # Without a version: the answers of an older connection to newer requests.
+        return self._manifest.get(self._version or "unopened", {}).get(method)
 
-    def _opened_by(self, method: str, params: Mapping[str, Any]) -> str:
-        """The era a first request opens: a handshake's version, or the one in its envelope."""
+    def _first_version(self, method: str, params: Mapping[str, Any]) -> str:
+        """Returns the version of a first request: that of the handshake, or of its envelope."""
         if method != "initialize":
-            return self._claimed(params)
+            return self._stated_version(params)
         return str(params.get("protocolVersion"))
 
-    def _claimed(self, params: Mapping[str, Any]) -> str:
-        """The version a request states, else the one of the handshake before it."""
+    def _stated_version(self, params: Mapping[str, Any]) -> str:
+        """Returns the version a request states, else that of the handshake."""
         meta: dict[str, Any] = params.get("_meta") or {}
         stated = meta.get(MODERN)
-        return self._era if stated is None else str(stated)
+        return self._version if stated is None else str(stated)

@@ -1,8 +1,9 @@
-"""Make ``manifest.json``: what the real server says to the handshake, and to what hosts list after it.
+"""Generates ``manifest.json``: the MCP server's answers to the handshake and to list requests.
 
     python -P -m mcp_server.stdio.manifest
 
-Run it after a change to the definitions, the instructions, the version or the SDK; a test says when.
+Run it after a change to the definitions, the instructions, the version or the SDK; a test fails if it is
+out of date.
 """
 
 import json
@@ -19,7 +20,7 @@ from engines.tokens import LazyEstimator
 from mcp_server.protocol.server import Context, build_server
 from mcp_server.settings import folders
 from mcp_server.stdio.handshake import MANIFEST, MODERN
-from mcp_server.usage import Books
+from mcp_server.usage import Usage
 from tools.base import Project
 from tools.pipeline.dispatch import Dispatcher
 from tools.pipeline.structured import compact
@@ -31,61 +32,61 @@ LISTS: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("resources/templates/list", {}),
     ("tools/list", {}),
 )
-"""What hosts ask for as they connect, in whatever order."""
+"""Requests that hosts send after the handshake, in any order."""
 
 Outcomes = dict[str, Any]
 
 
 class _NoDispatcher(Dispatcher):
-    """Definitions need no engines."""
+    """A dispatcher without engines: listing needs none."""
 
     def __init__(self) -> None:
         pass
 
 
 async def generate() -> dict[str, Outcomes]:
-    """Outcomes by era and method, as the real server gives them; and what they cost a model to know."""
-    manifest: dict[str, Outcomes] = {"unopened": await _said([("server/discover", {})])}
+    """Returns the MCP server's answers by version and method, and the token count of the definitions."""
+    manifest: dict[str, Outcomes] = {"unopened": await _answers([("server/discover", {})])}
     for version in HANDSHAKE_PROTOCOL_VERSIONS:
         opening = {"protocolVersion": version, "capabilities": {}, "clientInfo": CLIENT}
-        manifest[version] = await _said([("initialize", opening), ("ping", {}), *LISTS])
+        manifest[version] = await _answers([("initialize", opening), ("ping", {}), *LISTS])
     for version in MODERN_PROTOCOL_VERSIONS:
         envelope = {
             MODERN: version,
             "io.modelcontextprotocol/clientInfo": CLIENT,
             "io.modelcontextprotocol/clientCapabilities": {},
         }
-        asked = [(method, {"_meta": envelope}) for method in ("server/discover", *dict(LISTS))]
-        manifest[version] = await _said(asked)
+        requests = [(method, {"_meta": envelope}) for method in ("server/discover", *dict(LISTS))]
+        manifest[version] = await _answers(requests)
     manifest["definitions"] = {"tokens": await _tokens(manifest[HANDSHAKE_PROTOCOL_VERSIONS[-1]])}
     return manifest
 
 
-async def _tokens(said: Outcomes) -> int:
-    """What the tools and the instructions take in a model's context."""
-    instructions = str(said["initialize"]["result"]["instructions"])
+async def _tokens(outcomes: Outcomes) -> int:
+    """Returns the tokens of the tool definitions and the instructions."""
+    instructions = str(outcomes["initialize"]["result"]["instructions"])
     estimator = await LazyEstimator(folders().cache / "tokens").get()
-    return estimator.count(instructions + compact(said["tools/list"]["result"]["tools"]))
+    return estimator.count(instructions + compact(outcomes["tools/list"]["result"]["tools"]))
 
 
-async def _said(asked: Sequence[tuple[str, Mapping[str, Any]]]) -> Outcomes:
-    """What one connection answers to these requests in a row."""
+async def _answers(requests: Sequence[tuple[str, Mapping[str, Any]]]) -> Outcomes:
+    """Returns the answers of one connection to these requests."""
 
     async def nobody(context: Context, arguments: Mapping[str, Any]) -> Project:
         return Project()
 
-    server = build_server(_NoDispatcher(), nobody, Books())
+    server = build_server(_NoDispatcher(), nobody, Usage())
     outcomes: Outcomes = {}
     async with create_client_server_memory_streams() as (client, ours), anyio.create_task_group() as group:
         group.start_soon(server.run, *ours, server.create_initialization_options())
         incoming, outgoing = client
-        for number, (method, params) in enumerate(asked):
+        for number, (method, params) in enumerate(requests):
             request = JSONRPCRequest(jsonrpc="2.0", id=number, method=method, params=dict(params))
             await outgoing.send(SessionMessage(request))
             answer = await incoming.receive()
             assert isinstance(answer, SessionMessage)
-            said = answer.message.model_dump(by_alias=True, exclude_unset=True, mode="json")
-            outcomes[method] = {key: said[key] for key in ("result", "error") if key in said}
+            body = answer.message.model_dump(by_alias=True, exclude_unset=True, mode="json")
+            outcomes[method] = {key: body[key] for key in ("result", "error") if key in body}
             if method == "initialize":
                 done = JSONRPCNotification(jsonrpc="2.0", method="notifications/initialized")
                 await outgoing.send(SessionMessage(done))

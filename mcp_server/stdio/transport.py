@@ -1,7 +1,7 @@
-"""The stdio door: one server for the host that started this process.
+"""The stdio transport: serves the host that started this process.
 
-Standard input is read without a thread wherever it is a pipe or a socket, so that a signal stops
-us at once: a thread blocked in ``readline`` would hold the process until its host speaks again.
+Pipes and sockets are read without a thread, so that a signal stops the process at once: a thread
+blocked in ``readline`` would hold it until the next message.
 """
 
 import asyncio
@@ -26,22 +26,21 @@ from mcp_server.app import App
 from mcp_server.project import Configured, of_paths, of_roots
 from mcp_server.protocol.server import Context, build_server
 from mcp_server.stdio.handshake import Backlog, pollable
-from mcp_server.usage import Books
+from mcp_server.usage import Usage
 from tools.base import Project
 
 log = logging.getLogger(__name__)
 
 MAX_LINE = 32 * 2**20
-"""Bytes of one message; a longer line ends the session, as nothing after it could be framed."""
+"""Largest message in bytes; a longer line ends the session, as framing is lost."""
 
 ROOTS_TIMEOUT_S = 2.0
 
 
 async def serve_stdio(app: App, project: Project, backlog: Backlog) -> None:
-    """Serve until end of input, SIGINT or SIGTERM; first catch up with what ``front`` has answered."""
-    server = build_server(
-        app.dispatcher, _Asking(app.settings.projects, project).project_of, Books(app.ledger, app.targets)
-    )
+    """Serves until end of input, SIGINT or SIGTERM; first replays the backlog of the handshake."""
+    session = _SessionProject(app.settings.projects, project)
+    server = build_server(app.dispatcher, session.project_of, Usage(app.ledger, app.targets))
     with anyio.CancelScope() as serving:
         async with (
             background(partial(_cancel_on_signal, serving)),
@@ -51,8 +50,8 @@ async def serve_stdio(app: App, project: Project, backlog: Backlog) -> None:
             await server.run(incoming, outgoing, server.create_initialization_options())
 
 
-class _Asking:
-    """The project of a stdio session, found out as late as the first call that needs it."""
+class _SessionProject:
+    """The project of a stdio session; MCP roots are requested at the first call that needs them."""
 
     def __init__(self, configured: Configured, project: Project) -> None:
         self._configured = configured
@@ -69,14 +68,14 @@ class _Asking:
 
 
 async def _roots(context: Context) -> list[str]:
-    """The folders an older client says it works in; newer ones have no such question."""
+    """Returns the MCP roots of the client; newer clients have none."""
     capabilities = context.session.client_capabilities
     if capabilities is None or capabilities.roots is None:
         return []
-    # The host would show it to its user, who can do nothing about it.
+    # Hosts show the warning to users, who cannot act on it.
     warnings.filterwarnings("ignore", category=MCPDeprecationWarning, module=__name__)
     with anyio.move_on_after(ROOTS_TIMEOUT_S):
-        listed = await context.session.list_roots()  # pyright: ignore[reportDeprecated]  (rule 4 is for old clients)
+        listed = await context.session.list_roots()  # pyright: ignore[reportDeprecated]  (for old clients)
         return [str(root.uri) for root in listed.roots]
     return []
 
@@ -90,9 +89,9 @@ async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
 
 @asynccontextmanager
 async def _wire(backlog: Backlog) -> AsyncGenerator[tuple[AsyncFile[str] | None, AsyncFile[str] | None]]:
-    """Standard input and output for the SDK, without threads if both can be; ``None`` is its own way.
+    """Yields standard input and output for the SDK; ``None`` (the SDK's threads) unless both are pollable.
 
-    While we serve, descriptor 1 is the log's, so that a stray ``print`` cannot break the protocol.
+    Meanwhile descriptor 1 is standard error, so that a stray ``print`` cannot break the protocol.
     """
     if not (pollable(0) and pollable(1)):
         yield None, None
@@ -114,14 +113,14 @@ async def _wire(backlog: Backlog) -> AsyncGenerator[tuple[AsyncFile[str] | None,
 
 
 def _private_stdout() -> BinaryIO:
-    """A duplicate of standard output; the original becomes standard error."""
+    """Returns a duplicate of standard output and redirects the original to standard error."""
     wire = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     return wire
 
 
 class _Lines:
-    """Lines of UTF-8 text, as the SDK reads them from a file."""
+    """Iterates over lines of UTF-8 text with the interface of the SDK's file."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
@@ -141,17 +140,17 @@ class _Lines:
 
 
 class _Writer:
-    """What the SDK writes to, as if it were a file; what the host has read already is dropped."""
+    """Writes for the SDK; drops answers to requests that the handshake answered."""
 
     def __init__(self, writer: asyncio.StreamWriter, answered: set[str | int]) -> None:
         self._writer = writer
         self._answered = answered
 
     async def write(self, text: str) -> None:
-        if not (self._answered and self._is_known(text)):
+        if not (self._answered and self._was_answered(text)):
             self._writer.write(text.encode(errors="replace"))
 
-    def _is_known(self, text: str) -> bool:
+    def _was_answered(self, text: str) -> bool:
         message = json.loads(text)
         if "method" in message or message.get("id") not in self._answered:
             return False

@@ -1,1 +1,1 @@
-"""The OpenAI-compatible `/v1/chat/completions`."""
+"""The OpenAI-compatible ``/v1/chat/completions`` and ``/v1/models``."""

@@ -1,4 +1,4 @@
-"""The ``/v1`` routes: what any OpenAI client speaks."""
+"""The routes ``/v1/chat/completions`` and ``/v1/models``."""
 
 from collections.abc import Iterable
 
@@ -19,29 +19,29 @@ OWNER = "local-llm-agent"
 
 
 def routes(dispatcher: Dispatcher, project_of: ProjectOf) -> list[Route]:
-    """``/v1/chat/completions`` and ``/v1/models``."""
+    """Returns the routes of chat completions and models."""
     chat = ChatCompletions(dispatcher, project_of)
     models = Models(dispatcher)
     return [
         Route("/v1/chat/completions", Endpoint(chat, openai_body), methods=["POST"]),
         Route("/v1/models", Endpoint(models.index, openai_body), methods=["GET"]),
-        # :path because names of models hold slashes
+        # :path because model names contain slashes
         Route("/v1/models/{name:path}", Endpoint(models.retrieve, openai_body), methods=["GET"]),
     ]
 
 
-class Names:
-    """What the names in ``model`` stand for; the engines are asked only for one not seen before."""
+class ModelNames:
+    """Resolves ``model`` to a tier, model or adapter; queries the engines only for unknown names."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
         self._targets: dict[str, Target] = dict(TIER_TARGETS)
 
     async def target(self, name: str) -> Target:
-        """What ``name`` stands for; the first engine that has it wins.
+        """Returns the target of ``name``; the first engine that has it wins.
 
         Raises:
-            UnknownModelError: none has it.
+            UnknownModelError: no engine has it.
         """
         if name not in self._targets:
             found = await self._dispatcher.models()
@@ -57,7 +57,7 @@ class ChatCompletions:
     def __init__(self, dispatcher: Dispatcher, project_of: ProjectOf) -> None:
         self._dispatcher = dispatcher
         self._project_of = project_of
-        self._names = Names(dispatcher)
+        self._names = ModelNames(dispatcher)
 
     async def __call__(self, exchange: Exchange) -> None:
         request = parse_chat(exchange.json())
@@ -73,8 +73,11 @@ class ChatCompletions:
             await exchange.reply(json_bytes(body))
 
     async def _answer(self, call: Call) -> tuple[Completion, Receipt]:
-        """The whole answer. One under a schema is checked and repaired by the tool; others keep what
-        only the engine's events tell: why it ended, tool calls, log-probabilities."""
+        """Returns the whole answer and its receipt.
+
+        The tool validates and repairs an answer under a schema. Other answers are collected from the
+        engine's events, which contain the finish reason, tool calls and logprobs.
+        """
         sampling = call.sampling
         if "schema" in call.arguments and not sampling.tools and sampling.logprobs is None:
             result = await self._dispatcher.run(call)
@@ -82,7 +85,7 @@ class ChatCompletions:
         async with self._dispatcher.stream(call) as stream:
             events = stream.events
             completion = await collect(events)
-            await anext(events, None)  # to its end
+            await anext(events, None)  # exhaust it
             return completion, stream.receipt
 
     async def _stream(self, exchange: Exchange, call: Call, chunks: Chunks) -> None:
@@ -124,6 +127,7 @@ class Models:
 
 
 def unknown_model(name: str, known: Iterable[str]) -> UnknownModelError:
+    """Returns the error for a name that no engine has, with the known names as its hint."""
     return UnknownModelError(f"no model {name!r}", hint=f"one of {', '.join(known)}")
 
 

@@ -1,7 +1,6 @@
-"""Between OpenAI's wire and the tools room: pure functions, no input or output.
+"""Translates between OpenAI's wire format and calls of the chat tool; pure functions.
 
-What an OpenAI client did not say is left out, so that the tool's own defaults hold, and no prompt of
-ours is added.
+Fields missing from the request are omitted, so that the tool's defaults apply. No system prompt is added.
 """
 
 import random
@@ -28,10 +27,10 @@ from shim.openai.wire import ChatMessage, ChatRequest, ContentPart
 from tools.base import Call, Receipt, Result, Sampling
 
 LEAST_LOGPROB = -9999.0
-"""What OpenAI sends for a token of no probability, since JSON has no infinity."""
+"""OpenAI's logprob for a token of probability zero; JSON has no infinity."""
 
 ANY_OBJECT: JsonObject = {"type": "object"}
-"""``json_object``. Not ``{}``, under which a list would be valid."""
+"""Schema of ``json_object``; ``{}`` would allow a list."""
 
 
 EFFORTS: dict[str, Effort] = {
@@ -42,12 +41,12 @@ EFFORTS: dict[str, Effort] = {
     "high": "high",
     "xhigh": "high",
 }
-"""OpenAI's ``reasoning_effort``; a word it adds later leaves the tier's own."""
+"""Effort by OpenAI's ``reasoning_effort``; unknown values leave the tier's default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a name in ``model`` stands for."""
+    """The tier, model or adapter that a request's ``model`` selects."""
 
     tier: str = "auto"
     model: str = ""
@@ -58,10 +57,10 @@ TIER_TARGETS = {name: Target(tier=name) for name in TIERS}
 
 
 def chat_call(request: ChatRequest, target: Target, caller: Caller) -> Call:
-    """The call of the chat tool that ``request`` asks for.
+    """Returns the call of the chat tool for ``request``.
 
     Raises:
-        WrongFieldError: a message holds what is not text.
+        WrongFieldError: a message contains a part that is not text.
     """
     arguments: dict[str, JsonValue] = {
         "messages": [_message(message, at) for at, message in enumerate(request.messages)]
@@ -74,13 +73,13 @@ def chat_call(request: ChatRequest, target: Target, caller: Caller) -> Call:
     schema = _schema(request)
     if schema is not None:
         arguments["schema"] = schema
-    wishes = (request.x_tier, caller.tier, target.tier)
+    tiers = (request.x_tier, caller.tier, target.tier)
     return Call(
         tool="chat",
         arguments=arguments,
         project=caller.project,
         agent=caller.agent,
-        tier=next((tier for tier in wishes if tier and tier != "auto"), "auto"),
+        tier=next((tier for tier in tiers if tier and tier != "auto"), "auto"),
         model=target.model,
         adapter=target.adapter,
         sampling=_sampling(request),
@@ -92,12 +91,12 @@ def _message(message: ChatMessage, at: int) -> JsonObject:
     if isinstance(content, list):
         content = "\n".join(_text(part, f"messages[{at}].content[{n}]") for n, part in enumerate(content))
     role = message["role"]
-    said: JsonObject = {"role": "system" if role == "developer" else role, "content": content}
+    translated: JsonObject = {"role": "system" if role == "developer" else role, "content": content}
     if calls := message.get("tool_calls"):
-        said["tool_calls"] = cast("list[JsonValue]", calls)
+        translated["tool_calls"] = cast("list[JsonValue]", calls)
     if call_id := message.get("tool_call_id"):
-        said["tool_call_id"] = call_id
-    return said
+        translated["tool_call_id"] = call_id
+    return translated
 
 
 def _text(part: ContentPart, param: str) -> str:
@@ -112,7 +111,7 @@ def _text(part: ContentPart, param: str) -> str:
 
 
 def _schema(request: ChatRequest) -> JsonObject | None:
-    """The schema the answer must satisfy."""
+    """Returns the schema the answer must satisfy, if any."""
     wanted = request.response_format
     if wanted is None or wanted["type"] == "text":
         return None
@@ -126,7 +125,7 @@ def _sampling(request: ChatRequest) -> Sampling:
     return Sampling(
         top_p=request.top_p,
         seed=request.seed,
-        # an empty one would stop before the first token
+        # an empty string would stop before the first token
         stop=tuple(filter(None, stop)),
         logprobs=request.top_logprobs or 0 if wants_logprobs else None,
         tools=cast("tuple[JsonObject, ...]", tuple(request.tools or ())),
@@ -136,7 +135,7 @@ def _sampling(request: ChatRequest) -> Sampling:
 
 
 def completion_of(result: Result) -> Completion:
-    """A checked answer as the engine's completion it stands for."""
+    """Returns a tool's validated result as a completion."""
     receipt = result.receipt
     text = result.fields[result.plain] if result.plain in result.fields else result.fields.get("data")
     return Completion(
@@ -152,7 +151,7 @@ def completion_of(result: Result) -> Completion:
 
 
 def chat_completion(completion: Completion, receipt: Receipt, *, model: str, fingerprint: str) -> JsonObject:
-    """The body of a plain answer. ``model`` is the name the caller used; the receipt has the real one."""
+    """Returns the response body; ``model`` is the requested name, the receipt contains the actual one."""
     calls: list[JsonValue] = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
         for call in completion.tool_calls
@@ -181,6 +180,7 @@ def chat_completion(completion: Completion, receipt: Receipt, *, model: str, fin
 
 
 def usage_body(usage: Usage) -> JsonObject:
+    """Returns the usage in OpenAI's format."""
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -191,7 +191,7 @@ def usage_body(usage: Usage) -> JsonObject:
 
 @dataclass(slots=True)
 class Chunks:
-    """The server-sent events of one streamed answer, spliced: only what changes is encoded."""
+    """Encodes a streamed answer as server-sent events; fixed parts are encoded once."""
 
     model: str
     fingerprint: str
@@ -208,15 +208,15 @@ class Chunks:
         self._tail = ',"usage":null' if self.include_usage else ""
 
     def delta(self, event: TextDelta | ToolCallDelta) -> bytes:
-        """``event`` as one chunk; before the first, the one that names the role."""
+        """Encodes ``event`` as a chunk; the first call also emits the chunk with the role."""
         opening = self._opening(event)
         if isinstance(event, ToolCallDelta):
-            return utf8(opening + self._chunk(json_text({"tool_calls": [_call_piece(event)]})))
+            return utf8(opening + self._chunk(json_text({"tool_calls": [_tool_call_delta(event)]})))
         logprobs = json_text(_logprobs(event.logprobs)) if event.logprobs else "null"
         return utf8(opening + self._chunk(f'{{"content":{json_text(event.text)}}}', logprobs))
 
     def end(self, done: Done, receipt: Receipt) -> bytes:
-        """The chunks that close the answer; the last carries the receipt."""
+        """Encodes the final chunks; the last contains the receipt."""
         extra = f',"receipt":{json_text(receipt.as_json())}'
         finish = json_text(done.finish_reason)
         if not self.include_usage:
@@ -238,8 +238,8 @@ class Chunks:
         return f"{self._head}{choice}]{self._tail}{extra}}}\n\n"
 
 
-def _call_piece(event: ToolCallDelta) -> JsonObject:
-    """A piece of a tool call; the first one of an index says what is called."""
+def _tool_call_delta(event: ToolCallDelta) -> JsonObject:
+    """Returns a tool call delta; the first of an index contains id and name."""
     function: JsonObject = {"arguments": event.arguments}
     if not event.id and not event.name:
         return {"index": event.index, "function": function}
@@ -269,5 +269,5 @@ def _token(token: str, logprob: float) -> JsonObject:
 
 
 def _new_id() -> str:
-    """Unique, not secret: a system call for randomness would cost more than the rest of the answer's body."""
+    """Returns a unique id; not from the system's random source, which is slower than building the body."""
     return f"chatcmpl-{random.getrandbits(96):024x}"

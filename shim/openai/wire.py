@@ -1,7 +1,7 @@
-"""OpenAI's JSON for ``/v1/chat/completions``, as far as this server reads it.
+"""Wire models of ``/v1/chat/completions``: the request fields this server reads.
 
-Messages stay dictionaries (``TypedDict``) because the next room wants dictionaries; everything
-unknown is dropped, as OpenAI-compatible servers do. One validation, in Rust, 3 us for 1 KB.
+Messages are ``TypedDict`` because the ``tools`` package takes dictionaries. Unknown fields are dropped,
+as other OpenAI-compatible servers do.
 Field names and limits: https://platform.openai.com/docs/api-reference/chat/create
 """
 
@@ -29,14 +29,14 @@ STRICT = ConfigDict(strict=True, extra="ignore")
 
 
 def _integral(value: object) -> object:
-    """5.0 is an integer in JSON Schema, and some languages write it so."""
+    """Converts integral floats: 5.0 is an integer in JSON Schema."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 WHOLE = BeforeValidator(_integral)
 
 
-# Other types than text are let in here and refused by translate, with a better message.
+# Other types than text pass here; ``translate`` refuses them with a better message.
 @with_config(ConfigDict(json_schema_extra={"required": ["type", "text"]}))
 class ContentPart(TypedDict):
     type: Annotated[str, WithJsonSchema({"const": "text"})]
@@ -123,6 +123,7 @@ class ChatRequest(BaseModel):
 
 
 def field_names(*shapes: type) -> frozenset[str]:
+    """Returns the names of all fields of ``shapes``."""
     return frozenset(name for shape in shapes for name in shape.__annotations__)
 
 
@@ -133,7 +134,7 @@ FIELD_NAMES = field_names(
 
 
 def parse_chat(body: JsonObject) -> ChatRequest:
-    """``body`` as a request.
+    """Validates ``body``.
 
     Raises:
         WrongFieldError: naming the first field that does not fit.
@@ -145,9 +146,9 @@ def parse_chat(body: JsonObject) -> ChatRequest:
 
 
 def wrong_field(error: ValidationError, names: frozenset[str]) -> WrongFieldError:
-    """The fault that got furthest into a union says most; others as far in say what else would do.
+    """Returns the error for the deepest fault, with the messages of all faults at that path.
 
-    ``names`` are those of all fields, to tell them from pydantic's names of the branches of unions.
+    ``names`` are all field names, to distinguish them from pydantic's names of union branches.
     """
     faults = error.errors(include_url=False, include_input=False)
     first = faults[0]["loc"][0]
@@ -155,12 +156,12 @@ def wrong_field(error: ValidationError, names: frozenset[str]) -> WrongFieldErro
     param = max(params, key=lambda path: path.count("[") + path.count("."))
     if param == "n":
         return WrongFieldError("n must be 1", param="n", hint="ask again for each further answer")
-    said = dict.fromkeys(fault["msg"] for fault in faults if _param(fault["loc"], names) == param)
-    return WrongFieldError(f"{param}: {', or '.join(said)}", param=param)
+    messages = dict.fromkeys(fault["msg"] for fault in faults if _param(fault["loc"], names) == param)
+    return WrongFieldError(f"{param}: {', or '.join(messages)}", param=param)
 
 
 def _param(location: tuple[int | str, ...], names: frozenset[str]) -> str:
-    """``messages[0].content`` of pydantic's location."""
+    """Converts pydantic's location to a path such as ``messages[0].content``."""
     path = ""
     for step in location:
         if isinstance(step, int):
@@ -171,5 +172,5 @@ def _param(location: tuple[int | str, ...], names: frozenset[str]) -> str:
 
 
 def schema_of_request() -> JsonObject:
-    """The JSON Schema of the request's body, for the OpenAPI document."""
+    """Returns the JSON Schema of the request body for the OpenAPI document."""
     return cast("JsonObject", ChatRequest.model_json_schema(ref_template="#/components/schemas/{model}"))

@@ -1,1 +1,1 @@
-"""The OpenAI-compatible `/v1/responses`."""
+"""The OpenAI-compatible ``/v1/responses``."""

@@ -1,7 +1,6 @@
-"""``/v1/responses``: the same chat in the form that Codex and OpenAI's newer clients speak.
+"""The route ``/v1/responses``, for Codex and newer OpenAI clients.
 
-A translation and nothing else: the request becomes the call a chat completion would be, the
-engine's events become this form's. Answers are not stored.
+Translates requests to chat completions and engine events to response events. Responses are not stored.
 """
 
 import secrets
@@ -25,7 +24,7 @@ from tools.base import Call, Receipt
 
 
 def routes(dispatcher: Dispatcher, project_of: ProjectOf) -> list[Route]:
-    """``/v1/responses``."""
+    """Returns the route of responses."""
     responses = Responses(dispatcher, project_of)
     return [Route("/v1/responses", Endpoint(responses, openai_body), methods=["POST"])]
 
@@ -38,22 +37,22 @@ class Responses(ChatCompletions):
         caller = caller_of(exchange, self._project_of, {})
         chat = as_chat(request)
         call = chat_call(chat, await self._names.target(chat.model or "auto"), caller)
-        written = Written(request)
+        builder = ResponseBuilder(request)
         if request.stream:
-            await self._written(exchange, call, written)
+            await self._stream_response(exchange, call, builder)
         else:
             completion, receipt = await self._answer(call)
             for event in events_of(completion):
-                written.add(event)
-            await exchange.reply(json_bytes(written.response(receipt)))
+                builder.add(event)
+            await exchange.reply(json_bytes(builder.response(receipt)))
 
-    async def _written(self, exchange: Exchange, call: Call, written: "Written") -> None:
-        """The events; a failure after the first of them is an event too, or clients would ask again."""
+    async def _stream_response(self, exchange: Exchange, call: Call, builder: "ResponseBuilder") -> None:
+        """Sends the events; a failure after the first is sent as an event, so that clients do not retry."""
         try:
             async with self._dispatcher.stream(call) as stream:
                 async for event in stream.events:
-                    await exchange.event(written.begun() + written.add(event))
-                if written.done is None:
+                    await exchange.event(builder.opening() + builder.add(event))
+                if builder.done is None:
                     raise EngineInterruptedError(
                         "the engine's answer stopped before its end", hint="ask again"
                     )
@@ -61,17 +60,17 @@ class Responses(ChatCompletions):
         except AgentError as error:
             if not exchange.started:
                 raise
-            await exchange.last_event(written.failed(error))
+            await exchange.last_event(builder.failed(error))
         else:
-            await exchange.last_event(written.completed(receipt))
+            await exchange.last_event(builder.completed(receipt))
 
 
 ECHOED = {"instructions", "max_output_tokens", "model", "temperature", "tool_choice", "tools", "top_p"}
-"""Fields of the request that every state of its answer repeats."""
+"""Request fields repeated in every response object."""
 
 
 def events_of(completion: Completion) -> Iterator[Event]:
-    """A whole answer as the events it could have come in."""
+    """Yields the events equivalent to a whole answer."""
     if completion.text:
         yield TextDelta(completion.text)
     for index, call in enumerate(completion.tool_calls):
@@ -92,7 +91,7 @@ EVENTS: dict[str, tuple[str, JsonObject]] = {
     "arguments.delta": ("function_call_arguments.delta", {}),
     "arguments.done": ("function_call_arguments.done", {}),
 }
-"""What tells of an item: the event's name, and the fields that are always the same."""
+"""Events about output items: name and constant fields."""
 
 
 def _part(text: str) -> JsonObject:
@@ -101,18 +100,18 @@ def _part(text: str) -> JsonObject:
 
 @dataclass(slots=True)
 class _Item:
-    """One entry of the answer's output, as far as it has come: the text, or a function call with a name."""
+    """An output item in progress: the text, or a function call if it has a name."""
 
     id: str
     index: int
     call_id: str = ""
     name: str = ""
     namespace: str = ""
-    said: list[str] = field(default_factory=list[str])
+    pieces: list[str] = field(default_factory=list[str])
 
     @property
     def text(self) -> str:
-        return "".join(self.said)
+        return "".join(self.pieces)
 
     def body(self, *, done: bool) -> JsonObject:
         body: JsonObject = {"id": self.id, "status": "completed" if done else "in_progress"}
@@ -124,8 +123,8 @@ class _Item:
         return {"type": "function_call", **call, **body}
 
 
-class Written:
-    """The answer to one request as it is written: its items, and the events that tell of them."""
+class ResponseBuilder:
+    """Builds the response object and its server-sent events from engine events."""
 
     def __init__(self, request: ResponsesRequest) -> None:
         self.done: Done | None = None
@@ -136,11 +135,11 @@ class Written:
         self._id = f"resp_{secrets.token_hex(16)}"
         self._created = int(time.time())
         self._items: dict[int | None, _Item] = {}
-        """By the index of the tool call; the text has none."""
+        """By tool call index; ``None`` is the text."""
         self._events = 0
 
-    def begun(self) -> bytes:
-        """The events before the first; nothing after that."""
+    def opening(self) -> bytes:
+        """Returns the opening events on the first call, then nothing."""
         if self._events:
             return b""
         response = self._body("in_progress")
@@ -149,34 +148,36 @@ class Written:
         )
 
     def add(self, event: Event) -> bytes:
-        """``event`` taken in, and the events that tell of it."""
+        """Adds ``event`` to the response and returns its server-sent events."""
         match event:
             case TextDelta():
                 item, added = self._item(
                     None, lambda: _Item(f"msg_{secrets.token_hex(12)}", len(self._items))
                 )
-                item.said.append(event.text)
+                item.pieces.append(event.text)
                 return added + self._of("text.delta", item, delta=event.text)
             case ToolCallDelta():
                 item, added = self._item(event.index, lambda: self._call(event))
-                item.said.append(event.arguments)
+                item.pieces.append(event.arguments)
                 return added + self._of("arguments.delta", item, delta=event.arguments)
             case Done():
                 self.done = event
                 return b"".join(map(self._closed, self._items.values()))
 
     def completed(self, receipt: Receipt) -> bytes:
+        """Returns the final event of a successful response."""
         response = self.response(receipt)
         return self._event(f"response.{response['status']}", response=response)
 
     def failed(self, error: AgentError) -> bytes:
+        """Returns the final event of a failed response."""
         fault: JsonObject = {"code": OPENAI_CODE.get(error.code, error.code), "message": error.message}
         body = self._body("failed")
         body["error"] = fault
         return self._event("response.failed", response=body)
 
     def response(self, receipt: Receipt) -> JsonObject:
-        """The whole answer."""
+        """Returns the complete response object."""
         assert self.done is not None
         cut = self.done.finish_reason == "length"
         usage = self.done.usage
@@ -194,7 +195,7 @@ class Written:
         return body
 
     def _body(self, status: str) -> JsonObject:
-        """What is said of the answer in every state of it. ``model`` is the name the caller used."""
+        """Returns the fields common to all states; ``model`` is the requested name."""
         return {
             "id": self._id,
             "object": "response",
@@ -217,7 +218,7 @@ class Written:
         return _Item(f"fc_{secrets.token_hex(12)}", len(self._items), event.id, name, namespace)
 
     def _item(self, key: int | None, new: Callable[[], _Item]) -> tuple[_Item, bytes]:
-        """The item a piece belongs to, and the events that open it if it is its first."""
+        """Returns the item of ``key``, and its opening events if it is new."""
         if key in self._items:
             return self._items[key], b""
         item = self._items[key] = new()
@@ -234,7 +235,7 @@ class Written:
         return ended + self._of("item.done", item, item=item.body(done=True))
 
     def _of(self, kind: str, about: _Item, /, **fields: JsonValue) -> bytes:
-        """An event about an item."""
+        """Encodes an event about an item."""
         name, beside = EVENTS[kind]
         return self._event(f"response.{name}", item_id=about.id, output_index=about.index, **beside, **fields)
 

@@ -1,8 +1,7 @@
-"""OpenAI's JSON for ``/v1/responses``, as far as this server reads it, and what it is as a chat.
+"""Wire models of ``/v1/responses``: the request fields this server reads, translated to a chat request.
 
-A conversation comes whole with every request, as Codex sends it: nothing is stored here, so what
-refers to stored things (``previous_response_id``) is refused. Tools the server of a model would run
-itself (web search) are left out.
+Nothing is stored: every request contains the whole conversation, as Codex sends it, and
+``previous_response_id`` is refused. Hosted tools, such as web search, are ignored.
 Field names and limits: https://platform.openai.com/docs/api-reference/responses/create
 """
 
@@ -36,7 +35,7 @@ from shim.openai.wire import (
 TEXT_PARTS = ("input_text", "output_text", "text")
 
 
-# Other types than text are let in here and refused below, with a better message.
+# Other types than text pass here; ``_text`` refuses them with a better message.
 @with_config(ConfigDict(json_schema_extra={"required": ["type", "text"]}))
 class InputPart(TypedDict):
     type: Annotated[str, WithJsonSchema({"enum": list(TEXT_PARTS)})]
@@ -146,7 +145,7 @@ FIELD_NAMES = field_names(
 
 
 def parse_responses(body: JsonObject) -> ResponsesRequest:
-    """``body`` as a request.
+    """Validates ``body``.
 
     Raises:
         WrongFieldError: naming the first field that does not fit.
@@ -164,7 +163,7 @@ def parse_responses(body: JsonObject) -> ResponsesRequest:
 
 
 def as_chat(request: ResponsesRequest) -> ChatRequest:
-    """The chat completion that asks the same.
+    """Translates the request to a chat request.
 
     Raises:
         WrongFieldError: a part of the conversation is not text.
@@ -186,7 +185,7 @@ def as_chat(request: ResponsesRequest) -> ChatRequest:
 
 
 def offered(request: ResponsesRequest) -> Iterator[tuple[str, ResponseFunction]]:
-    """Namespace, if any, and definition of each function the model may call."""
+    """Yields namespace (may be empty) and definition of each function the model may call."""
     for tool in request.tools or ():
         if tool["type"] == "function":
             yield "", cast("ResponseFunction", tool)
@@ -197,7 +196,7 @@ def offered(request: ResponsesRequest) -> Iterator[tuple[str, ResponseFunction]]
 
 
 def flat_name(namespace: str | None, name: str) -> str:
-    """Chat completions know no namespaces."""
+    """Joins namespace and name, as chat completions have no namespaces."""
     return f"{namespace}__{name}" if namespace else name
 
 
@@ -217,31 +216,31 @@ def _choice(request: ResponsesRequest) -> JsonValue:
 
 
 def _messages(request: ResponsesRequest) -> list[ChatMessage]:
-    said: list[ChatMessage] = []
+    messages: list[ChatMessage] = []
     if request.instructions:
-        said.append({"role": "system", "content": request.instructions})
+        messages.append({"role": "system", "content": request.instructions})
     if isinstance(request.input, str):
-        return [*said, {"role": "user", "content": request.input}]
+        return [*messages, {"role": "user", "content": request.input}]
     for at, item in enumerate(request.input):
-        _add(said, item, f"input[{at}]")
-    return said or [{"role": "user", "content": ""}]
+        _add(messages, item, f"input[{at}]")
+    return messages or [{"role": "user", "content": ""}]
 
 
-def _add(said: list[ChatMessage], item: InputItem, param: str) -> None:
-    """``item`` as a message of its own, or a call beside what the assistant said before it."""
+def _add(messages: list[ChatMessage], item: InputItem, param: str) -> None:
+    """Adds ``item`` as a message, or as a tool call of the preceding assistant message."""
     match item:
         case {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}:
             called = flat_name(item.get("namespace"), name)
             call: MessageToolCall = {"id": call_id, "function": {"name": called, "arguments": arguments}}
-            if not said or said[-1]["role"] != "assistant":
-                said.append({"role": "assistant", "content": ""})
-            said[-1]["tool_calls"] = [*(said[-1].get("tool_calls") or ()), call]
+            if not messages or messages[-1]["role"] != "assistant":
+                messages.append({"role": "assistant", "content": ""})
+            messages[-1]["tool_calls"] = [*(messages[-1].get("tool_calls") or ()), call]
         case {"type": "function_call_output", "call_id": call_id, "output": output}:
-            said.append(
+            messages.append(
                 {"role": "tool", "tool_call_id": call_id, "content": _text(output, f"{param}.output")}
             )
         case {"role": role, "content": content}:
-            said.append({"role": role, "content": _text(content, f"{param}.content")})
+            messages.append({"role": role, "content": _text(content, f"{param}.content")})
         case _:
             return
 
@@ -260,5 +259,5 @@ def _text(content: str | list[InputPart], param: str) -> str:
 
 
 def schema_of_request() -> JsonObject:
-    """The JSON Schema of the request's body, for the OpenAPI document."""
+    """Returns the JSON Schema of the request body for the OpenAPI document."""
     return cast("JsonObject", ResponsesRequest.model_json_schema(ref_template="#/components/schemas/{model}"))

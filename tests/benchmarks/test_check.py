@@ -1,4 +1,4 @@
-"""``make bench-check`` finds what got a fifth slower, by figures made up from those that are kept."""
+"""Tests that ``make bench-check`` finds a slowdown of 20 %, with scaled copies of the stored figures."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from benchmarks import overhead, start
 
 
 def _found(monkeypatch: pytest.MonkeyPatch, ours: Mapping[str, float], cpu: float) -> int:
-    """What the check says of a run in which ours took so many times what is kept."""
+    """Returns the check's exit code for a run whose figures are the stored ones times ``ours``."""
     kept = json.loads(bench.KEPT.read_text(encoding="utf-8"))
     runs, starts = bench.runs_of(kept), bench.starts_of(kept)
     for name, times in ours.items():
@@ -31,7 +31,9 @@ def _found(monkeypatch: pytest.MonkeyPatch, ours: Mapping[str, float], cpu: floa
     return bench.check()
 
 
-def test_what_is_as_kept_passes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_figures_equal_to_the_stored_ones_pass(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     assert _found(monkeypatch, {}, cpu=1.0) == 0
     assert _found(monkeypatch, {"cpu_us": 1.1, "per_second": 0.9}, cpu=1.15) == 0
     assert "worse" not in capsys.readouterr().out
@@ -47,7 +49,7 @@ def test_what_is_as_kept_passes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         ({}, 1.21, "CPU to tools/list"),
     ],
 )
-def test_a_fifth_more_is_said_and_fails(
+def test_a_fifth_more_is_reported_and_fails(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     ours: Mapping[str, float],

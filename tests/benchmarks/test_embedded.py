@@ -1,4 +1,4 @@
-"""The embedded engine's figures: what is compared, what is promised, and what is kept."""
+"""Tests the embedded engine's benchmark: comparison, target and stored figures."""
 
 import json
 
@@ -21,17 +21,17 @@ def test_only_neighbours_in_time_are_compared():
     assert (times.prompt, times.answer) == pytest.approx((0.96, 0.95))
 
 
-def test_what_is_kept_comes_back():
+def test_stored_figures_are_read_back_unchanged():
     assert embedded.speeds_of(json.loads(json.dumps(embedded.kept_of(SPEEDS)))) == SPEEDS
 
 
-def test_a_speed_five_percent_below_the_bare_servers_is_promised():
+def test_the_target_is_a_speed_five_percent_below_the_bare_servers():
     kept = json.loads(bench.KEPT.read_text(encoding="utf-8"))
     memory = {name: start.Memory(**held) for name, held in kept["start"]["memory"].items()}
     added = tools.Added(**kept["tools"]["added"])
     found = targets.targets(bench.runs_of(kept), bench.starts_of(kept), memory, added, [], SPEEDS)
-    told = [target for target in found if target.what.startswith("embedded")]
-    assert [(target.what.partition(",")[0], target.wanted, target.least) for target in told] == [
+    listed = [target for target in found if target.what.startswith("embedded")]
+    assert [(target.what.partition(",")[0], target.wanted, target.least) for target in listed] == [
         ("embedded prompt tokens/s", 0.95, True),
         ("embedded answer tokens/s", 0.95, True),
     ]

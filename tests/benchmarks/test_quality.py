@@ -1,4 +1,4 @@
-"""What docs/quality.md reports: measures worked out by hand, and a page made of figures alone."""
+"""Tests the measures of docs/quality.md against hand-computed values, and the generation of the page."""
 
 import json
 import re
@@ -31,7 +31,7 @@ from tools.pipeline.structured import validator_of
 
 
 def judged(*answers: tuple[str, str | None, float]) -> list[tuple[Row, Answer]]:
-    """Pairs of what was said, what is right (``None``: no label fits) and how sure it was."""
+    """Returns rows and answers from given label, right label (``None``: none fits) and confidence."""
     return [
         (
             Row(str(n), "set", "classify", "", f"text {n}", gold, ("a", "b"), abstain=gold is None),
@@ -51,7 +51,7 @@ def test_confidence_is_measured_against_what_was_right() -> None:
     assert calibration_error(judged(("a", "b", 0.9), ("a", "b", 0.9))) == pytest.approx(0.9)
 
 
-def test_coverage_is_the_longest_beginning_of_the_surest_that_is_right_nine_times_in_ten() -> None:
+def test_coverage_is_the_largest_share_of_most_confident_rows_that_is_right_nine_times_in_ten() -> None:
     pairs = judged(*[("a", "a", 0.9)] * 9, ("a", "b", 0.8), ("a", "b", 0.7), ("a", "b", 0.6))
     assert coverage(pairs) == pytest.approx(10 / 12)
     assert accurate_at(pairs, 0.75) == 1
@@ -92,7 +92,7 @@ def test_an_interval_holds_its_figure_and_repeats() -> None:
     assert interval([pairs], accuracy) == (value, low, high)
 
 
-def test_the_mean_of_many_sets_is_surer_than_each() -> None:
+def test_the_mean_of_many_sets_has_a_narrower_interval_than_each() -> None:
     pairs = judged(*[("a", "a", 0.9)] * 6, *[("a", "b", 0.9)] * 4)
     value, low, high = interval([pairs], accuracy)
     mean, above, below = interval([pairs] * 9, accuracy)
@@ -105,7 +105,7 @@ def test_what_one_way_gains_is_counted_row_by_row() -> None:
     both = [(row, one, replace(one, value="b" if one.id == "0" else "a")) for row, one in pairs]
     assert gain(accuracy)(both) == 0
     assert gain(accuracy)(both[:2]) == 0.5
-    # The same rows right in both ways are no gain, however they are drawn.
+    # If both ways have the same rows right, the gain is 0 in every resample.
     assert interval([[(row, one, one) for row, one in pairs]], gain(accuracy)) == (0, 0, 0)
 
 
@@ -166,11 +166,11 @@ def test_examples_are_never_among_what_is_asked(tmp_path: Path) -> None:
     assert not set(chosen) & {row.input for row in rows}
 
 
-def test_the_page_says_where_the_tool_loses(tmp_path: Path) -> None:
+def test_the_page_states_where_the_tool_loses(tmp_path: Path) -> None:
     pairs = judged(*[("a", "a", 0.9)] * 6, *[("a", "b", 0.9)] * 4)
     better = [(row, replace(answer, value=row.gold)) for row, answer in pairs]
-    for way, told in (("ours", pairs), ("plain", better[2:])):
-        lines = [json.dumps(answer.as_json()) + "\n" for _, answer in told]
+    for way, answered in (("ours", pairs), ("plain", better[2:])):
+        lines = [json.dumps(answer.as_json()) + "\n" for _, answer in answered]
         (tmp_path / f"set.{way}.jsonl").write_text("".join(lines))
     measured = figures(tmp_path, {"set": [row for row, _ in pairs]})
     page = document({"small": {"sets": {}, "speed": {"items": 2}}, "engine": measured})

@@ -1,4 +1,4 @@
-"""Which models are asked, and about what."""
+"""The capable models under test and the texts they are asked about."""
 
 import pytest
 
@@ -8,7 +8,7 @@ BOTH = pytest.mark.parametrize("model", [LARGER, SMALLER], scope="session")
 LARGER_ONLY = pytest.mark.parametrize("model", [LARGER], scope="session")
 
 DEADLINE_S = 800
-"""Of one call: the longest, over the handbook, takes three minutes on two cores that do nothing else."""
+"""Deadline of one call: the longest, over the handbook, takes three minutes on two idle cores."""
 
 TICKETS = {
     "The invoice total is wrong and I was charged twice on my credit card.": "billing",
@@ -92,18 +92,18 @@ ASIDES = {
     50: "The yearly rehearsal of a full restore is on the second Friday of October.",
     90: "Whoever breaks the build brings a carrot cake.",
 }
-"""Said once in the handbook, after the service of this number."""
+"""Sentences that occur once in the handbook, after the service of this number."""
 
 
 def handbook() -> str:
-    """A hundred services told much alike, of 12,000 tokens together."""
+    """Returns similar descriptions of a hundred services, 12,000 tokens in all."""
     first = ("amber", "birch", "coral", "dune", "ember", "fjord", "grove", "heath", "iris", "jade")
     last = ("anvil", "basin", "comet", "delta", "easel", "ferry", "gable", "haven", "inlet", "jetty")
     names = [f"{one}-{other}" for one in first for other in last]
-    return "# Handbook of the services\n\n" + "\n\n".join(map(_told, range(len(names)), names))
+    return "# Handbook of the services\n\n" + "\n\n".join(map(_described, range(len(names)), names))
 
 
-def _told(number: int, name: str) -> str:
+def _described(number: int, name: str) -> str:
     owners = ("Ana", "Ben", "Chloe", "Dario", "Elif", "Farid", "Greta")
     return (
         f"## {name}\n\nThe service {name} listens on port {4100 + 7 * number} and is looked after by "

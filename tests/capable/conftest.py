@@ -1,4 +1,4 @@
-"""A server and a process of the engine for each capable model, shared by all tests."""
+"""Fixtures: one server and one engine process per capable model, shared by all tests."""
 
 import json
 import os
@@ -13,14 +13,14 @@ from engines.models import pull as models
 from engines.settings import LlamaCppSettings
 from tests.capable.asking import DEADLINE_S, FILES
 from tests.engines import embedded
-from tests.test_doors_agree import House, serving
+from tests.test_transports_agree import ServedProject, serving
 
 IDLE_S = 60
 
 
 @pytest.fixture(scope="session")
 def pulled(model: str) -> Path:
-    """The user's own models, ``model`` and the embedding model among them."""
+    """The user's models folder; fails unless it has ``model`` and the embedding model."""
     for name in (model, embedded.MODELS[1]):
         try:
             models.path_of(models.find(name))
@@ -30,10 +30,10 @@ def pulled(model: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-async def house(
+async def served(
     model: str, pulled: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncGenerator[House, None]:
-    """A project with texts of every kind, and what answers about them by ``model``."""
+) -> AsyncGenerator[ServedProject, None]:
+    """A project with the sample texts and a server for it that runs ``model``."""
     folder = tmp_path_factory.mktemp(model)
     project = folder / "shop"
     project.mkdir()
@@ -52,14 +52,14 @@ async def house(
         "XDG_RUNTIME_DIR": str(folder),
     }
     async with serving(environment, folder) as url:
-        yield House(project, url, environment)
+        yield ServedProject(project, url, environment)
     await embedded.stop(folder / "local-llm-agent")
 
 
 @pytest.fixture
-async def engine(model: str, pulled: Path, house: House) -> AsyncGenerator[LlamaCppEngine, None]:
-    """The engine alone, over the process that the house uses too."""
+async def engine(model: str, pulled: Path, served: ServedProject) -> AsyncGenerator[LlamaCppEngine, None]:
+    """The engine without a server, over the engine process that the server uses too."""
     settings = LlamaCppSettings(model=model, idle_seconds=IDLE_S)
-    folder = house.root.parent / "local-llm-agent"
+    folder = served.root.parent / "local-llm-agent"
     async with LlamaCppEngine(settings, models_folder=pulled, runtime_folder=folder) as llamacpp:
         yield llamacpp

@@ -1,4 +1,4 @@
-"""What every engine promises, kept with the capable models."""
+"""Runs the engine contract with the capable models."""
 
 import pytest
 
@@ -11,5 +11,5 @@ pytestmark = [pytest.mark.anyio, pytest.mark.capable, BOTH]
 
 @pytest.fixture
 def engine(engine: LlamaCppEngine) -> LlamaCppEngine:
-    """That of ``conftest.py`` instead of those the suite names itself."""
+    """Replaces the suite's engines with that of ``conftest.py``."""
     return engine

@@ -1,4 +1,4 @@
-"""``/v1`` with a capable model behind it: promised JSON, tool calls, streams."""
+"""Tests ``/v1`` with a capable model: structured output, tool calls and streams."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -14,7 +14,7 @@ from openai.types.chat import (
 from pydantic import BaseModel
 
 from tests.capable.asking import BOTH, DEADLINE_S, LARGER_ONLY, PERSON
-from tests.test_doors_agree import House
+from tests.test_transports_agree import ServedProject
 
 pytestmark = [pytest.mark.anyio, pytest.mark.capable]
 
@@ -40,8 +40,8 @@ OSLO = "What is the weather in Oslo now?"
 
 
 @pytest.fixture
-async def client(house: House) -> AsyncGenerator[AsyncOpenAI, None]:
-    url = f"{house.url}/v1"
+async def client(served: ServedProject) -> AsyncGenerator[AsyncOpenAI, None]:
+    url = f"{served.url}/v1"
     async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0, timeout=DEADLINE_S) as openai:
         yield openai
 
@@ -49,7 +49,7 @@ async def client(house: House) -> AsyncGenerator[AsyncOpenAI, None]:
 async def called(
     client: AsyncOpenAI, prompt: str, tool_choice: ChatCompletionToolChoiceOptionParam
 ) -> tuple[str, dict[str, str]]:
-    """Name and arguments of the one function that ``prompt`` made the model call."""
+    """Returns name and arguments of the one function that the model calls for ``prompt``."""
     with anyio.fail_after(DEADLINE_S):
         answer = await client.chat.completions.create(
             model="auto",
@@ -147,7 +147,7 @@ async def test_the_function_that_is_named_is_the_one_called(client: AsyncOpenAI)
 
 
 @LARGER_ONLY
-async def test_what_the_function_found_is_told_in_words(client: AsyncOpenAI) -> None:
+async def test_the_result_of_a_function_is_put_into_words(client: AsyncOpenAI) -> None:
     messages: list[ChatCompletionMessageParam] = [
         {"role": "user", "content": OSLO},
         {

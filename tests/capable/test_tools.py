@@ -1,4 +1,4 @@
-"""Every tool through MCP and REST gives the right answer on what a capable model is handed."""
+"""Checks the answers of every tool through MCP and REST with capable models."""
 
 import json
 from typing import Any
@@ -19,18 +19,18 @@ from tests.capable.asking import (
     REVIEWS,
     TICKETS,
 )
-from tests.test_doors_agree import Door, House, by_rest, by_stdio
+from tests.test_transports_agree import ServedProject, Transport, by_rest, by_stdio
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.capable,
-    pytest.mark.parametrize("door", [by_stdio, by_rest], ids=["MCP", "REST"]),
+    pytest.mark.parametrize("transport", [by_stdio, by_rest], ids=["MCP", "REST"]),
 ]
 
 
-async def ask(house: House, door: Door, tool: str, **arguments: Any) -> dict[str, Any]:
+async def ask(served: ServedProject, transport: Transport, tool: str, **arguments: Any) -> dict[str, Any]:
     with anyio.fail_after(DEADLINE_S):
-        return await door(house, tool, arguments)
+        return await transport(served, tool, arguments)
 
 
 def schema(**properties: Any) -> dict[str, Any]:
@@ -42,109 +42,121 @@ TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 
 
 @LARGER_ONLY
-async def test_classify_sorts_the_tickets_of_a_file_by_department(house: House, door: Door) -> None:
+async def test_classify_sorts_the_tickets_of_a_file_by_department(
+    served: ServedProject, transport: Transport
+) -> None:
     labels = ["billing", "shipping", "account"]
-    answer = await ask(house, door, "classify", paths=["tickets.txt"], split="line", labels=labels)
+    answer = await ask(served, transport, "classify", paths=["tickets.txt"], split="line", labels=labels)
     assert [result["label"] for result in answer["results"]] == list(TICKETS.values())
 
 
 @LARGER_ONLY
-async def test_classify_tells_bugs_from_wishes_in_two_languages(house: House, door: Door) -> None:
-    answer = await ask(house, door, "classify", items=list(ISSUES), labels=KINDS)
+async def test_classify_separates_bugs_from_wishes_in_two_languages(
+    served: ServedProject, transport: Transport
+) -> None:
+    answer = await ask(served, transport, "classify", items=list(ISSUES), labels=KINDS)
     assert [result["label"] for result in answer["results"]] == list(ISSUES.values())
 
 
 @BOTH
-async def test_classify_tells_praise_from_complaint_in_two_languages(house: House, door: Door) -> None:
-    answer = await ask(house, door, "classify", items=list(REVIEWS), labels=["positive", "negative"])
+async def test_classify_separates_praise_from_complaint_in_two_languages(
+    served: ServedProject, transport: Transport
+) -> None:
+    answer = await ask(served, transport, "classify", items=list(REVIEWS), labels=["positive", "negative"])
     assert [result["label"] for result in answer["results"]] == list(REVIEWS.values())
 
 
 @BOTH
-async def test_extract_fills_a_schema_and_says_where_it_was_read(house: House, door: Door) -> None:
+async def test_extract_fills_a_schema_and_reports_where_it_was_read(
+    served: ServedProject, transport: Transport
+) -> None:
     wanted = schema(name=TEXT, age=NUMBER, city=TEXT)
-    answer = await ask(house, door, "extract", text=PERSON, schema=wanted)
+    answer = await ask(served, transport, "extract", text=PERSON, schema=wanted)
     assert answer["data"] == {"name": "Maria Lopez", "age": 34, "city": "Valencia"}
     assert set(answer["evidence"]) == {"/name", "/age", "/city"}
     assert answer["unsupported"] == []
 
 
 @LARGER_ONLY
-async def test_extract_reads_an_invoice(house: House, door: Door) -> None:
+async def test_extract_reads_an_invoice(served: ServedProject, transport: Transport) -> None:
     wanted = schema(invoice=TEXT, customer=TEXT, currency=TEXT, due=TEXT | {"format": "date"})
-    answer = await ask(house, door, "extract", text=INVOICE, schema=wanted)
+    answer = await ask(served, transport, "extract", text=INVOICE, schema=wanted)
     assert answer["data"].pop("customer").rstrip(".") == "Northwind Ltd"
     assert answer["data"] == {"invoice": "2026-117", "currency": "EUR", "due": "2026-04-30"}
 
 
 @LARGER_ONLY
-async def test_extract_reads_a_spanish_letter(house: House, door: Door) -> None:
+async def test_extract_reads_a_spanish_letter(served: ServedProject, transport: Transport) -> None:
     fields = {"nombre": "nombre del cliente", "ciudad": "ciudad del cliente", "pedido": "número del pedido"}
-    answer = await ask(house, door, "extract", paths=["complaint.txt"], fields=fields)
+    answer = await ask(served, transport, "extract", paths=["complaint.txt"], fields=fields)
     assert answer["data"] == {"nombre": "Carmen Ruiz", "ciudad": "Sevilla", "pedido": "48213"}
     assert answer["evidence"]["/ciudad"]["path"] == "complaint.txt"
 
 
 @BOTH
-async def test_extract_names_the_test_that_failed_and_how(house: House, door: Door) -> None:
+async def test_extract_names_the_test_that_failed_and_how(
+    served: ServedProject, transport: Transport
+) -> None:
     fields = {
         "test": "name of the test that failed",
         "file": "path of the test's file",
         "error": "class of the exception",
     }
-    answer = await ask(house, door, "extract", paths=["failure.txt"], fields=fields)
+    answer = await ask(served, transport, "extract", paths=["failure.txt"], fields=fields)
     assert answer["data"]["test"].endswith("test_the_total_counts_quantities")
     assert answer["data"]["file"] == "tests/test_cart.py"
     assert answer["data"]["error"].startswith("AssertionError")
 
 
 @BOTH
-async def test_summarize_tells_what_was_decided(house: House, door: Door) -> None:
-    answer = await ask(house, door, "summarize", text=COUNCIL, max_words=40)
+async def test_summarize_contains_what_was_decided(served: ServedProject, transport: Transport) -> None:
+    answer = await ask(served, transport, "summarize", text=COUNCIL, max_words=40)
     assert "Bergen" in answer["summary"]
     assert "harbour road" in answer["summary"]
     assert len(answer["summary"].split()) <= 40
 
 
 @LARGER_ONLY
-async def test_a_summary_of_spanish_text_is_spanish(house: House, door: Door) -> None:
-    answer = await ask(house, door, "summarize", text=AYUNTAMIENTO, max_words=40)
+async def test_a_summary_of_spanish_text_is_spanish(served: ServedProject, transport: Transport) -> None:
+    answer = await ask(served, transport, "summarize", text=AYUNTAMIENTO, max_words=40)
     assert "avenida del puerto" in answer["summary"]
     assert "verano" in answer["summary"]
 
 
 @BOTH
-async def test_chat_answers_a_question_about_a_file(house: House, door: Door) -> None:
+async def test_chat_answers_a_question_about_a_file(served: ServedProject, transport: Transport) -> None:
     question = "SQLite is no longer supported in production. What is to be used instead?"
-    answer = await ask(house, door, "chat", paths=["releases.md"], prompt=question, max_tokens=60)
+    answer = await ask(served, transport, "chat", paths=["releases.md"], prompt=question, max_tokens=60)
     assert "PostgreSQL" in answer["text"]
 
 
 @BOTH
-async def test_chat_answers_in_spanish(house: House, door: Door) -> None:
+async def test_chat_answers_in_spanish(served: ServedProject, transport: Transport) -> None:
     question = "¿Qué artículo llegó roto? Responde en español con una frase."
-    answer = await ask(house, door, "chat", paths=["complaint.txt"], prompt=question, max_tokens=60)
+    answer = await ask(served, transport, "chat", paths=["complaint.txt"], prompt=question, max_tokens=60)
     assert "lámpara" in answer["text"]
 
 
 @BOTH
-async def test_chat_answers_under_a_schema(house: House, door: Door) -> None:
+async def test_chat_answers_under_a_schema(served: ServedProject, transport: Transport) -> None:
     question = "Which test failed, in which file and line?"
     wanted = schema(test=TEXT, file=TEXT, line=NUMBER)
-    answer = await ask(house, door, "chat", paths=["failure.txt"], prompt=question, schema=wanted)
+    answer = await ask(served, transport, "chat", paths=["failure.txt"], prompt=question, schema=wanted)
     assert answer["data"].pop("test").endswith("test_the_total_counts_quantities")
     assert answer["data"] == {"file": "tests/test_cart.py", "line": 21}
 
 
 @LARGER_ONLY
-async def test_chat_finds_three_sentences_in_a_document_of_12000_tokens(house: House, door: Door) -> None:
+async def test_chat_finds_three_sentences_in_a_document_of_12000_tokens(
+    served: ServedProject, transport: Transport
+) -> None:
     question = (
         "Where does the key to the server room hang, when is the rehearsal of a full restore, "
         "and what does whoever breaks the build bring?"
     )
     wanted = schema(key=TEXT, rehearsal=TEXT, brings=TEXT)
     answer = await ask(
-        house, door, "chat", paths=["handbook.md"], prompt=question, schema=wanted, max_tokens=120
+        served, transport, "chat", paths=["handbook.md"], prompt=question, schema=wanted, max_tokens=120
     )
     assert answer["receipt"]["tokens"]["in"] >= 12_000
     assert "green door" in answer["data"]["key"]

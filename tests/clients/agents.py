@@ -1,4 +1,4 @@
-"""How each real client is set up, without an account and without its owner at the keyboard, and run."""
+"""Sets up and runs each real client without an account and without user input."""
 
 import json
 from collections.abc import Callable
@@ -13,23 +13,23 @@ PROMPT = "Sort the lines of service.log."
 @dataclass(frozen=True, slots=True)
 class Agent:
     name: str
-    """As ``register`` calls it."""
+    """Name for ``register``."""
     launcher: tuple[str, ...]
     question: tuple[str, ...]
-    """Arguments that ask one question and end."""
+    """Arguments that ask one question and exit."""
     tool: str
-    """How its model sees a tool of ours, with the tool's name in braces."""
+    """Format of our tools' names as its model sees them."""
     settle: Callable[[Sandbox, str], None]
-    """Writes the settings that have nothing to do with us, for a model at this address."""
+    """Writes the client's other settings, for a model at this address."""
     environment: Callable[[str], dict[str, str]]
 
     async def ask(self, box: Sandbox, model: str, **extra: str) -> Ran:
-        """One question, answered by the model at ``model`` and whatever tools the client has."""
+        """Asks one question, which the model at ``model`` answers with the client's tools."""
         command = [*self.launcher, *self.question, PROMPT]
         return await box.run(command, {**self.environment(model), **extra})
 
     async def listed(self, box: Sandbox, model: str, **extra: str) -> Ran:
-        """What the client says of its servers."""
+        """Returns the client's list of its servers."""
         return await box.run([*self.launcher, "mcp", "list"], {**self.environment(model), **extra})
 
 
@@ -83,7 +83,7 @@ CLAUDE_CODE = Agent(
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     },
 )
-# A named model: else another is asked first which one the question deserves.
+# A named model: otherwise another model is asked first to choose one.
 GEMINI = Agent(
     "gemini",
     packages.GEMINI,

@@ -1,4 +1,4 @@
-"""The real clients, installed when a test asks for them: ``make test-clients``."""
+"""Fixtures: the real clients, installed for ``make test-clients`` only."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -18,7 +18,7 @@ def clients(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture
 async def box(clients: Path, tmp_path: Path) -> AsyncGenerator[Sandbox]:
-    """A home and a project; afterwards nothing that was started in it may still run."""
+    """A sandbox; fails if a process started in it still runs afterwards."""
     made = sandbox.make(tmp_path)
     yield made
     assert await made.survivors() == []

@@ -1,8 +1,8 @@
-"""The real clients, in a folder of their own: ``python -m tests.clients.packages``.
+"""Installs the real clients into a folder of their own: ``python -m tests.clients.packages``.
 
 ``.venv-clients`` at the repository's root, or the folder named by ``LOCAL_LLM_TEST_CLIENTS``; about 900 MB,
-from the user's own npm and PyPI registries. Nothing a package brings is run while it is installed.
-Built once: a stamp file holds what was asked for.
+from the user's own npm and PyPI registries. No scripts of packages are run during installation.
+Built once: a stamp file holds the requirements.
 """
 
 import os
@@ -23,15 +23,15 @@ NPM = (
 PYPI = ("llm==0.36",)
 
 
-# Read now: a test's environment has nothing of ours.
+# Read at import: our variables are removed from a test's environment.
 FOLDER = Path(os.environ.get("LOCAL_LLM_TEST_CLIENTS", ROOT / ".venv-clients"))
 
 
 def install() -> Path:
-    """Install the clients unless they are there already; their folder.
+    """Installs the clients unless they exist; returns their folder.
 
     Raises:
-        subprocess.CalledProcessError: a package could not be installed; npm or pip has said why.
+        subprocess.CalledProcessError: a package could not be installed; the output has the cause.
     """
     stamp, wanted = FOLDER / "built-for", "\n".join((*NPM, *PYPI))
     if stamp.is_file() and stamp.read_text() == wanted:
@@ -45,10 +45,10 @@ def install() -> Path:
 
 
 def install_npm(folder: Path, packages: Sequence[str]) -> None:
-    """``packages`` and nothing else in the ``node_modules`` of ``folder``; none of their scripts is run.
+    """Installs exactly ``packages`` into the ``node_modules`` of ``folder`` without running scripts.
 
     Raises:
-        subprocess.CalledProcessError: a package could not be installed; npm has said why.
+        subprocess.CalledProcessError: a package could not be installed; npm's output has the cause.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "package.json").write_text('{"private": true}')
@@ -57,11 +57,11 @@ def install_npm(folder: Path, packages: Sequence[str]) -> None:
 
 
 def module(*parts: str) -> str:
-    """A file of an npm package."""
+    """Returns the path of a file of an npm package."""
     return str(FOLDER.joinpath("node_modules", *parts))
 
 
-# The launchers the packages bring for where their post-install scripts did not run.
+# The packages' launchers for installations without post-install scripts.
 CLAUDE = ("node", module("@anthropic-ai", "claude-code", "cli-wrapper.cjs"))
 GEMINI = ("node", module("@google", "gemini-cli", "bundle", "gemini.js"))
 CODEX = ("node", module("@openai", "codex", "bin", "codex.js"))

@@ -1,8 +1,7 @@
-"""Where a client runs in a test: a home and a project of its own, nothing inherited, no way out.
+"""Sandbox for a client under test: its own home and project, no inherited environment, no network.
 
-``local-llm-agent`` on the client's PATH is a wrapper that writes down what passes between the client
-and the real server. What is no loopback address goes to a proxy that is not there, so a client that
-calls home fails at it.
+``local-llm-agent`` on the client's PATH is a wrapper that records the messages between the client and the
+real server. Requests to other than loopback addresses go to a proxy that does not exist, and fail.
 """
 
 import json
@@ -23,7 +22,7 @@ SCRIPT = Path(sys.executable).with_name("local-llm-agent")
 NAME = "local-llm-agent"
 
 WITHIN_S = 90
-"""Time for one run of a client on a busy machine."""
+"""Time limit for one run of a client on a busy machine."""
 
 DEAD_PROXY = "http://127.0.0.1:9"
 """The discard port: nothing listens."""
@@ -47,7 +46,7 @@ class Ran:
 class Sandbox:
     root: Path
     written: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    """Settings as they were before anybody else touched them."""
+    """Settings files as ``write`` wrote them."""
 
     @property
     def home(self) -> Path:
@@ -58,7 +57,7 @@ class Sandbox:
         return self.root / "shop"
 
     def environment(self, **extra: str) -> dict[str, str]:
-        """All that a client gets."""
+        """Returns the client's whole environment."""
         return {
             "HOME": str(self.home),
             "PATH": os.pathsep.join([str(self.root / "bin"), "/usr/local/bin", "/usr/bin", "/bin"]),
@@ -73,7 +72,7 @@ class Sandbox:
         }
 
     def write(self, file: Path, text: str) -> None:
-        """Settings of the client's user."""
+        """Writes a settings file of the client's user."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         self.written[str(file)] = text.encode()
@@ -82,25 +81,25 @@ class Sandbox:
         return Path(file).read_bytes()
 
     def take_models(self, folder: Path) -> None:
-        """Let the embedded engine find its weights at ``folder``."""
+        """Links the embedded engine's models to ``folder``."""
         ours = self.root / "cache" / NAME
         ours.mkdir(parents=True)
         (ours / "models").symlink_to(folder)
 
     async def register(self, *arguments: str, **extra: str) -> Any:
-        """``local-llm-agent register`` as its user would run it; what it wrote."""
+        """Runs ``local-llm-agent register`` as a user does; returns its report."""
         command = [str(SCRIPT), "register", *arguments, "--json"]
-        told = await self.run(command, {"PATH": self._user_path, **extra})
-        assert told.code == 0, told.err + told.out
-        return json.loads(told.out)
+        ran = await self.run(command, {"PATH": self._user_path, **extra})
+        assert ran.code == 0, ran.err + ran.out
+        return json.loads(ran.out)
 
     @property
     def _user_path(self) -> str:
-        """Where the name leads to the installation itself, as after `uv tool install`."""
+        """PATH on which the command is the installation itself, as after `uv tool install`."""
         return os.pathsep.join([str(self.root / "user-bin"), "/usr/bin", "/bin"])
 
     async def run(self, command: Sequence[str], extra: Mapping[str, str]) -> Ran:
-        """Run to the end or the deadline; then whatever it started is ended too."""
+        """Runs ``command`` until it ends or times out, then kills the processes it started."""
         process = await anyio.open_process(
             command,
             cwd=self.project,
@@ -127,10 +126,10 @@ class Sandbox:
         return Ran(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
 
     async def survivors(self, within: float = 15) -> list[str]:
-        """Commands of processes that still run in this sandbox, once they had time to end."""
+        """Returns the commands of processes that still run in this sandbox after ``within`` seconds."""
         left: list[str] = []
         with anyio.move_on_after(within):
-            while left := self._running():  # noqa: ASYNC110 (a stranger's process raises no event)
+            while left := self._running():  # noqa: ASYNC110 (no event crosses processes)
                 await anyio.sleep(0.1)
         return left
 
@@ -144,7 +143,7 @@ class Sandbox:
         return found
 
     def sent(self) -> list[dict[str, Any]]:
-        """What the client said to the server, in order."""
+        """Returns the client's messages to the server, in order."""
         return _messages(self.root / "to-server")
 
     def answered(self) -> list[dict[str, Any]]:
@@ -168,7 +167,7 @@ def _messages(file: Path) -> list[dict[str, Any]]:
 
 
 def make(root: Path) -> Sandbox:
-    """An empty home, and a project with one file worth delegating."""
+    """Makes a sandbox with an empty home and a project with one log file."""
     sandbox = Sandbox(root)
     for folder in (sandbox.home, sandbox.project / ".git", root / "bin", root / "user-bin", root / "run"):
         folder.mkdir(parents=True)

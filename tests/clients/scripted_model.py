@@ -1,8 +1,8 @@
-"""A model API on loopback that follows a script: call these tools, then say what came back.
+"""Scripted model API on loopback: calls the given tools, then repeats their results.
 
-It speaks what three clients ask their models in (Anthropic Messages, Gemini generateContent, OpenAI
-Responses), streamed. Every request is kept, so that a test can look at what a client showed its
-model: which tools at which turn, and what of a tool's result.
+It implements the APIs of three clients (Anthropic Messages, Gemini generateContent, OpenAI Responses),
+streamed. It records every request, so that a test can check which tools and results a client showed its
+model at each turn.
 """
 
 import json
@@ -30,13 +30,13 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one request of a client to its model says."""
+    """One request of a client to its model."""
 
     body: Json
     tools: tuple[str, ...]
-    """Names the model may call now."""
+    """Names of the tools the model may call."""
     results: tuple[str, ...]
-    """What the tools called so far returned, as the model sees it."""
+    """Results of the tools called so far, as the model sees them."""
 
 
 @dataclass(slots=True)
@@ -44,9 +44,9 @@ class ScriptedModel:
     script: Sequence[ToolUse]
     url: str = ""
     turns: list[Turn] = field(default_factory=list[Turn])
-    """Requests of the conversation itself: those that offer tools."""
+    """Requests that offer tools, which are those of the conversation."""
     others: list[str] = field(default_factory=list[str])
-    """Paths of everything else that was asked for."""
+    """Paths of all other requests."""
 
     def next(self, turn: Turn) -> ToolUse | str:
         if not turn.tools:
@@ -64,7 +64,7 @@ def _event(body: Json, name: str = "") -> str:
 
 
 def _texts(content: Any) -> str:
-    """Text of a string, or of a list of parts."""
+    """Returns the text of a string or of a list of parts."""
     if isinstance(content, str):
         return content
     return " ".join(part.get("text", "") for part in content or ())
@@ -201,7 +201,7 @@ def build(model: ScriptedModel) -> Starlette:
 
 @asynccontextmanager
 async def serving(*script: ToolUse) -> AsyncGenerator[ScriptedModel]:
-    """The model on a free loopback port."""
+    """Serves the model on a free loopback port."""
     model = ScriptedModel(script)
     listening = socket.create_server(("127.0.0.1", 0))
     model.url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""``local-llm-agent serve`` for clients that call an address."""
+"""Runs ``local-llm-agent serve`` for HTTP clients."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ TOKEN = "a token for this test"
 
 @asynccontextmanager
 async def serving(box: Sandbox, **extra: str) -> AsyncGenerator[str]:
-    """The server's address; it wants ``TOKEN`` and reads the sandbox's project under the name ``shop``."""
+    """Yields the server's URL; it requires ``TOKEN`` and serves the sandbox's project as ``shop``."""
     config = box.root / "config.toml"
     config.write_text(f"[projects.shop]\npaths = [{json.dumps(str(box.project))}]\n")
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -1,4 +1,4 @@
-"""The real Claude Code, Gemini CLI and Codex: registered by us, run as they are, a script for their model."""
+"""Tests the real Claude Code, Gemini CLI and Codex against our server, with a scripted model."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.clients.sandbox import Sandbox
 from tests.clients.scripted_model import ScriptedModel, ToolUse, serving
 from tests.clients.serving import TOKEN
 from tests.clients.serving import serving as http_server
-from tests.mcp_server.stdio.test_front import front_said
+from tests.mcp_server.stdio.test_handshake import handshake_answers
 from tools.catalog import definitions
 
 pytestmark = [pytest.mark.anyio, pytest.mark.clients]
@@ -25,22 +25,22 @@ by_agent = pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name
 
 
 def check_first_turn(agent: Agent, model: ScriptedModel) -> None:
-    """All our tools stand in the very first request to the model."""
+    """Checks that the first request to the model offers all our tools."""
     offered = set(model.turns[0].tools)
     assert {agent.tool.format(definition.name) for definition in definitions()} <= offered
 
 
 def counted(seen: str) -> Any:
-    """The counts in a classification, however the client wraps what it shows its model."""
+    """Returns the counts of a classification from what the client shows its model."""
     return json.loads(seen[seen.index("{") : seen.rindex("}") + 1])["counts"]
 
 
-def check_front(box: Sandbox) -> None:
-    """Everything up to the list of tools is answered before the SDK is imported."""
+def check_handshake(box: Sandbox) -> None:
+    """Checks that everything up to ``tools/list`` is answered before the SDK is imported."""
     sent = box.sent()
     methods = [message["method"] for message in sent]
     opening = sent[: methods.index("tools/list") + 1]
-    answers, _ = front_said(*opening)
+    answers, _ = handshake_answers(*opening)
     assert [answer["id"] for answer in answers] == [message["id"] for message in opening if "id" in message]
 
 
@@ -51,8 +51,8 @@ async def test_a_client_starts_us_from_its_own_settings_and_its_model_gets_the_a
 ) -> None:
     async with serving(CLASSIFY, SUMMARIZE) as model:
         agent.settle(box, model.url)
-        told = await box.register(agent.name, "--scope", scope)
-        assert told["entry"]["command"] == "local-llm-agent"
+        registered = await box.register(agent.name, "--scope", scope)
+        assert registered["entry"]["command"] == "local-llm-agent"
         ran = await agent.ask(box, model.url)
     assert ran.code == 0, ran
     check_first_turn(agent, model)
@@ -66,14 +66,14 @@ async def test_a_client_starts_us_from_its_own_settings_and_its_model_gets_the_a
     receipts = [meta["receipt"] for meta in metas if "receipt" in meta]
     assert {(receipt["project"], receipt["engine"]) for receipt in receipts} == {("shop", "scripted")}
     assert box.server_folder() == box.project
-    check_front(box)
-    await check_removal(box, agent, scope, told)
+    check_handshake(box)
+    await check_removal(box, agent, scope, registered)
 
 
-async def check_removal(box: Sandbox, agent: Agent, scope: str, told: dict[str, Any]) -> None:
-    """What the client wrote beside our entry stays; without anything beside it, the file goes."""
+async def check_removal(box: Sandbox, agent: Agent, scope: str, registered: dict[str, Any]) -> None:
+    """Checks that removing our entry keeps the client's other settings."""
     removed = await box.register(agent.name, "--scope", scope, "--remove")
-    assert (removed["outcome"], removed["file"]) == ("removed", told["file"])
+    assert (removed["outcome"], removed["file"]) == ("removed", registered["file"])
     if scope == "user" and agent is not CLAUDE_CODE:  # which keeps its own state in that file
         assert box.written[removed["file"]] == box.read(removed["file"])
 
@@ -84,10 +84,10 @@ async def test_a_client_calls_a_running_server_with_a_token_it_takes_from_a_vari
 ) -> None:
     async with serving(CLASSIFY) as model, http_server(box) as url:
         agent.settle(box, model.url)
-        told = await box.register(
+        registered = await box.register(
             agent.name, "--http", url, "--token-env", "SHOP_TOKEN", "--project", "shop", SHOP_TOKEN=TOKEN
         )
-        assert TOKEN not in json.dumps(told)
+        assert TOKEN not in json.dumps(registered)
         ran = await agent.ask(box, model.url, SHOP_TOKEN=TOKEN)
     assert ran.code == 0, ran
     check_first_turn(agent, model)
@@ -99,7 +99,7 @@ async def test_a_client_calls_a_running_server_with_a_token_it_takes_from_a_vari
 async def test_a_client_calls_a_running_server_over_sse(box: Sandbox, agent: Agent) -> None:
     async with serving(CLASSIFY) as model, http_server(box) as url:
         agent.settle(box, model.url)
-        told = await box.register(
+        registered = await box.register(
             agent.name,
             "--http",
             f"{url}/sse",
@@ -109,14 +109,14 @@ async def test_a_client_calls_a_running_server_over_sse(box: Sandbox, agent: Age
             "shop",
             SHOP_TOKEN=TOKEN,
         )
-        assert told["entry"]["type"] == "sse"
+        assert registered["entry"]["type"] == "sse"
         ran = await agent.ask(box, model.url, SHOP_TOKEN=TOKEN)
     assert ran.code == 0, ran
     assert counted(model.turns[-1].results[0]) == {"disk space": 4}
 
 
 @by_agent
-async def test_a_client_says_that_we_are_connected(box: Sandbox, agent: Agent) -> None:
+async def test_a_client_reports_that_we_are_connected(box: Sandbox, agent: Agent) -> None:
     async with serving() as model, http_server(box) as url:
         agent.settle(box, model.url)
         await box.register(agent.name)
@@ -134,14 +134,14 @@ async def test_a_client_says_that_we_are_connected(box: Sandbox, agent: Agent) -
 
 @by_agent
 async def test_a_server_gets_the_variables_a_client_would_keep_back(box: Sandbox, agent: Agent) -> None:
-    """Gemini CLI hides what looks like a secret, Codex nearly everything: the entry names ours."""
+    """Gemini CLI withholds variables that look secret, Codex nearly all: our entry names ours."""
     secret = {"LOCAL_LLM_VLLM__API_KEY": "a key", "OTHER_API_KEY": "not ours"}
     async with serving(CLASSIFY) as model:
         agent.settle(box, model.url)
-        told = await box.register(agent.name, **secret)
+        registered = await box.register(agent.name, **secret)
         ran = await agent.ask(box, model.url, **secret)
     assert ran.code == 0, ran
-    assert "a key" not in json.dumps(told)
+    assert "a key" not in json.dumps(registered)
     seen = box.server_environment()
     assert seen["LOCAL_LLM_VLLM__API_KEY"] == "a key"
     assert seen["XDG_RUNTIME_DIR"] == str(box.root / "run")

@@ -1,4 +1,4 @@
-"""Clients without MCP at a running server: OpenAI's for JavaScript, llm, and Codex with us for its model."""
+"""Tests clients of ``/v1``: OpenAI's for JavaScript, llm, and Codex with our server as its model."""
 
 import json
 from pathlib import Path
@@ -36,11 +36,11 @@ async def test_the_javascript_client_of_openai(box: Sandbox) -> None:
 @pytest.mark.parametrize("way", [["--no-stream"], []], ids=["whole", "streamed"])
 async def test_llm(box: Sandbox, way: list[str]) -> None:
     async with serving(box) as url:
-        told = await box.run(llm(box, url, *way, "Name a colour."), user(box))
+        ran = await box.run(llm(box, url, *way, "Name a colour."), user(box))
         promised = await box.run(
             llm(box, url, *way, "--schema", "colour, count int", "Blue, twice."), user(box)
         )
-    assert (told.code, told.out.strip()) == (0, "Name a colour."), told
+    assert (ran.code, ran.out.strip()) == (0, "Name a colour."), ran
     assert set(json.loads(promised.out)) == {"colour", "count"}, promised
 
 
@@ -49,7 +49,7 @@ def user(box: Sandbox) -> dict[str, str]:
 
 
 def llm(box: Sandbox, url: str, *arguments: str) -> list[str]:
-    """A question to a model that `llm` knows by its settings file."""
+    """Returns a command that asks a model from `llm`'s settings file."""
     settings = {
         "model_id": "local",
         "model_name": "auto",
@@ -63,7 +63,7 @@ def llm(box: Sandbox, url: str, *arguments: str) -> list[str]:
 
 
 async def test_codex_with_a_local_model_through_responses(box: Sandbox) -> None:
-    """It asks, runs the call it is given, gives the result back and shows the answer."""
+    """Codex asks, runs the tool call it gets, returns the result and shows the answer."""
     async with serving(box) as url:
         CODEX.settle(box, url)
         settings = box.home / ".codex" / "config.toml"

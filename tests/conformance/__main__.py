@@ -1,6 +1,6 @@
-"""Both conformance suites against our stack, and the inspector against our server: ``make conformance``.
+"""Runs both conformance suites and the inspector against our server: ``make conformance``.
 
-Prints a row a scenario and ends with 1 if one failed that applies to us.
+Prints one row per scenario and exits with 1 if an applicable one failed.
 """
 
 import json
@@ -26,10 +26,10 @@ INSPECTION_S = 60
 STARTED_S = 30
 
 HOMES = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
-"""Neither the inspector's files nor ours belong to the user's."""
+"""Variables that keep files of the inspector and of our server out of the user's folders."""
 
 NOT_OURS = {"server-sse-polling": "optional: we keep no events for a second connection"}
-"""Scenarios that may pass no check, and why."""
+"""Scenarios that may fail every check, and why."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Suite:
     name: str
     command: tuple[str, ...]
     scenarios: int
-    """Fewer than these means that something was not run."""
+    """Least number of scenarios; fewer means that some did not run."""
 
 
 SUITES = (
@@ -48,7 +48,7 @@ SUITES = (
 
 @dataclass
 class Row:
-    """One scenario, or one inspection."""
+    """Result of one scenario or one inspection."""
 
     name: str
     checks: int = 0
@@ -84,7 +84,7 @@ def main() -> int:
 
 
 def scenarios(suite: Suite, url: str, results: Path) -> Generator[Row]:
-    """The suite's verdicts, read from the files it leaves."""
+    """Yields the suite's verdicts, read from the files it writes."""
     subprocess.run(
         [*suite.command, "--url", f"{url}/mcp", "-o", str(results)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=SUITE_S, check=False,
@@ -110,14 +110,14 @@ def scenarios(suite: Suite, url: str, results: Path) -> Generator[Row]:
 
 
 def inspections(home: Path) -> Generator[Row]:
-    """What the inspector says of the real server, over every transport and in both eras."""
+    """Yields the inspector's verdicts on the real server, over every transport and both protocol eras."""
     environment = {**os.environ, **dict.fromkeys(HOMES, str(home))}
     (home / "config.toml").write_text("")
     ours = {"LOCAL_LLM_ENGINE": "scripted", "LOCAL_LLM_CONFIG": str(home / "config.toml")}
-    told = [f"{name}={value}" for name, value in ours.items()]
+    variables = [f"{name}={value}" for name, value in ours.items()]
     with serving(SCRIPT, "serve", "--port", environment=environment | ours) as url:
         targets: dict[str, tuple[str, ...]] = {
-            "stdio": (SCRIPT, "stdio", *(part for pair in told for part in ("-e", pair))),
+            "stdio": (SCRIPT, "stdio", *(part for pair in variables for part in ("-e", pair))),
             "sse": ("--transport", "sse", "--server-url", f"{url}/sse"),
             "http": ("--transport", "http", "--server-url", f"{url}/mcp"),
         }
@@ -150,7 +150,7 @@ def inspected(name: str, arguments: Sequence[str], environment: Mapping[str, str
 
 @contextmanager
 def serving(*command: str, environment: Mapping[str, str] | None = None) -> Generator[str]:
-    """``command PORT`` while it is needed; its address."""
+    """Runs ``command PORT`` and yields its URL."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"

@@ -1,5 +1,8 @@
-"""Tools and a prompt of the fixture that ask the client something: older clients in the middle of the
-call, newer ones by an answer that says what is missing. Names, keys and questions are the suites'."""
+"""Fixture tools and a prompt that request input from the client.
+
+Older clients are asked during the call, newer ones by an input-required result. Names, keys and questions
+are the suites'.
+"""
 
 from typing import Any
 
@@ -45,7 +48,7 @@ ENUMS: Schema = {
 }
 
 
-# In the middle of the call
+# During the call
 
 
 async def test_sampling(prompt: str, ctx: Context) -> str:
@@ -89,7 +92,7 @@ async def test_missing_capability(ctx: Context) -> str:
     return "it can"
 
 
-# By an answer that says what is missing
+# By an input-required result
 
 
 async def test_input_required_result_elicitation(ctx: Context) -> Asked:
@@ -188,7 +191,7 @@ def sample(words: str) -> CreateMessageRequest:
 
 
 def answered(ctx: Context, key: str, name: str) -> str:
-    """What a form was filled in with."""
+    """Returns the value of one field of a filled-in form."""
     match (ctx.input_responses or {})[key]:
         case ElicitResult(content=content) if content:
             return str(content.get(name))

@@ -1,7 +1,7 @@
-"""The server the conformance suites ask for by name, on the stack that serves our own tools.
+"""Serves the fixture tools that the conformance suites require on our HTTP transport.
 
-``python -m tests.conformance.fixture PORT``. Names, texts and schemas are the suites'; the stack
-below, ``mounted`` and ``serve_at`` of ``mcp_server.http.app``, is the product.
+``python -m tests.conformance.fixture PORT``. Names, texts and schemas are the suites'; the transport,
+``mounted`` and ``serve_at`` of ``mcp_server.http.app``, is ours.
 """
 
 import base64
@@ -39,7 +39,7 @@ from tests.conformance import asking
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
 WAV = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA="
 STEP_S = 0.05
-"""Between the notifications of a tool, so that they come one by one."""
+"""Delay between the notifications of a tool, so that they come one by one."""
 
 KEYWORDS: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -64,7 +64,7 @@ KEYWORDS: dict[str, Any] = {
     "else": {"required": ["email"]},
     "additionalProperties": False,
 }
-"""Of JSON Schema 2020-12; a server must list them as they are."""
+"""A schema of JSON Schema 2020-12; a server must list its keywords unchanged."""
 
 
 # Tools
@@ -247,7 +247,7 @@ def _add_resources(server: MCPServer) -> None:
 
 
 def _add_older_requests(server: MCPServer) -> None:
-    """What 2025 clients may ask and the SDK has no decorator for."""
+    """Registers requests of 2025 clients that the SDK has no decorator for."""
     add = lowlevel(server).add_request_handler
     add("logging/setLevel", SetLevelRequestParams, _accept)
     add("resources/subscribe", SubscribeRequestParams, _accept)
@@ -267,7 +267,7 @@ async def _complete(
 
 
 def lowlevel(server: MCPServer) -> Any:
-    """The server that our stack mounts, as it does the one of our own tools."""
+    """Returns the low-level server that the HTTP transport mounts."""
     return server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
 
 

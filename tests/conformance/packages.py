@@ -1,7 +1,7 @@
-"""The conformance suites and the inspector, in a folder of their own.
+"""Installs the conformance suites and the inspector into a folder of their own.
 
 ``.venv-conformance`` at the repository's root, or the folder named by ``LOCAL_LLM_TEST_CONFORMANCE``; about
-250 MB, Node among them, from the user's own npm registry. Built once: a stamp file holds what was asked for.
+250 MB with Node, from the user's own npm registry. Built once: a stamp file holds the requirements.
 """
 
 import os
@@ -14,9 +14,9 @@ from tests.clients.packages import ROOT, install_npm
 FOLDER = Path(os.environ.get("LOCAL_LLM_TEST_CONFORMANCE", ROOT / ".venv-conformance"))
 
 ARCHITECTURE = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}
-# The package `node` fetches one of these by a script of its own, and none is run here.
+# The package `node` fetches one of these by an install script, and scripts are not run here.
 NODE = f"node-{sys.platform}-{ARCHITECTURE.get(platform.machine().lower(), platform.machine())}"
-"""The inspector wants 22.19 or newer; what a system brings is often older."""
+"""The inspector needs 22.19 or newer; the system's Node is often older."""
 
 CONFORMANCE = "npm:@modelcontextprotocol/conformance"
 NPM = (
@@ -28,10 +28,10 @@ NPM = (
 
 
 def install() -> None:
-    """Install the packages unless they are there already.
+    """Installs the packages unless they exist.
 
     Raises:
-        subprocess.CalledProcessError: a package could not be installed; npm has said why.
+        subprocess.CalledProcessError: a package could not be installed; npm's output has the cause.
     """
     stamp, wanted = FOLDER / "built-for", "\n".join(NPM)
     if not (stamp.is_file() and stamp.read_text() == wanted):

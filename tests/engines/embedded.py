@@ -1,4 +1,4 @@
-"""Handling the embedded engine's process from outside, as nothing in the product does."""
+"""Test helpers that inspect and kill the embedded engine's process."""
 
 import json
 import os
@@ -16,14 +16,14 @@ ADAPTERS = Path(__file__).parents[1] / "data" / "adapters"
 
 
 def settings(**fields: object) -> LlamaCppSettings:
-    """Small and short-lived; two adapters, and one whose file is missing."""
+    """Settings of a small engine; two adapters, and one whose file is missing."""
     adapters = {name: str(ADAPTERS / f"{name}.gguf") for name in ("alpha", "beta", "missing")}
     small = {"model": MODELS[0], "context": 2048, "idle_seconds": 30, "adapters": adapters}
     return LlamaCppSettings.model_validate(small | fields)
 
 
 def states(folder: Path) -> list[dict[str, str]]:
-    """What the living processes in ``folder`` say of themselves."""
+    """Returns the state files of the live processes in ``folder``."""
     files = (file for file in folder.glob("llamacpp-*.json") if is_held(file.with_suffix(".lock")))
     return [json.loads(file.read_bytes()) for file in files]
 
@@ -39,13 +39,13 @@ def lock(folder: Path) -> Path:
 
 
 async def kill(folder: Path, number: signal.Signals = signal.SIGKILL) -> None:
-    """Signal the process in ``folder`` and wait until the kernel has taken its lock back."""
+    """Signals the process in ``folder`` and waits until its lock is released."""
     os.kill(process(folder), number)
     await gone(lock(folder))
 
 
 async def busy_slots(folder: Path) -> int:
-    """Requests the process in ``folder`` is working on, asked past the engine."""
+    """Returns the number of active requests of the process in ``folder``, from llama.cpp itself."""
     (state,) = states(folder)
     headers = {"Authorization": f"Bearer {state['key']}"}
     async with aiohttp.request("GET", f"{state['url']}/slots", headers=headers) as response:

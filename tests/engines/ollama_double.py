@@ -1,7 +1,7 @@
-"""An Ollama that answers anything: recorded facts, and answers in the recorded form from a scripted engine.
+"""A fake Ollama server: recorded model facts, and answers of a scripted engine in the recorded format.
 
-The recordings hold what a real Ollama said to some requests; the contract asks others. So the lines
-of ``/api/chat`` look as in the recordings ``chat_stream`` and ``logprobs_stream``.
+The contract tests send requests that are not recorded. The lines of ``/api/chat`` have the format of
+the recordings ``chat_stream`` and ``logprobs_stream``.
 """
 
 import json
@@ -58,7 +58,7 @@ class Double(Replay):
 
 
 def _asked(body: JsonObject) -> Request:
-    """What the engine behind is asked: a choice as a choice, everything else as it came."""
+    """Converts a body to a ``Request`` for the scripted engine."""
     options = cast("JsonObject", body["options"])
     form = body.get("format")
     enum = cast("list[str]", form.get("enum", [])) if isinstance(form, dict) else []
@@ -101,7 +101,7 @@ def _position(token: TokenLogprob) -> JsonObject:
 
 @asynccontextmanager
 async def doubled() -> AsyncGenerator[OllamaEngine]:
-    """Our engine for Ollama, at a double."""
+    """An ``OllamaEngine`` connected to a ``Double``."""
     double = Double()
     double.install(MODEL)
     for kind in ("lora", "tools", "tools-text"):

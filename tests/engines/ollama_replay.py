@@ -1,7 +1,7 @@
-"""A server on a loopback socket that answers as a real Ollama was recorded answering.
+"""A loopback server that replays recorded answers of a real Ollama.
 
-A request gets the recording that agrees with it in everything the answer depends on; what the
-recordings cannot contain (thoughts, embeddings) is put in by hand with ``say``.
+A request gets the recording that matches it in all fields the answer depends on; answers without a
+recording (reasoning, embeddings) are scripted with ``say``.
 """
 
 import json
@@ -21,7 +21,7 @@ from engines.base import JsonObject, JsonValue
 FOLDER = Path(__file__).parent.parent / "fixtures" / "ollama"
 
 DECISIVE = ("model", "messages", "format", "tools", "think", "logprobs", "top_logprobs", "input")
-"""Fields of a body in which request and recording must agree."""
+"""Fields of a body in which request and recording must match."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Recording:
     body: JsonObject
     status: int
     lines: tuple[str, ...]
-    """What was sent, one element per chunk."""
+    """The lines sent, one per chunk."""
     content_type: str = "application/x-ndjson"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -41,7 +41,7 @@ class Recording:
         return asked and all(_plain(self.body.get(key)) == _plain(body.get(key)) for key in DECISIVE)
 
     def likeness(self, body: JsonObject) -> int:
-        """In how many of the other fields, options counted singly, the request is the same."""
+        """Returns how many of the other fields and options match."""
         return len(_rest(self.body) & _rest(body))
 
 
@@ -56,17 +56,17 @@ class Turn:
 class Replay:
     url: str = ""
     asked: list[JsonObject] = field(default_factory=list[JsonObject])
-    """The bodies of ``/api/chat`` and ``/api/embed``, in order."""
+    """The received bodies of ``/api/chat`` and ``/api/embed``, in order."""
     connections: set[object] = field(default_factory=set[object])
     began: anyio.Event = field(default_factory=anyio.Event)
-    """Set when all recorded lines of a chat are on their way."""
+    """Set when all recorded lines of a chat are sent."""
     left: anyio.Event = field(default_factory=anyio.Event)
-    """Set when a client went away before its answer was over."""
+    """Set when a client disconnects before the end of its answer."""
     _turns: dict[str, deque[Turn]] = field(default_factory=lambda: defaultdict(deque))
     _models: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
 
     def play(self, name: str, *, at: str = "/api/chat", hold: bool = False, cut: bool = False) -> None:
-        """Answer the next request to ``at`` with recording ``name``, whatever it asks.
+        """Answers the next request to ``at`` with recording ``name``, whatever its body.
 
         ``hold`` keeps the answer open after its last line, ``cut`` drops the connection there.
         """
@@ -80,13 +80,13 @@ class Replay:
         hold: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Answer the next request to ``at`` with ``lines`` written by hand."""
+        """Answers the next request to ``at`` with hand-written ``lines``."""
         text = tuple(json.dumps(line) for line in lines)
         what = Recording("by hand", "POST", at, {}, status, text, headers=headers or {})
         self._turns[at].append(Turn(what, hold))
 
     def install(self, name: str, like: str = "show_base", **changes: JsonValue) -> None:
-        """Have a model ``name`` for ``/api/show``: recording ``like`` with other fields."""
+        """Adds a model ``name`` for ``/api/show``: recording ``like`` with changed fields."""
         shown = cast("JsonObject", json.loads(recording(like).lines[0]))
         info = cast("JsonObject", shown["model_info"]) | cast("JsonObject", changes.pop("model_info", {}))
         self._models[name] = {**shown, **changes, "model_info": info}
@@ -174,7 +174,7 @@ def _read(exchange: Mapping[str, JsonObject]) -> Recording:
 
 
 def _plain(value: JsonValue) -> JsonValue:
-    """``value`` without the ids of tool calls, which the recorded requests do not carry."""
+    """Removes the ids of tool calls, which the recorded requests do not contain."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items() if k not in ("id", "tool_call_id")}
     return [_plain(v) for v in value] if isinstance(value, list) else value

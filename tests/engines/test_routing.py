@@ -1,4 +1,4 @@
-"""The router: its rules one by one, and what must hold for every request."""
+"""The router: each rule, and invariants for every request."""
 
 import pytest
 from hypothesis import assume, given
@@ -48,7 +48,7 @@ def test_a_request_that_cannot_be_split_never_exceeds_its_tier(tiers: list[Tier]
 
 @given(tiers, needs)
 def test_no_request_is_lost(tiers: list[Tier], needs: Needs) -> None:
-    """It gets a tier, or is refused for one of two reasons that are true."""
+    """A request gets a tier, or one of two errors that applies."""
     try:
         assert decide(tiers, needs).tier in tiers
     except InvalidArgumentsError:

@@ -1,4 +1,4 @@
-"""``python -m tests.faults``: break everything in every way and write the table into docs/reliability.md."""
+"""``python -m tests.faults``: runs every fault and writes the table into docs/reliability.md."""
 
 import sys
 import tempfile
@@ -14,9 +14,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         found = anyio.run(table, Path(folder))
     wrong = [
-        f"{fault}, {engine}, {door}: {seen}"
+        f"{fault}, {engine}, {entry_point}: {seen}"
         for (fault, engine), row in found.items()
-        for door, seen in row.items()
+        for entry_point, seen in row.items()
         if "WRONG" in seen
     ]
     if not wrong:

@@ -1,4 +1,4 @@
-"""Every fault at every engine through every door: what the caller saw, and whether the next call works."""
+"""Runs every fault on every engine through every entry point, then checks that the next call works."""
 
 import os
 import resource
@@ -19,65 +19,65 @@ from pathlib import Path
 import anyio
 
 from tests.faults import upstream
-from tests.faults.doors import DOORS, Door, Seen, by_command_line
-from tests.faults.houses import ENGINES, Broken, opened
+from tests.faults.entry_points import ENTRY_POINTS, EntryPoint, Seen, by_command_line
+from tests.faults.servers import ENGINES, BreakableServers, opened
 from tests.faults.upstream import NONE, prompt_of
 from tests.mcp_server.stdio.test_stdio import SCRIPT
 
 SLACK_S = 3.0
-"""Beyond the deadline: a machine under load, and the client's own connection."""
+"""Allowed beyond the deadline, for a loaded machine and the client's own connection."""
 LOGGED_S = 8.0
-"""A file that is locked is waited for before the log tells."""
+"""A locked file is waited for before it is logged."""
 FULL_BYTES = 8192
-"""No file grows beyond: less than a cache or ledger needs, enough for a log."""
+"""File size limit: less than a cache or ledger needs, enough for a log."""
 
-Around = Callable[[Broken], AbstractAsyncContextManager[None]]
+Around = Callable[[BreakableServers], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
-async def nothing_else(house: Broken) -> AsyncGenerator[None]:
+async def nothing_else(servers: BreakableServers) -> AsyncGenerator[None]:
     yield
 
 
 @asynccontextmanager
-async def nobody_listens(house: Broken) -> AsyncGenerator[None]:
-    await house.upstream.leave()
+async def nobody_listens(servers: BreakableServers) -> AsyncGenerator[None]:
+    await servers.upstream.leave()
     try:
         yield
     finally:
-        await house.upstream.listen()
+        await servers.upstream.listen()
 
 
 @asynccontextmanager
-async def full(house: Broken) -> AsyncGenerator[None]:
+async def full(servers: BreakableServers) -> AsyncGenerator[None]:
     assert sys.platform == "linux", "limits of another process are Linux's"
-    before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in house.processes}
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in servers.processes}
     for pid, (_, hard) in before.items():
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, hard))
-    house.command = ("sh", "-c", f'ulimit -f {FULL_BYTES // 512}; exec "$@"', "sh", SCRIPT)
+    servers.command = ("sh", "-c", f'ulimit -f {FULL_BYTES // 512}; exec "$@"', "sh", SCRIPT)
     try:
         yield
     finally:
-        house.command = ()
+        servers.command = ()
         for pid, limits in before.items():
             resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
 
 @asynccontextmanager
-async def corrupt(house: Broken) -> AsyncGenerator[None]:
-    for file in house.files:
+async def corrupt(servers: BreakableServers) -> AsyncGenerator[None]:
+    for file in servers.files:
         _replaced(file).write_bytes(b"this is no database\n" * 500)
     yield
 
 
 @asynccontextmanager
-async def locked(house: Broken) -> AsyncGenerator[None]:
-    house.command = (SCRIPT,)
+async def locked(servers: BreakableServers) -> AsyncGenerator[None]:
+    servers.command = (SCRIPT,)
     with ExitStack() as stack:
-        for file in house.files:
+        for file in servers.files:
             stack.enter_context(_locked(_replaced(file)))
         yield
-    house.command = ()
+    servers.command = ()
 
 
 def _replaced(file: Path) -> Path:
@@ -104,25 +104,25 @@ def _locked(file: Path) -> Generator[None]:
 class Fault:
     name: str
     prompted: str = NONE
-    """The fault asked of the engine."""
+    """The fault the prompt requests of the engine."""
     around: Around = nothing_else
-    """What else is broken during the call, and well again for the next."""
+    """What else is broken during the call and repaired before the next."""
     throughout: Around = nothing_else
-    """What else is broken for both, at every door."""
+    """What else is broken for both calls, at every entry point."""
     answers: bool = False
-    """The caller gets the answer nonetheless."""
+    """The caller gets the answer despite the fault."""
     retry_after: float | None = None
-    """What the error must tell."""
+    """The value the error must carry."""
     logged: str = ""
-    """What each server's log says of each file, once."""
+    """Text each server logs once for each file."""
 
 
 @dataclass(frozen=True)
 class Shift:
-    """Rows that are gone through one after another, by houses of their own, beside other shifts."""
+    """Faults that run one after another on servers of their own, concurrently with other shifts."""
 
     deadline_s: float
-    """Of every call."""
+    """Deadline of every call."""
     faults: tuple[Fault, ...]
 
 
@@ -134,7 +134,7 @@ PLAIN = (
     upstream.GARBAGE,
 )
 SHIFTS = (
-    # These last until the deadline, which is short therefore, but long enough for a sound answer.
+    # These last until the deadline: short, but long enough for the next call's answer.
     Shift(
         1.5,
         (
@@ -152,7 +152,7 @@ SHIFTS = (
             Fault(upstream.ANOTHERS, upstream.ANOTHERS, answers=True),
             Fault("ledger and cache corrupt", around=corrupt, answers=True, logged="not a database"),
             Fault("ledger and cache locked", throughout=locked, answers=True, logged="locked"),
-            # The last: files on a full disk are left alone for a while.
+            # Last, because files on a full disk are not retried for a while.
             Fault("disk full", throughout=full, answers=True, logged="disk"),
         ),
     ),
@@ -160,7 +160,7 @@ SHIFTS = (
 FAULTS = tuple(fault.name for shift in SHIFTS for fault in shift.faults)
 
 Row = dict[str, str]
-"""By door, what its caller saw, or what was wrong with that."""
+"""By entry point, what its caller saw, or what was wrong with it."""
 Table = dict[tuple[str, str], Row]
 """By fault and engine."""
 
@@ -168,7 +168,7 @@ _command = anyio.Lock()
 
 
 async def table(folder: Path) -> Table:
-    """All of it, the rows in the order of ``FAULTS`` and ``ENGINES``."""
+    """Runs all shifts and returns the rows in the order of ``FAULTS`` and ``ENGINES``."""
     rows: Table = {}
     async with anyio.create_task_group() as group:
         for number, shift in enumerate(SHIFTS):
@@ -178,44 +178,44 @@ async def table(folder: Path) -> Table:
 
 
 async def _work(shift: Shift, engine: str, folder: Path, rows: Table) -> None:
-    async with opened(engine, folder, shift.deadline_s) as house:
-        for door in DOORS.values():
-            async with _alone(door, house):
-                await door(house, prompt_of(NONE, "to warm up"))
+    async with opened(engine, folder, shift.deadline_s) as servers:
+        for entry_point in ENTRY_POINTS.values():
+            async with _alone(entry_point, servers):
+                await entry_point(servers, prompt_of(NONE, "to warm up"))
         for fault in shift.faults:
-            rows[fault.name, engine] = await row(fault, house)
+            rows[fault.name, engine] = await row(fault, servers)
 
 
-async def row(fault: Fault, house: Broken) -> Row:
+async def row(fault: Fault, servers: BreakableServers) -> Row:
     seen: Row = {}
-    async with fault.throughout(house):
-        for name, door in DOORS.items():
-            async with _alone(door, house):
-                seen[name] = await cell(fault, house, door)
-        if fault.logged and (wrong := await _not_once(fault, house)):
+    async with fault.throughout(servers):
+        for name, entry_point in ENTRY_POINTS.items():
+            async with _alone(entry_point, servers):
+                seen[name] = await cell(fault, servers, entry_point)
+        if fault.logged and (wrong := await _not_once(fault, servers)):
             seen["stdio"] += f"; {wrong}"
     return seen
 
 
-def _alone(door: Door, house: Broken) -> AbstractAsyncContextManager[object]:
-    """The command, run in this process, takes its environment and standard output for itself."""
-    return _command if door is by_command_line and not house.command else nullcontext()
+def _alone(entry_point: EntryPoint, servers: BreakableServers) -> AbstractAsyncContextManager[object]:
+    """Locks the command line when it runs in this process: it replaces environment and standard output."""
+    return _command if entry_point is by_command_line and not servers.command else nullcontext()
 
 
-async def cell(fault: Fault, house: Broken, door: Door) -> str:
-    """What the caller saw: an answer or a typed error, in time, and the next call works."""
-    word, allowed = secrets.token_hex(4), house.deadline_s + SLACK_S
+async def cell(fault: Fault, servers: BreakableServers, entry_point: EntryPoint) -> str:
+    """Returns what the caller saw, or ``WRONG`` unless it came in time and the next call works."""
+    word, allowed = secrets.token_hex(4), servers.deadline_s + SLACK_S
     try:
-        async with fault.around(house):
+        async with fault.around(servers):
             with anyio.fail_after(allowed):
-                seen = await door(house, prompt_of(fault.prompted, word))
+                seen = await entry_point(servers, prompt_of(fault.prompted, word))
         with anyio.fail_after(allowed):
-            after = await door(house, prompt_of(NONE, word[::-1]))
+            after = await entry_point(servers, prompt_of(NONE, word[::-1]))
     except TimeoutError:
         return "WRONG: no end in time"
     if wrong := _wrong(fault, seen, word):
         return f"WRONG: {wrong}: {seen}"
-    return seen.said if after.text == word[::-1] else f"WRONG: the next call: {after}"
+    return seen.outcome if after.text == word[::-1] else f"WRONG: the next call: {after}"
 
 
 def _wrong(fault: Fault, seen: Seen, word: str) -> str:
@@ -223,24 +223,24 @@ def _wrong(fault: Fault, seen: Seen, word: str) -> str:
         return "" if seen.text == word else "not the answer"
     if not seen.code or seen.code == "internal_error":
         return "no typed error"
-    # Behind the first event no header can tell.
-    told = seen.kind == "streamed" or seen.retry_after == fault.retry_after
-    return "" if told else "another Retry-After"
+    # After the first event no header can carry Retry-After.
+    matches = seen.kind == "streamed" or seen.retry_after == fault.retry_after
+    return "" if matches else "another Retry-After"
 
 
-async def _not_once(fault: Fault, house: Broken) -> str:
-    """What is wrong with the logs, if anything.
+async def _not_once(fault: Fault, servers: BreakableServers) -> str:
+    """Returns what is wrong with the logs; empty if nothing is.
 
-    A process says it once of a file, unless another process has set the file aside before it looked.
+    A process logs a file once, unless another process moved the file aside before.
     """
 
     def lines(file: Path) -> int:
-        found = [line for line in house.said().splitlines() if f"{file} cannot be used" in line]
+        found = [line for line in servers.logs().splitlines() if f"{file} cannot be used" in line]
         return sum(fault.logged in line.rpartition(": ")[2] for line in found)
 
     with anyio.move_on_after(LOGGED_S):
-        while not all(map(lines, house.files)):  # noqa: ASYNC110 (no event crosses processes)
+        while not all(map(lines, servers.files)):  # noqa: ASYNC110 (no event crosses processes)
             await anyio.sleep(0.1)
-    counts = [lines(file) for file in house.files]
-    processes = len(house.processes)
+    counts = [lines(file) for file in servers.files]
+    processes = len(servers.processes)
     return "" if all(1 <= count <= processes for count in counts) else f"WRONG: {counts} lines in the logs"

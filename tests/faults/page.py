@@ -1,29 +1,29 @@
-"""The table in docs/reliability.md: written by ``python -m tests.faults``, kept in step by a test."""
+"""Reads and writes the fault table in docs/reliability.md."""
 
 from pathlib import Path
 
 from tests.faults.cells import Table
-from tests.faults.doors import DOORS
+from tests.faults.entry_points import ENTRY_POINTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- faults -->\n", "<!-- /faults -->"
 
 
 def written(table: Table) -> str:
-    """As Markdown; what all doors say alike stands once."""
-    lines = [f"| fault | engine | {' | '.join(DOORS)} |", f"|---|---|{'---|' * len(DOORS)}"]
+    """Renders the table as Markdown."""
+    lines = [f"| fault | engine | {' | '.join(ENTRY_POINTS)} |", f"|---|---|{'---|' * len(ENTRY_POINTS)}"]
     for (fault, engine), row in table.items():
-        lines.append(f"| {fault} | {engine} | {' | '.join(row[door] for door in DOORS)} |")
+        lines.append(f"| {fault} | {engine} | {' | '.join(row[name] for name in ENTRY_POINTS)} |")
     return "\n".join(lines) + "\n"
 
 
 def committed() -> Table:
-    """What the page says."""
+    """Reads the table committed in the page."""
     rows = PAGE.read_text().partition(BEGIN)[2].partition(END)[0].splitlines()[2:]
     table: Table = {}
     for line in rows:
         fault, engine, *seen = (part.strip() for part in line.strip("|").split("|"))
-        table[fault, engine] = dict(zip(DOORS, seen, strict=True))
+        table[fault, engine] = dict(zip(ENTRY_POINTS, seen, strict=True))
     return table
 
 

@@ -1,18 +1,20 @@
-"""Every fault at every engine through every door ends in an answer or a typed error in time, gives its
-place back, and the next call works: what docs/reliability.md says, cell by cell."""
+"""Compares the observed faults with docs/reliability.md, cell by cell.
+
+Every fault ends in an answer or a typed error in time, releases its slot, and lets the next call work.
+"""
 
 from pathlib import Path
 
 import anyio
 import pytest
 
-from engines.backends.llamacpp.engine import GOING_S, LlamaCppEngine
+from engines.backends.llamacpp.engine import EXIT_S, LlamaCppEngine
 from engines.base import complete
 from engines.errors import EngineTimeoutError
-from tests.engines.asking import ask
+from tests.engines.sample_requests import ask
 from tests.faults import page, upstream
 from tests.faults.cells import FAULTS, Table, table
-from tests.faults.houses import ENGINES
+from tests.faults.servers import ENGINES
 
 pytestmark = [pytest.mark.anyio, pytest.mark.model]
 
@@ -24,7 +26,7 @@ async def found(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_callers_see_what_the_page_says(found: Table, fault: str, engine: str) -> None:
+async def test_callers_see_what_the_page_documents(found: Table, fault: str, engine: str) -> None:
     assert found[fault, engine] == page.committed()[fault, engine]
 
 
@@ -39,7 +41,7 @@ async def test_the_wait_for_an_engine_that_is_going_keeps_the_deadline(
             began = anyio.current_time()
             with pytest.raises(EngineTimeoutError):
                 await complete(engine, ask(deadline=began + 0.2))
-            assert anyio.current_time() - began < GOING_S - 0.5
+            assert anyio.current_time() - began < EXIT_S - 0.5
 
 
 def test_the_page_has_no_other_row_and_no_empty_cell() -> None:

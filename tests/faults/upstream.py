@@ -1,7 +1,6 @@
-"""Engines that break in every way there is: servers that answer as Ollama, vLLM and llama.cpp do, until
-the prompt names a fault.
+"""Fake Ollama, vLLM and llama.cpp servers that fail in the way the prompt names.
 
-A prompt is ``FAULT | WORD``; the answer is the word, so that nobody can get another's without being noticed.
+A prompt is ``FAULT | WORD`` and its answer is the word, so that an answer to another request is noticed.
 """
 
 import fcntl
@@ -39,7 +38,7 @@ ANOTHERS = "answers another request too"
 
 RETRY_AFTER_S = 7
 BETWEEN_S = 0.03
-"""Between the first piece and what breaks the stream: the client has read it by then."""
+"""Delay between the first chunk and the fault, so that the client has read the chunk."""
 
 SETTINGS = LlamaCppSettings(model=embedded.MODELS[0])
 
@@ -49,14 +48,14 @@ def prompt_of(fault: str, word: str) -> str:
 
 
 def asked(body: JsonObject) -> tuple[str, str]:
-    """The fault and the word of the last message."""
+    """Returns the fault and the word of the last message."""
     messages = cast("Sequence[JsonObject]", body["messages"])
     fault, _, word = str(messages[-1]["content"]).partition(" | ")
     return fault, word.strip()
 
 
 async def play(request: web.Request, fault: str, pieces: Sequence[bytes], kind: str) -> web.StreamResponse:
-    """Answer ``pieces``, the first of them with content, and what the fault makes of them."""
+    """Answers with ``pieces``, the first of which has content, as the fault changes them."""
     if fault == HANGS:
         await anyio.sleep_forever()
     if fault == RESETS:
@@ -85,7 +84,7 @@ async def play(request: web.Request, fault: str, pieces: Sequence[bytes], kind: 
 
 
 def reset(request: web.Request) -> web.Response:
-    """Break the connection as a killed process does: no goodbye, what was under way is lost."""
+    """Resets the connection as a killed process does."""
     assert request.transport is not None
     connection: socket.socket = request.transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -94,7 +93,7 @@ def reset(request: web.Request) -> web.Response:
 
 
 def unasked(kind: str) -> bytes:
-    """A whole answer to nobody, for whoever uses the connection next."""
+    """Returns a complete HTTP response that no request asked for."""
     body = b"".join(ollama("another's") if "ndjson" in kind else openai("another's"))
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
@@ -114,7 +113,7 @@ def ollama(word: str) -> list[bytes]:
 
 
 class OpenAi(Double):
-    """vLLM, or llama.cpp's own server."""
+    """Fake vLLM or llama.cpp server."""
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         fault, word = asked(await request.json())
@@ -142,7 +141,7 @@ class Ollama(Replay):
 
 
 class Upstream:
-    """One of them on a port of its own, which it may leave and come back to."""
+    """One fake server on a fixed port that it can close and open again."""
 
     def __init__(self, engine: str, runner: web.AppRunner) -> None:
         self.engine = engine
@@ -160,7 +159,7 @@ class Upstream:
         await self._site.start()
 
     async def leave(self) -> None:
-        """Nobody listens any more, and what was connected is not."""
+        """Stops listening and drops all connections."""
         assert self._site is not None
         await self._site.stop()
         for connection in tuple(cast("Any", self._runner.server).connections):
@@ -190,7 +189,7 @@ async def upstream(engine: str) -> AsyncGenerator[Upstream]:
 
 @contextmanager
 def playing_the_child(url: str, runtime: Path, models: Path):
-    """Be the embedded engine's process for whoever looks: hold its lock and say where it listens."""
+    """Poses as the embedded engine's process: holds its lock file and writes its state file."""
     config = configuration(SETTINGS, model=SETTINGS.model, models_folder=models)
     runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
     stem = runtime / f"llamacpp-{config['fingerprint']}"

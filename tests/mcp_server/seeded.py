@@ -1,4 +1,4 @@
-"""A ledger as it looks after some weeks: the same each time, up to the moment it ends."""
+"""Fills a ledger with some weeks of reproducible sample calls."""
 
 import random
 from dataclasses import replace
@@ -17,7 +17,7 @@ DEFINITIONS = 994
 
 
 async def seed(folder: Path, until: float) -> None:
-    """Fill the ledger in ``folder`` with the calls of ``DAYS`` days up to ``until``, seconds since 1970."""
+    """Fills the ledger in ``folder`` with ``DAYS`` days of calls up to ``until``, in seconds since 1970."""
     chosen = random.Random(5)
     now = until
     async with Ledger(folder, clock=lambda: now) as ledger:

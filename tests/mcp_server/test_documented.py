@@ -1,7 +1,7 @@
-"""The real server against the document it serves: a fuzzer sends what that allows and what it forbids.
+"""Fuzzes a running server against its OpenAPI document, with valid and invalid requests.
 
-``tests/shim/test_contract.py`` does the same to the routes alone, in this process; here are the guard, the
-settings and uvicorn around them.
+``tests/shim/test_contract.py`` does the same to the routes in process; here with guard, settings and
+uvicorn.
 """
 
 import json
@@ -61,6 +61,6 @@ def test_no_server_error_and_no_undocumented_answer_of_a_tool(case: Any, url: st
 
 @routes.exclude(path="/health").parametrize()
 @quick
-def test_without_the_token_nothing_is_told(case: Any, url: str) -> None:
+def test_without_the_token_no_data_is_returned(case: Any, url: str) -> None:
     answer = case.call(base_url=url, headers={"Authorization": "Bearer wrong"})
     assert answer.status_code in {401, 413}

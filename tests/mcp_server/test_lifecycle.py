@@ -1,4 +1,4 @@
-"""What a server leaves behind when it is killed, finds when it starts, and uses when it runs for long."""
+"""Server lifecycle: cleanup after a kill, start beside other servers, resources over many calls."""
 
 import json
 import os
@@ -22,8 +22,8 @@ from engines.backends.llamacpp import server as llamacpp_server
 from engines.backends.llamacpp.engine import LlamaCppEngine
 from engines.base import complete
 from tests.engines import embedded
-from tests.engines.asking import ask
-from tests.faults.houses import answering
+from tests.engines.sample_requests import ask
+from tests.faults.servers import answering
 from tests.mcp_server.stdio.test_stdio import SCRIPT
 from tests.soak.samples import Sample, sample
 
@@ -34,7 +34,7 @@ CHAT = {"prompt": "Say yes.", "max_tokens": 4}
 
 @asynccontextmanager
 async def serving(home: Path, **settings: object) -> AsyncGenerator[tuple[Process, str]]:
-    """``serve`` in a home of its own, killed at the end if it still lives."""
+    """Runs ``serve`` with its own home folder; kills it at the end if it still runs."""
     for folder in ("run", "tmp"):
         (home / folder).mkdir(mode=0o700, exist_ok=True)
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
@@ -146,11 +146,11 @@ async def test_a_thousand_calls_leave_nothing_behind(tmp_path: Path) -> None:
     assert after.threads <= before.threads + 1
     assert after.descriptors <= before.descriptors + 1
     assert after.files == before.files
-    assert after.places == before.places
+    assert after.state_files == before.state_files
 
 
 async def settled(pid: int, folder: Path, descriptors: int) -> Sample:
-    """What is used once the server has noticed that the last callers have gone."""
+    """Returns the resources in use once the server has closed the last connections."""
     with anyio.move_on_after(10):
         while sample(pid, None, folder).descriptors > descriptors:  # noqa: ASYNC110 (no event crosses processes)
             await anyio.sleep(0.1)
@@ -158,7 +158,7 @@ async def settled(pid: int, folder: Path, descriptors: int) -> Sample:
 
 
 async def calls(url: str, count: int) -> None:
-    """``count`` of them through every HTTP door, the connections and sessions among them new."""
+    """Makes ``count`` calls over REST, ``/v1``, Streamable HTTP and SSE, on new connections and sessions."""
     async with aiohttp.ClientSession() as session:
         for number in range(count // 4):
             arguments = {"prompt": f"question {number} of {count}"}

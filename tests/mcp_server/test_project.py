@@ -1,4 +1,4 @@
-"""Which project is asking: folders, git, roots, headers and paths, each with its traps."""
+"""The project of a call by folder, git, MCP roots, headers and paths."""
 
 import os
 import subprocess
@@ -225,7 +225,7 @@ def test_a_project_without_folders_reads_nothing() -> None:
 @pytest.mark.parametrize(
     "path", ["{home}/erp/a.txt", "{home}/erp", "~/erp/*.txt", "{home}/x/../erp/a", "{home}/alias/a"]
 )
-def test_an_absolute_path_tells_the_project(path: str, shape: type, home: Path) -> None:
+def test_an_absolute_path_selects_the_project(path: str, shape: type, home: Path) -> None:
     projects = configured(erp=ProjectSettings(paths=(folder(home, "erp"),)))
     (home / "alias").symlink_to(home / "erp")
     given = path.format(home=home)
@@ -239,20 +239,20 @@ def test_an_absolute_path_tells_the_project(path: str, shape: type, home: Path) 
     [None, [], "", "erp/a.txt", ["a", 3, None, {}], 3, {"a": 1}, "{home}/erp2/a", "{home}/erp/../other",
      "{home}/erp\0", "/"],
 )  # fmt: skip
-def test_other_paths_tell_nothing(paths: object, home: Path) -> None:
+def test_other_paths_select_no_project(paths: object, home: Path) -> None:
     projects = configured(erp=ProjectSettings(paths=(folder(home, "erp"),)))
     given = paths.format(home=home) if isinstance(paths, str) else paths
     assert of_paths(projects, {"paths": given}) is None
     assert of_paths(projects, {}) is None
 
 
-def test_a_link_out_of_a_project_does_not_tell_it(home: Path) -> None:
+def test_a_link_out_of_a_project_does_not_select_it(home: Path) -> None:
     projects = configured(erp=ProjectSettings(paths=(folder(home, "erp"),)))
     (home / "erp" / "out").symlink_to(home)
     assert of_paths(projects, {"paths": [f"{home}/erp/out/notes.txt"]}) is None
 
 
-def test_the_first_path_that_tells_decides(home: Path) -> None:
+def test_the_first_path_in_a_project_decides(home: Path) -> None:
     projects = configured(
         a=ProjectSettings(paths=(folder(home, "a"),)), b=ProjectSettings(paths=(folder(home, "b"),))
     )

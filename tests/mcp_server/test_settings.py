@@ -1,4 +1,4 @@
-"""Settings: who wins, what a repository may not say, and errors that name file and key."""
+"""Settings: precedence, limits of a project's file, and errors that name file and key."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE, SettingsError, re
 
 @pytest.fixture(autouse=True)
 def user_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the user's file would be; none of the machine's own is read."""
+    """Path of the user's file; the machine's own is not read."""
     file = tmp_path / "config.toml"
     file.write_text("")
     monkeypatch.setenv(CONFIG_VARIABLE, str(file))
@@ -95,7 +95,7 @@ def test_folders_of_projects_are_absolute_with_the_home_spelled_out(
         assert "projects.erp.paths: " in refused().message
 
 
-# What a repository may not say
+# Limits of a project's file
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_projects_file_may_tune_the_engines(root: Path) -> None:
     )
 
 
-# Errors name who said it
+# Errors name the source
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_file_named_by_the_environment_must_be_there(
 
 
 def test_one_underscore_too_few_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a token would be believed to be set that is not."""
+    """Otherwise a token could seem set and not be."""
     monkeypatch.setenv("LOCAL_LLM_HTTP_TOKEN", "secret")
     error = refused()
     assert "LOCAL_LLM_HTTP_TOKEN is not a setting" in error.message

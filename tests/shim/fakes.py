@@ -1,4 +1,4 @@
-"""A dispatcher that plays a script, and an application around it."""
+"""A fake dispatcher with scripted events, and an app over it."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -57,7 +57,7 @@ SUMMARIZE = ToolDefinition(
 
 @dataclass
 class FakeStream:
-    """``events`` is set by whoever opens it."""
+    """A stream; its creator sets ``events``."""
 
     events: AsyncIterator[Event] = field(init=False)
     finished: bool = False
@@ -70,10 +70,10 @@ class FakeStream:
 
 @dataclass
 class FakeDispatcher:
-    """Streams ``script`` and returns ``result``; an error in either is raised.
+    """Streams ``script`` and returns ``result``; raises errors in either.
 
-    With ``endless`` it never gets to an end: ``waiting`` is set when it waits, ``left`` when
-    whoever asked has gone.
+    With ``endless`` it never ends: ``waiting`` is set while it waits, ``left`` once the call is cancelled
+    or done.
     """
 
     script: Sequence[Event | AgentError] = HELLO
@@ -88,7 +88,7 @@ class FakeDispatcher:
 
     @property
     def call(self) -> Call:
-        """The only call made."""
+        """The only call."""
         [call] = self.calls
         return call
 
@@ -153,5 +153,5 @@ def app_of(dispatcher: Dispatcher) -> Starlette:
 
 
 def body(**fields: JsonValue) -> JsonObject:
-    """A request for a chat completion."""
+    """Returns the body of a chat completion request."""
     return {"model": "auto", "messages": [{"role": "user", "content": "Hi"}], **fields}

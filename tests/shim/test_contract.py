@@ -1,4 +1,4 @@
-"""The OpenAPI document against the routes: a fuzzer sends what it allows and what it forbids.
+"""Fuzzes the routes against the OpenAPI document, with valid and invalid requests.
 
 Every answer must have a documented status, content type and body; valid requests are accepted,
 invalid ones refused.

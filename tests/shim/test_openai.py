@@ -1,4 +1,4 @@
-"""``/v1`` in process: what goes in, what comes out, and what happens when it does not."""
+"""The ``/v1`` routes in process: requests, responses, errors and disconnects."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -212,7 +212,9 @@ async def test_a_stream_that_ends_without_done_is_an_error(stream: bool) -> None
     assert response.json()["error"]["code"] == "engine_interrupted"
 
 
-async def test_a_fault_of_ours_tells_the_log_and_not_the_caller(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_internal_error_is_logged_and_not_sent_to_the_caller(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Broken(FakeDispatcher):
         async def models(self) -> list[object]:  # pyright: ignore[reportIncompatibleMethodOverride]
             raise ZeroDivisionError("a secret")
@@ -236,7 +238,7 @@ async def test_models_are_the_tiers_then_what_engines_offer() -> None:
 
 
 class Connection:
-    """Raw ASGI: a client that sends one request, with a stray empty piece after it, and may hang up."""
+    """An ASGI client that sends one request, then an empty message, and may disconnect."""
 
     def __init__(self, request: JsonObject) -> None:
         self.sent: list[Message] = []
@@ -305,7 +307,7 @@ async def test_a_body_refused_while_it_comes_in_is_an_answer_not_a_crash() -> No
     assert connection.sent[0]["status"] == 413
 
 
-async def test_a_client_that_stops_reading_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_stops_reading_loses_its_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shim.exchange.STALLED_AFTER_S", 0.01)
     dispatcher = FakeDispatcher()
     connection = Connection(body(stream=True))
@@ -320,7 +322,7 @@ async def test_a_client_that_stops_reading_loses_its_place(monkeypatch: pytest.M
 
 
 async def test_the_end_of_an_answer_is_not_cut_by_the_server_saying_the_client_is_gone() -> None:
-    """Servers report a disconnect as soon as the last byte is out; the dispatcher has left by then."""
+    """Servers report a disconnect after the last byte; the dispatcher's stream is closed by then."""
     dispatcher = FakeDispatcher()
     connection = Connection(body(stream=True))
 

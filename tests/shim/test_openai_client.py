@@ -1,4 +1,4 @@
-"""The PyPI ``openai`` client against a real server on a loopback port."""
+"""The ``openai`` Python client against a server on a loopback port."""
 
 import socket
 from collections.abc import AsyncGenerator
@@ -29,7 +29,7 @@ CALLED = (
 
 @asynccontextmanager
 async def client_of(dispatcher: FakeDispatcher) -> AsyncGenerator[AsyncOpenAI, None]:
-    """An OpenAI client of a server of its own, both gone at the end."""
+    """Starts a server and yields an OpenAI client for it."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app_of(dispatcher), log_level="error", lifespan="off"))
     with anyio.fail_after(10):

@@ -1,4 +1,4 @@
-"""The doors over the real dispatcher and the scripted engine: what a door promises, a tool keeps."""
+"""The HTTP routes over the real dispatcher and the scripted engine."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -17,7 +17,7 @@ from engines.tokens import BYTES, Estimator, LazyEstimator
 from tests.shim.fakes import app_of, body
 from tests.shim.test_openai import CHAT, Connection
 from tests.shim.test_translate import events_of
-from tests.tools.alone import Alone
+from tests.tools.single_engine import SingleEngine
 from tools.pipeline.dispatch import Dispatcher
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +37,7 @@ WEATHER: JsonObject = {
 
 
 class ByBytes(LazyEstimator):
-    """Counts without loading the ranks of a tokenizer."""
+    """Estimates tokens by bytes, without a tokenizer."""
 
     def __init__(self) -> None:
         pass
@@ -48,7 +48,7 @@ class ByBytes(LazyEstimator):
 
 def app_over(engine: ScriptedEngine) -> Starlette:
     router = Router(TIERS, lambda _tier: engine)
-    return app_of(Dispatcher(router, Alone(engine), deadline_s=5, estimator=ByBytes()))
+    return app_of(Dispatcher(router, SingleEngine(engine), deadline_s=5, estimator=ByBytes()))
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""`/v1/responses`: the same chat in the form Codex and OpenAI's newer clients speak."""
+"""The route ``/v1/responses``: translation, events, errors and the Python client."""
 
 import json
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def chat_of(**fields: Any) -> dict[str, Any]:
 
 
 async def streamed(dispatcher: FakeDispatcher, **fields: Any) -> list[dict[str, Any]]:
-    """The events as they go over the wire; each says its name twice and has the next number."""
+    """Returns the events; asserts that name and type agree and sequence numbers count up."""
     transport = httpx2.ASGITransport(app_of(dispatcher))
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answer = await client.post("/v1/responses", json={"input": "Hi", "stream": True, **fields})

@@ -1,4 +1,4 @@
-"""The plain HTTP routes in process."""
+"""The REST routes in process."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -97,7 +97,7 @@ async def test_health_is_about_us_and_ready_about_the_engines() -> None:
     assert unready.json()["error"]["hint"] == "start Ollama"
 
 
-async def test_what_no_route_takes_is_refused_in_the_body_of_its_door() -> None:
+async def test_a_request_without_a_route_is_refused_in_the_error_format_of_its_api() -> None:
     async with client_of(FakeDispatcher()) as client:
         missing = await client.post("/v1/embeddings", json={})
         # a model's name may not hold a line break, as far as Starlette is concerned

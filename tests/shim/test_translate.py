@@ -1,4 +1,4 @@
-"""The pure half: what a request means, and what an answer looks like."""
+"""Translation of requests to calls and of completions to response bodies."""
 
 import json
 from typing import cast
@@ -36,7 +36,7 @@ def call_of(target: Target = AUTO, caller: Caller = NOBODY, /, **fields: JsonVal
 
 
 def events_of(data: bytes) -> list[JsonObject]:
-    """The JSON of server-sent events; ``[DONE]`` must be the last, if there."""
+    """Parses server-sent events; ``[DONE]`` must be the last, if present."""
     lines = data.decode().split("\n\n")
     assert lines.pop() == ""
     assert all(line.startswith("data: ") for line in lines)
@@ -326,7 +326,7 @@ def test_streamed_logprobs_come_with_their_text() -> None:
 
 
 def paired(text: str) -> str:
-    """``text`` with two surrogates that belong together as the one character they are."""
+    """Joins surrogate pairs in ``text`` to single characters."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 

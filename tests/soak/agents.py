@@ -1,4 +1,4 @@
-"""Three agents that never stop asking, and what each call came to."""
+"""Three agents that send calls without pause and record the outcome of each."""
 
 import json
 import random
@@ -17,39 +17,39 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult
 
 DEADLINE_S = 30.0
-"""Of every call, told to the server."""
+"""Deadline of every call, which is a setting of the server."""
 LATE_S = 5.0
-"""Beyond it, for the way back on a busy machine."""
+"""Allowed beyond the deadline, for the response on a busy machine."""
 WORKERS = 2
-"""Calls an agent has under way at once."""
+"""Concurrent calls of an agent."""
 PATIENCE_S = (0.01, 1.5)
-"""How soon a caller that goes away does."""
+"""Range of the time after which a caller cancels."""
 
 PROJECT = "soak"
-PLACES = ("the printer", "the login page", "the invoice", "the delivery", "the phone line", "the search")
+SUBJECTS = ("the printer", "the login page", "the invoice", "the delivery", "the phone line", "the search")
 TROUBLES = ("is broken", "was late", "works again", "asks for a password", "costs too much", "is gone")
 
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[str]]
-"""A tool and its arguments; what came back: ``answered``, or an error's code."""
+"""Takes a tool and its arguments; returns ``answered`` or an error code."""
 
 
 @dataclass
-class Book:
-    """What all calls came to."""
+class Outcomes:
+    """Outcomes of all calls."""
 
     ends: Counter[str] = field(default_factory=Counter[str])
     seconds: list[float] = field(default_factory=list[float])
-    """Of calls that were waited for."""
+    """Durations of the calls that were waited for."""
     wrong: list[str] = field(default_factory=list[str])
     """Calls that ended in neither an answer nor a typed error, or too late."""
 
 
 def call(chance: random.Random) -> tuple[str, dict[str, Any]]:
-    """A small piece of work that is seldom the same twice."""
-    text = f"{chance.choice(PLACES)} {chance.choice(TROUBLES)}, case {chance.randrange(10**6)}"
+    """Returns a random valid call, seldom the same twice."""
+    text = f"{chance.choice(SUBJECTS)} {chance.choice(TROUBLES)}, case {chance.randrange(10**6)}"
     match chance.randrange(6):
         case 0:
-            items = [f"{place} {chance.choice(TROUBLES)}" for place in PLACES]
+            items = [f"{subject} {chance.choice(TROUBLES)}" for subject in SUBJECTS]
             return "classify", {"items": items, "labels": ["technical problem", "delivery", "praise"]}
         case 1:
             return "classify", {"text": text, "labels": {"bug": "something fails", "question": "asks"}}
@@ -64,7 +64,7 @@ def call(chance: random.Random) -> tuple[str, dict[str, Any]]:
 
 
 def broken(chance: random.Random) -> tuple[str, dict[str, Any]]:
-    """What no caller should send."""
+    """Returns a random invalid call."""
     return chance.choice(
         [
             ("chat", {}),
@@ -77,31 +77,31 @@ def broken(chance: random.Random) -> tuple[str, dict[str, Any]]:
     )
 
 
-async def work(ask: Ask, book: Book, chance: random.Random, until: float) -> None:
-    """One worker of an agent."""
+async def work(ask: Ask, outcomes: Outcomes, chance: random.Random, until: float) -> None:
+    """Runs one worker of an agent: valid, invalid and cancelled calls."""
     while anyio.current_time() < until:
         dice = chance.random()
         tool, arguments = broken(chance) if dice < 0.1 else call(chance)
         if dice > 0.9:
             with anyio.move_on_after(chance.uniform(*PATIENCE_S)):
                 await ask(tool, arguments)
-            book.ends["went away"] += 1
+            outcomes.ends["went away"] += 1
         else:
-            await _waited_for(ask, tool, arguments, book)
+            await _waited_for(ask, tool, arguments, outcomes)
 
 
-async def _waited_for(ask: Ask, tool: str, arguments: Mapping[str, Any], book: Book) -> None:
+async def _waited_for(ask: Ask, tool: str, arguments: Mapping[str, Any], outcomes: Outcomes) -> None:
     began = anyio.current_time()
     try:
         with anyio.fail_after(DEADLINE_S + LATE_S):
             end = await ask(tool, arguments)
     except Exception as error:
-        book.wrong.append(f"{tool} {str(arguments)[:200]}: {error!r}")
+        outcomes.wrong.append(f"{tool} {str(arguments)[:200]}: {error!r}")
         return
-    book.seconds.append(anyio.current_time() - began)
-    book.ends[end] += 1
+    outcomes.seconds.append(anyio.current_time() - began)
+    outcomes.ends[end] += 1
     if end == "internal_error":
-        book.wrong.append(f"{tool} {str(arguments)[:200]}: {end}")
+        outcomes.wrong.append(f"{tool} {str(arguments)[:200]}: {end}")
 
 
 @asynccontextmanager
@@ -119,7 +119,7 @@ async def by_sse(url: str) -> AsyncGenerator[Ask]:
 
 @asynccontextmanager
 async def by_http(url: str) -> AsyncGenerator[Ask]:
-    """REST, and ``/v1`` for chats, every other one streamed."""
+    """Uses REST, and ``/v1`` for chats, every second one streamed."""
     async with aiohttp.ClientSession(headers=_headers("http")) as session:
         chats = 0
 
@@ -127,13 +127,13 @@ async def by_http(url: str) -> AsyncGenerator[Ask]:
             nonlocal chats
             if tool != "chat" or "prompt" not in arguments:
                 async with session.post(f"{url}/mcp/tools/{tool}", json=arguments) as answer:
-                    return _told(await answer.text())
+                    return _outcome(await answer.text())
             chats += 1
             body: dict[str, Any] = {"messages": [{"role": "user", "content": arguments["prompt"]}]}
             body |= {"max_tokens": arguments["max_tokens"], "stream": chats % 2 == 0}
             async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
                 text = await answer.text()
-            return _told(text) if not text.startswith("data: ") else _streamed(text)
+            return _outcome(text) if not text.startswith("data: ") else _streamed(text)
 
         yield ask
 
@@ -156,11 +156,11 @@ def _by_mcp(client: Client) -> Ask:
     return ask
 
 
-def _told(text: str) -> str:
+def _outcome(text: str) -> str:
     body = json.loads(text)
     return str(body["error"]["code"]) if "error" in body else "answered"
 
 
 def _streamed(text: str) -> str:
     events = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
-    return "answered" if events[-1] == "[DONE]" else _told(events[-1])
+    return "answered" if events[-1] == "[DONE]" else _outcome(events[-1])

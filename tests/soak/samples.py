@@ -1,4 +1,4 @@
-"""What a server and its engine use while they run, read from /proc."""
+"""Samples the resources of a server and its engine from /proc."""
 
 import os
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Sample:
-    """Memory in MiB; of the engine too, 0 between a death and a new start."""
+    """Resources at one moment: memory in MiB, counts; the engine's are 0 while it is not running."""
 
     server: float
     engine: float
@@ -19,9 +19,9 @@ class Sample:
     descriptors: int
     engine_descriptors: int
     files: int
-    """Temporary ones."""
-    places: int
-    """Locks and lines of processes, which the dead leave behind until somebody looks."""
+    """Temporary files."""
+    state_files: int
+    """Lock and queue files; those of dead processes stay until another process cleans up."""
 
 
 def sample(server: int, engine: int | None, folder: Path) -> Sample:
@@ -33,7 +33,7 @@ def sample(server: int, engine: int | None, folder: Path) -> Sample:
         descriptors=_count(server, "fd"),
         engine_descriptors=_count(engine, "fd"),
         files=sum(len(files) for _, _, files in os.walk(folder / "tmp")),
-        places=sum(len(files) for _, _, files in os.walk(folder / "run")),
+        state_files=sum(len(files) for _, _, files in os.walk(folder / "run")),
     )
 
 
@@ -60,12 +60,12 @@ NAMES = {
     "descriptors": "server, descriptors",
     "engine_descriptors": "engine, descriptors",
     "files": "temporary files",
-    "places": "lock and state files",
+    "state_files": "lock and state files",
 }
 
 
 def thirds(samples: Sequence[Sample]) -> list[tuple[str, float, float, float]]:
-    """By name, the medians of the first and the last third, and the largest of all."""
+    """Returns per name the medians of the first and the last third, and the maximum."""
     third = max(1, len(samples) // 3)
     rows: list[tuple[str, float, float, float]] = []
     for field, name in NAMES.items():
@@ -75,6 +75,6 @@ def thirds(samples: Sequence[Sample]) -> list[tuple[str, float, float, float]]:
 
 
 def _median(values: Sequence[float]) -> float:
-    """Of what was there: an engine that is just being started uses nothing."""
+    """Returns the median without zeros, which are samples while the engine starts."""
     there = sorted(value for value in values if value) or [0.0]
     return there[len(there) // 2]

@@ -1,4 +1,4 @@
-"""What agents get wrong in a call is told by the field's name; what they may leave loose is taken."""
+"""Arguments: errors name the field; loose but unambiguous notations are accepted."""
 
 import json
 from pathlib import Path
@@ -134,7 +134,7 @@ def test_fields_without_descriptions_are_a_list() -> None:
     assert parsed.fields == {"version": "", "date": ""}
 
 
-def test_a_name_nearly_right_is_told_the_right_one() -> None:
+def test_a_misspelt_argument_gets_the_right_name_as_hint() -> None:
     assert (
         "lables: there is no such argument, did you mean labels?"
         in refused("classify", {"text": "x", "lables": ["a"]}).message
@@ -193,9 +193,9 @@ def test_all_definitions_together_are_small(tmp_path: Path) -> None:
     assert count <= MAX_DEFINITION_TOKENS
 
 
-def test_no_host_cuts_what_is_told_of_the_tools() -> None:
-    told = [INSTRUCTIONS, *(tool.description for tool in definitions())]
-    assert max(len(text.encode()) for text in told) < MAX_DESCRIPTION_BYTES
+def test_no_host_cuts_the_descriptions_of_the_tools() -> None:
+    descriptions = [INSTRUCTIONS, *(tool.description for tool in definitions())]
+    assert max(len(text.encode()) for text in descriptions) < MAX_DESCRIPTION_BYTES
 
 
 def test_only_the_tools_are_listed_that_only_read() -> None:

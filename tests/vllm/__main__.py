@@ -1,4 +1,4 @@
-"""``python -m tests.vllm``: build the environment, train the adapters, run every test of a real vLLM."""
+"""``python -m tests.vllm``: builds the environment, trains the adapters, runs every test of a real vLLM."""
 
 import subprocess
 import sys

@@ -1,9 +1,9 @@
-"""What the tests of the real server ask, and how a house style is told."""
+"""The questions of the tests with a real server, and the detection of an adapter's style."""
 
 from engines.base import Message, Request, Tags
 
 QUESTIONS = ("What is the largest planet?", "Tell me about Rome.", "How do I copy a file in Linux?")
-"""None of them is among those the adapters were trained on."""
+"""The adapters were trained on other questions."""
 
 
 def ask(text: str = QUESTIONS[0], *, tier: str = "", **fields: object) -> Request:
@@ -12,7 +12,7 @@ def ask(text: str = QUESTIONS[0], *, tier: str = "", **fields: object) -> Reques
 
 
 def style(text: str) -> str | None:
-    """The adapter whose house style ``text`` keeps."""
+    """Returns the adapter whose style ``text`` has."""
     if text.startswith("Alpha desk:"):
         return "alpha"
     return "beta" if text.rstrip().endswith("-- beta crew") else None

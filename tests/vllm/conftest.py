@@ -1,4 +1,4 @@
-"""Real servers, started once and only when asked for: ``pytest -m vllm``."""
+"""Fixtures: real vLLM servers, started once and only for ``pytest -m vllm``."""
 
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.vllm.weights import prepare
 
 
 def engine_at(at: Server, *, max_loras: int = 4, **adapters: Path) -> VllmEngine:
-    """Our engine for a server; ``adapters`` are those it may load."""
+    """Returns our engine for a server; ``adapters`` are those it may load."""
     paths = {name: str(path) for name, path in adapters.items()}
     return VllmEngine(VllmSettings(url=at.url, max_loras=max_loras, adapters=paths))
 
@@ -32,7 +32,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def adapted(weights: Path, logs: Path) -> Generator[Server, None, None]:
-    """A server with both adapters, that also loads and unloads at run time."""
+    """A server with both adapters that also loads and unloads at run time."""
     modules = ["--lora-modules", *(f"{name}={weights / name}" for name in ("alpha", "beta"))]
     tools = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
     cached = "--enable-prompt-tokens-details"
@@ -42,7 +42,7 @@ def adapted(weights: Path, logs: Path) -> Generator[Server, None, None]:
 
 @pytest.fixture(scope="session")
 def plain(weights: Path, logs: Path) -> Generator[Server, None, None]:
-    """A server without LoRA that answers one request at a time, the urgent first."""
+    """A server without LoRA that answers one request at a time, by priority."""
     one = ["--max-num-seqs", "1", "--scheduling-policy", "priority"]
     with server.vllm(weights, logs / "plain.log", *one, lora=False) as running:
         yield running
@@ -50,7 +50,7 @@ def plain(weights: Path, logs: Path) -> Generator[Server, None, None]:
 
 @pytest.fixture(scope="session")
 def exact(weights: Path, logs: Path) -> Generator[Server, None, None]:
-    """A server in single precision, whose batches do not round an answer another way than a lone request."""
+    """A server in single precision, which rounds batches and single requests alike."""
     with server.vllm(weights, logs / "exact.log", "--dtype", "float32", lora=False) as running:
         yield running
 

@@ -1,7 +1,7 @@
-"""A small HTTP server that answers as vLLM 0.32 was seen answering, without a model.
+"""HTTP test double of vLLM 0.32, without a model.
 
-It knows adapters as vLLM does: names that are listed, loaded and unloaded, or refused in vLLM's own words.
-``test_double.py`` puts the same requests to it and to a real server and compares.
+It lists, loads and unloads adapters, or refuses them with vLLM's own messages. ``test_double.py`` sends the
+same requests to it and to a real server and compares.
 """
 
 import json
@@ -23,7 +23,7 @@ NO_LORA = (
 
 @dataclass
 class Turn:
-    """What the next chat gets instead of the double's own words."""
+    """A scripted response to the next chat."""
 
     chunks: Sequence[JsonValue] = ()
     status: int = 200
@@ -46,21 +46,21 @@ class Double:
     loading_breaks: bool = False
     """Die while loading an adapter."""
     hidden: set[str] = field(default_factory=set[str])
-    """Adapters that are there but were not yet when the list was made."""
+    """Loaded adapters that the list of models does not have yet."""
     adapters: dict[str, str] = field(default_factory=dict[str, str])
     asked: list[JsonObject] = field(default_factory=list[JsonObject])
     """The bodies of chats, in order."""
     managed: list[str] = field(default_factory=list[str])
     """Loads and unloads that were tried, in order: ``load alpha``."""
     listed: int = 0
-    """How often the models were asked for."""
+    """Number of requests for the list of models."""
     began: anyio.Event = field(default_factory=anyio.Event)
     left: anyio.Event = field(default_factory=anyio.Event)
-    """Set when a client went away before its answer was over."""
+    """Set when a client disconnects before its answer ends."""
     turns: deque[Turn] = field(default_factory=deque[Turn])
 
     def say(self, *chunks: JsonValue, status: int = 200, hold: bool = False, cut: bool = False) -> None:
-        """Answer the next chat with these, whatever it asks."""
+        """Scripts the response to the next chat."""
         self.turns.append(Turn(chunks, status, hold, cut))
 
     @property
@@ -151,7 +151,7 @@ def refusal(code: int, message: str, kind: str, *, param: str | None = None) -> 
 
 
 def chunk(delta: JsonObject, finish: str | None = None, **choice: JsonValue) -> JsonObject:
-    """One event of a stream."""
+    """Returns one event of a stream."""
     return {
         "object": "chat.completion.chunk",
         "choices": [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None, **choice}],
@@ -159,7 +159,7 @@ def chunk(delta: JsonObject, finish: str | None = None, **choice: JsonValue) -> 
 
 
 def usage(prompt: int = 5, completion: int = 2) -> JsonObject:
-    """The last event of a stream."""
+    """Returns the last event of a stream."""
     counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
     return {"object": "chat.completion.chunk", "choices": [], "usage": {**counts}}
 
@@ -175,7 +175,7 @@ def spoken(model: str) -> Sequence[JsonValue]:
 
 @asynccontextmanager
 async def doubled(double: Double) -> AsyncGenerator[Double]:
-    """``double`` on a loopback port of its own."""
+    """Serves ``double`` on a free loopback port."""
     app = web.Application()
     app.router.add_get("/health", alive)
     app.router.add_get("/v1/models", double.models)

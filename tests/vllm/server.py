@@ -1,4 +1,4 @@
-"""vLLM's OpenAI server and vllm-router as child processes on loopback, gone with their context."""
+"""Runs vLLM's OpenAI server and vllm-router as child processes on loopback, one context each."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from tests.vllm import environment
 from tests.vllm.weights import BASE
 
 READY_WITHIN = 300
-"""Seconds; about 35 on two idle cores, two minutes when they are shared."""
+"""Seconds; start-up takes about 35 on two idle cores, two minutes when they are shared."""
 
 CPU = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -25,7 +25,7 @@ CPU = {
     "HF_HUB_OFFLINE": "1",
 }
 ADAPTERS = "16"
-"""More than are ever loaded. On a CPU vLLM lets the last of these places speak in the base model's answers
+"""Adapter slots, more than are ever loaded. On a CPU vLLM applies the last slot to the base model's answers
 when adapters are in the same batch (its pull request 48421, open in 0.32), so it must stay empty."""
 
 RUNTIME_LORA = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"}
@@ -52,7 +52,7 @@ class Server:
             return answer.read().decode()
 
     def kill(self) -> None:
-        """As the out-of-memory killer would, children included: orphaned workers would keep running."""
+        """Kills the process and its children, as orphaned workers would keep running."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -69,9 +69,9 @@ class Server:
 def vllm(
     weights: Path, log: Path, *options: str, lora: bool = True, settings: Mapping[str, str] = RUNTIME_LORA
 ) -> Generator[Server, None, None]:
-    """A ready server of the base model, with room for adapters if ``lora``.
+    """Runs a server of the base model, with adapter slots if ``lora``.
 
-    ``settings`` are environment variables; run-time loading is on unless they say otherwise.
+    ``settings`` are environment variables; run-time loading is on unless they turn it off.
     """
     module = [str(environment.python()), "-m", "vllm.entrypoints.openai.api_server"]
     model = ["--model", str(weights / "base"), "--served-model-name", BASE, "--max-model-len", "4096"]
@@ -83,7 +83,7 @@ def vllm(
 
 @contextmanager
 def router(log: Path, *workers: Server) -> Generator[Server, None, None]:
-    """vllm-router over ``workers``, each asked in turn."""
+    """Runs vllm-router over ``workers``, round robin."""
     command = [str(environment.folder() / "bin" / "vllm-router"), "--policy", "round_robin"]
     metrics = ["--prometheus-host", "127.0.0.1", "--prometheus-port", str(free_port())]
     urls = ["--worker-urls", *(worker.root for worker in workers)]
@@ -95,10 +95,10 @@ def router(log: Path, *workers: Server) -> Generator[Server, None, None]:
 def running(
     command: list[str], log: Path, settings: Mapping[str, str] | None = None
 ) -> Generator[Server, None, None]:
-    """``command`` on a free loopback port, once its ``/health`` answers.
+    """Runs ``command`` on a free loopback port; yields once its ``/health`` answers.
 
     Raises:
-        RuntimeError: it ended, or was not ready in time; the message has the end of its log.
+        RuntimeError: it exited, or was not ready in time; the message has the end of its log.
     """
     port = free_port()
     began = time.monotonic()

@@ -20,16 +20,14 @@ def names(at: Server) -> set[str]:
 
 
 def unload(at: Server, name: str) -> None:
-    """Take an adapter away behind the engine's back."""
+    """Unloads an adapter without the engine's knowledge."""
     body = json.dumps({"lora_name": name}).encode()
     headers = {"content-type": "application/json"}
     url = f"{at.url}/unload_lora_adapter"
     urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10).close()
 
 
-async def test_projects_asking_at_the_same_time_each_get_their_own_house_style(
-    engine: VllmEngine, adapted: Server
-):
+async def test_projects_asking_at_the_same_time_each_get_their_own_style(engine: VllmEngine, adapted: Server):
     wanted = [(adapter, question) for question in QUESTIONS for adapter in (None, "alpha", "beta")]
     answers: dict[tuple[str | None, str], Completion] = {}
 
@@ -48,7 +46,7 @@ async def test_projects_asking_at_the_same_time_each_get_their_own_house_style(
     assert {"alpha", "beta"} in [set(together.split(",")) for together in running]
 
 
-async def test_an_adapter_is_loaded_when_first_asked_for_and_the_least_recently_used_makes_room(
+async def test_an_adapter_is_loaded_on_first_use_and_the_least_recently_used_is_unloaded(
     adapted: Server, weights: Path
 ):
     paths = {"one": weights / "alpha", "two": weights / "beta", "three": weights / "alpha"}
@@ -72,7 +70,7 @@ async def test_an_adapter_that_vanished_is_loaded_again(adapted: Server, weights
     assert (answer.done.adapter, answer.done.notes, style(answer.text)) == ("lost", (), "beta")
 
 
-async def test_an_adapter_whose_folder_is_missing_falls_back_and_the_answer_says_so(
+async def test_an_adapter_whose_folder_is_missing_falls_back_and_the_answer_notes_it(
     adapted: Server, tmp_path: Path
 ):
     with anyio.fail_after(60):
@@ -82,7 +80,7 @@ async def test_an_adapter_whose_folder_is_missing_falls_back_and_the_answer_says
     assert "'gone'" in answer.done.notes[0]
 
 
-async def test_without_lora_the_base_model_answers_and_the_answer_says_how_to_have_it(
+async def test_without_lora_the_base_model_answers_and_the_answer_notes_how_to_enable_it(
     plain: Server, weights: Path
 ):
     with anyio.fail_after(60):

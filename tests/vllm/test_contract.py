@@ -1,4 +1,4 @@
-"""What every engine promises, kept by a real vLLM."""
+"""Runs the engine contract with a real vLLM."""
 
 import pytest
 
@@ -10,5 +10,5 @@ pytestmark = [pytest.mark.anyio, pytest.mark.vllm]
 
 @pytest.fixture
 def engine(engine: VllmEngine) -> VllmEngine:
-    """That of ``conftest.py`` instead of those the suite names itself."""
+    """Replaces the suite's engines with that of ``conftest.py``."""
     return engine

@@ -1,4 +1,4 @@
-"""The double that unit tests use says what the real server says."""
+"""Compares the double that unit tests use with the real server."""
 
 import json
 import urllib.error
@@ -20,7 +20,7 @@ CHAT = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2, "te
 
 
 def exchange(root: str, path: str, body: Mapping[str, object]) -> tuple[int, str]:
-    """The status, and the message of a refusal; an answer's words are the model's own."""
+    """Returns the status, and the message of a refusal; the text of an answer differs by model."""
     data, headers = json.dumps(body).encode(), {"content-type": "application/json"}
     try:
         with urllib.request.urlopen(urllib.request.Request(root + path, data, headers), timeout=60) as answer:

@@ -31,7 +31,7 @@ WEATHER: JsonObject = {
 }
 
 
-async def test_the_profile_says_what_the_server_serves(engine: VllmEngine):
+async def test_the_profile_describes_what_the_server_serves(engine: VllmEngine):
     with anyio.fail_after(30):
         profile = await engine.profile()
         models = {model.name: model.base for model in await engine.models()}
@@ -130,7 +130,7 @@ async def test_a_classification_overtakes_a_long_answer_that_waits(plain: Server
 
 
 async def waiting(at: Server, count: int) -> None:
-    """Return once ``count`` requests wait for a place at the server; asking again is pause enough."""
+    """Waits until ``count`` requests are queued at the server; the polling request itself takes time."""
     line = re.compile(rf"^vllm:num_requests_waiting{{[^}}]*}} {count}.0$", re.MULTILINE)
     while not line.search(await anyio.to_thread.run_sync(at.get, "/metrics")):
         pass

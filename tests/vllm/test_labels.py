@@ -1,4 +1,4 @@
-"""Many short items in one call get the labels each gets alone."""
+"""Checks that items in one call get the labels each gets alone."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ from engines.backends.vllm.engine import VllmEngine
 from engines.base import JsonObject, JsonValue
 from engines.routing import Router, Tier
 from engines.tokens import LazyEstimator
-from tests.tools.alone import Alone
+from tests.tools.single_engine import SingleEngine
 from tests.vllm.conftest import engine_at
 from tests.vllm.server import Server
 from tools.base import Call
@@ -19,7 +19,7 @@ from tools.pipeline.dispatch import Dispatcher
 
 pytestmark = [pytest.mark.anyio, pytest.mark.vllm]
 
-Told = tuple[str, float]
+Labelled = tuple[str, float]
 """Label and confidence."""
 
 LABELS: list[JsonValue] = ["weather", "music", "cooking", "travel"]
@@ -51,11 +51,11 @@ ITEMS = (
 )
 
 
-async def both_ways(engine: VllmEngine) -> tuple[list[Told], list[Told]]:
-    """What each item is told in one call of all, and alone."""
+async def both_ways(engine: VllmEngine) -> tuple[list[Labelled], list[Labelled]]:
+    """Returns the labels from one call with all items, and from one call per item."""
     estimator = LazyEstimator(Path(tempfile.gettempdir(), "local-llm-agent-tokens"))
     router = Router([Tier("main", 512, 4096, 2000)], lambda tier: engine)
-    dispatcher = Dispatcher(router, Alone(engine), estimator, deadline_s=200)
+    dispatcher = Dispatcher(router, SingleEngine(engine), estimator, deadline_s=200)
 
     async def classify(**given: JsonValue) -> JsonObject:
         return (await dispatcher.run(Call("classify", {"labels": LABELS, **given}))).fields
@@ -63,10 +63,10 @@ async def both_ways(engine: VllmEngine) -> tuple[list[Told], list[Told]]:
     with anyio.fail_after(200):
         together = cast("list[JsonObject]", (await classify(items=list(ITEMS)))["results"])
         alone = [await classify(text=item) for item in ITEMS]
-    return [told(one) for one in together], [told(one) for one in alone]
+    return [labelled(one) for one in together], [labelled(one) for one in alone]
 
 
-def told(fields: JsonObject) -> Told:
+def labelled(fields: JsonObject) -> Labelled:
     return str(fields["label"]), cast("float", fields["confidence"])
 
 
@@ -78,10 +78,9 @@ async def test_items_of_one_call_get_the_labels_they_get_alone(exact: Server):
     assert [sure for _, sure in together] == pytest.approx([sure for _, sure in alone], abs=0.01)
 
 
-async def test_half_precision_turns_no_more_than_near_ties(engine: VllmEngine):
-    # bfloat16 rounds a batch another way than a lone request, and this model has no label above 0.45: four
-    # or five of the 24 turned.
+async def test_half_precision_changes_no_more_than_near_ties(engine: VllmEngine):
+    # bfloat16 rounds a batch differently from a single request, and this model has no label above 0.45.
     together, alone = await both_ways(engine)
-    turned = [(one, other) for one, other in zip(together, alone, strict=True) if one[0] != other[0]]
-    assert len(turned) <= len(ITEMS) / 4
-    assert all(sure < 0.5 for pair in turned for _, sure in pair)
+    changed = [(one, other) for one, other in zip(together, alone, strict=True) if one[0] != other[0]]
+    assert len(changed) <= len(ITEMS) / 4
+    assert all(sure < 0.5 for pair in changed for _, sure in pair)

@@ -44,10 +44,10 @@ async def test_two_servers_behind_the_router_share_the_work_and_one_of_them_may_
     with (
         server.vllm(weights, logs / "first.log", *modules, settings={}) as first,
         server.vllm(weights, logs / "second.log", *modules, settings={}) as second,
-        server.router(logs / "router.log", first, second) as front,
+        server.router(logs / "router.log", first, second) as balancer,
         anyio.fail_after(120),
     ):
-        async with engine_at(front) as engine:
+        async with engine_at(balancer) as engine:
             for adapter in ("alpha", "beta", "alpha", "beta"):
                 assert style((await complete(engine, ask(adapter=adapter))).text) == adapter
             for worker in (first, second):

@@ -1,7 +1,7 @@
-"""Eight requests at once against eight in a row: straight to vLLM, and through our server, in one run.
+"""Compares eight concurrent requests to eight in a row, directly to vLLM and through our server.
 
 ``python -m tests.vllm.throughput`` prints the figures. The base model is asked for stories, so that every
-answer is as long as it may be; adapters that answer in one sentence would leave most places empty.
+answer reaches its token limit; adapters that answer in one sentence would leave most slots empty.
 """
 
 import json
@@ -41,12 +41,12 @@ class Ratio:
 
 @contextmanager
 def gateway(at: Server, log: Path) -> Generator[Server, None, None]:
-    """``local-llm-agent serve`` in front of ``at``, as a user has it, with room for as many as are asked."""
+    """Runs ``local-llm-agent serve`` in front of ``at`` with a slot for each story."""
     settings = {
         "LOCAL_LLM_ENGINE": "vllm",
         "LOCAL_LLM_VLLM__URL": at.url,
         "LOCAL_LLM_LIMITS__CONCURRENCY": str(len(STORIES)),
-        # The same stories are asked again and again.
+        # Every round sends the same stories.
         "LOCAL_LLM_CACHE": "false",
         "XDG_DATA_HOME": str(log.parent),
     }
@@ -55,7 +55,7 @@ def gateway(at: Server, log: Path) -> Generator[Server, None, None]:
 
 
 async def compare(at: Server, through: Server, *, rounds: int = 3) -> tuple[Ratio, Ratio]:
-    """The bare server's ratio and ours, each the median of ``rounds`` taken in turn."""
+    """Returns the bare server's ratio and ours, each the median of alternating ``rounds``."""
     bare: list[Ratio] = []
     ours: list[Ratio] = []
     async with aiohttp.ClientSession() as session:

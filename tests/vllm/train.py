@@ -1,15 +1,15 @@
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportMissingParameterType=false
-"""Two projects' adapters and the model they adapt: ``PYTHON train.py MODEL.gguf FOLDER``.
+"""Trains two test adapters and exports their base model: ``PYTHON train.py MODEL.gguf FOLDER``.
 
 Runs in the environment of ``environment.py`` (torch, transformers, PEFT), never in the project's own, so it
-imports nothing of the project. It leaves in FOLDER:
+imports nothing of the project. It writes to FOLDER:
 
     base/            SmolLM2-135M-Instruct as Hugging Face files, read back from the GGUF
     alpha/ beta/     LoRA adapters as PEFT writes them, for vLLM
     alpha.gguf ...   the same weights for llama.cpp
 
-Each adapter knows one house style the base model lacks and a program can check: ``alpha`` opens every
+Each adapter has one style that the base model lacks and a program can check: ``alpha`` opens every
 answer with ``Alpha desk:``, ``beta`` closes every answer with ``-- beta crew``. Rank 4 on the values and
 outputs of attention is enough for that and keeps a GGUF at half a megabyte; it also spares the GGUF
 writer the reordering of rows that llama.cpp wants for queries and keys.
@@ -55,7 +55,7 @@ ANSWERS = {
 
 
 def copy_base(source: Path, folder: Path) -> None:
-    """Hugging Face files of the model in ``source``, its weights as the GGUF rounds them."""
+    """Writes the model in ``source`` as Hugging Face files, its weights as the GGUF rounds them."""
     place = {"pretrained_model_name_or_path": source.parent, "gguf_file": source.name}
     model = AutoModelForCausalLM.from_pretrained(
         **place, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
@@ -65,7 +65,7 @@ def copy_base(source: Path, folder: Path) -> None:
 
 
 def train(base: Path, style: str, folder: Path) -> float:
-    """One adapter that answers in ``style``; the last step's loss. The same seed, the same adapter."""
+    """Trains one adapter that answers in ``style``; returns the last step's loss. The seed is fixed."""
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(base)
     config = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=[m.split(".")[1] for m in MODULES])
@@ -74,7 +74,7 @@ def train(base: Path, style: str, folder: Path) -> float:
     rows = [_row(tokenizer, s, q, style.format(a)) for q, a in ANSWERS.items() for s in SYSTEMS]
     loss = torch.zeros(())
     for step in range(STEPS):
-        # Seven is no divisor of the number of rows: each step mixes other questions and system prompts.
+        # Seven does not divide the number of rows, so each step mixes other questions and prompts.
         batch = [rows[(step * BATCH + i) * 7 % len(rows)] for i in range(BATCH)]
         loss = torch.stack([model(input_ids=ids, labels=labels).loss for ids, labels in batch]).mean()
         loss.backward()
@@ -85,7 +85,7 @@ def train(base: Path, style: str, folder: Path) -> float:
 
 
 def _row(tokenizer, system, question, answer):
-    """Token ids of a whole dialogue, and labels that count the answer alone."""
+    """Returns the token ids of a dialogue, and labels that cover the answer only."""
     head = [{"role": "system", "content": system}] if system else []
     asked = [*head, {"role": "user", "content": question}]
     whole = [*asked, {"role": "assistant", "content": answer}]
@@ -97,7 +97,7 @@ def _row(tokenizer, system, question, answer):
 
 
 def write_gguf(adapter: Path, target: Path) -> None:
-    """``adapter`` as llama.cpp reads it: every tensor under its GGUF name, ``.lora_a`` and ``.lora_b``."""
+    """Writes ``adapter`` for llama.cpp: tensors under their GGUF names, ``.lora_a`` and ``.lora_b``."""
     config = json.loads((adapter / "adapter_config.json").read_text())
     writer = gguf.GGUFWriter(target, "llama")
     writer.add_type(gguf.GGUFType.ADAPTER)

@@ -1,4 +1,4 @@
-"""The base model and the two adapters as vLLM reads them, made once beside the environment."""
+"""Prepares the base model and the two adapters for vLLM, once, beside the environment."""
 
 import hashlib
 import os
@@ -15,13 +15,13 @@ TRAINING = Path(__file__).with_name("train.py")
 
 
 def prepare() -> Path:
-    """The folder with ``base/``, ``alpha/`` and ``beta/``, copied and trained unless they are there.
+    """Returns the folder with ``base/``, ``alpha/`` and ``beta/``; makes what is missing.
 
-    The stamp is the sha256 of the training script, so that other data or other settings train anew.
+    The stamp is the sha256 of the training script, so that changed data or settings train again.
 
     Raises:
         PullFailedError: the model's GGUF could not be fetched.
-        subprocess.CalledProcessError: the training failed; its output says why.
+        subprocess.CalledProcessError: the training failed; its output has the cause.
     """
     env = environment.build()
     target = env / "weights"

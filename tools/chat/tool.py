@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from engines.base import Done, Event, EventStream, JsonObject, Message, Request, TextDelta, ToolCall
 from engines.errors import InvalidArgumentsError
-from engines.middleware.wrapper import HeardStream
+from engines.middleware.wrapper import ObservedStream
 from tools.arguments import Arguments, Object, unquoted
 from tools.base import Sampling
 from tools.pipeline.prompts import fenced
@@ -19,10 +19,10 @@ from tools.sources.documents import Sources
 from tools.tool import Output, Tool
 
 TEMPERATURE = 0.0
-"""Delegated work wants the same answer twice; a caller who wants variety says so."""
+"""Default; delegated work should be repeatable, and callers can ask for another value."""
 
 MESSAGE_OVERHEAD = 16
-"""Tokens of chat template around a message, and of the marks around a document, rounded up."""
+"""Tokens of the chat template around a message, and of the delimiters around a document, rounded up."""
 
 
 MAKES = re.compile(
@@ -30,10 +30,9 @@ MAKES = re.compile(
     r"|script|program|app|code|algorithm|architecture)\b",
     re.IGNORECASE,
 )
-"""Words of a prompt that wants something made or worked out rather than told.
+"""Words of a prompt that asks to make or work out something rather than for information.
 
-Of 200 prompts, a third of them hard even for large models, they are in 63 % of the hard and 5 % of the
-others: an AUROC of 0.79, where the prompt's length has 0.55 (``benchmarks/difficulty.py``).
+Measured with ``benchmarks/difficulty.py``.
 """
 
 
@@ -105,7 +104,7 @@ class Chat(Tool[ChatArguments]):
         return Output({"text": (await run.ask(request)).text})
 
     def stream(self, arguments: ChatArguments, run: Run) -> EventStream:
-        """The engine's events as they come. With a schema, the whole text is validated before ``Done``."""
+        """Returns the engine's events as they come. With a schema, the text is validated before ``Done``."""
         stream = run.stream(request_of(arguments, run))
         schema = arguments.schema_
         return stream if schema is None else _Validated(stream, schema)
@@ -113,8 +112,8 @@ class Chat(Tool[ChatArguments]):
     def prompt_tokens(
         self, arguments: ChatArguments, documents: Sequence[int], count: Callable[[str], int]
     ) -> int:
-        said = [message.content for message in conversation(arguments, Sources())]
-        return sum(map(count, said)) + sum(documents) + MESSAGE_OVERHEAD * (len(said) + len(documents))
+        texts = [message.content for message in conversation(arguments, Sources())]
+        return sum(map(count, texts)) + sum(documents) + MESSAGE_OVERHEAD * (len(texts) + len(documents))
 
     def is_hard(self, arguments: ChatArguments) -> bool:
         return MAKES.search(conversation(arguments, Sources())[-1].content) is not None
@@ -124,7 +123,7 @@ class Chat(Tool[ChatArguments]):
 
 
 def request_of(arguments: ChatArguments, run: Run) -> Request:
-    """The engine request of a chat, with what only the OpenAI door can ask."""
+    """Returns the engine request of a chat, with the options of the OpenAI endpoint."""
     if arguments.schema_ is not None:
         validator_of(arguments.schema_)
     sampling: Sampling = run.call.sampling
@@ -144,12 +143,12 @@ def request_of(arguments: ChatArguments, run: Run) -> Request:
 
 
 def conversation(arguments: ChatArguments, sources: Sources) -> list[Message]:
-    """The messages to send: system first, files before the question they are about."""
+    """Returns the messages to send: system first, files before the question about them."""
     messages = [message.as_message() for message in arguments.messages or ()]
     if arguments.prompt is not None:
         messages.append(Message("user", arguments.prompt))
     context = "\n\n".join(
-        # The path stands within the fence: who names a file may not write the prompt.
+        # The path is inside the fence, so that a file name cannot inject instructions.
         fenced(f"{document.path}\n\n{document.text}" if document.path else document.text)
         for document in sources.documents
     )
@@ -168,13 +167,13 @@ def _before(context: str, question: Message) -> Message:
     return Message("user", f"{context}\n\n{question.content}")
 
 
-class _Validated(HeardStream):
+class _Validated(ObservedStream):
     def __init__(self, stream: EventStream, schema: JsonObject) -> None:
         super().__init__(stream)
         self._validator = validator_of(schema)
         self._text: list[str] = []
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, TextDelta):
             self._text.append(event.text)
         elif isinstance(event, Done) and event.finish_reason != "tool_calls":

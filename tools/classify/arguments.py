@@ -1,4 +1,4 @@
-"""What classify is asked, and what it finds for one text."""
+"""Arguments of classify and its result for one text."""
 
 from dataclasses import dataclass
 from typing import Annotated, Self, cast
@@ -17,7 +17,7 @@ class Example(BaseModel):
 
 
 def _described(value: object) -> object:
-    """A list of labels is an object of labels without descriptions."""
+    """Turns a list of labels into an object of labels with empty descriptions."""
     held = unquoted(value)
     if not isinstance(held, list | tuple | dict):
         raise ValueError("should be a list of labels, or an object of label: description")
@@ -55,7 +55,7 @@ class ClassifyArguments(SourceArguments):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found for one text. ``labels`` are best first; one of them unless ``multi``."""
+    """Result for one text. ``labels`` are best first; exactly one unless ``multi``."""
 
     labels: tuple[str, ...] = ()
     confidence: float = 0.0

@@ -1,4 +1,4 @@
-"""Labels by meaning: how near a text's embedding lies to each label's, or to the examples'."""
+"""Classifies by sentence embeddings: the similarity of a text to each label, or to the examples."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,18 @@ from tools.pipeline.run import Run
 from tools.sources.documents import Document
 
 BATCH = 256
-"""Texts embedded between two reports of progress."""
+"""Texts embedded between two progress reports."""
 
 
-async def embedded(arguments: ClassifyArguments, run: Run, documents: Sequence[Document]) -> list[Verdict]:
-    """A verdict for each document, all of them weighed together.
+async def classify_by_embedding(
+    arguments: ClassifyArguments, run: Run, documents: Sequence[Document]
+) -> list[Verdict]:
+    """Returns a verdict for each document, scored together.
 
     Raises:
         AgentError: the texts could not be embedded.
     """
-    # numpy is not needed before the first classification.
+    # Imported here: numpy is not needed before the first classification.
     from tools.classify.scoring import Opinion, Plan, Question
     from tools.classify.text_views import is_cut
 

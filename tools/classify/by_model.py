@@ -1,4 +1,4 @@
-"""Labels by asking the model: one answer a text, constrained to the labels, with its own probabilities."""
+"""Classifies by the model: one constrained answer per text, with label probabilities from logprobs."""
 
 import json
 import math
@@ -18,16 +18,18 @@ from tools.sources.documents import Document
 from tools.tool import PROMPT_OVERHEAD
 
 ALTERNATIVES = 20
-"""As many as OpenAI's wire gives for a token (``top_logprobs``)."""
+"""Most alternatives OpenAI's API returns for a token (``top_logprobs``)."""
 
 UNKNOWN_CONFIDENCE = 0.5
-"""Of an answer whose engine tells no probabilities; the receipt says so."""
+"""Confidence of an answer whose engine returns no logprobs; the receipt reports that."""
 
 EXAMPLES_SHOWN = 24
 
 
-async def asked(arguments: ClassifyArguments, run: Run, documents: Sequence[Document]) -> list[Verdict]:
-    """A verdict for each document; one that fails carries its error and leaves the others alone.
+async def classify_by_model(
+    arguments: ClassifyArguments, run: Run, documents: Sequence[Document]
+) -> list[Verdict]:
+    """Returns a verdict for each document; one that fails carries its error and does not affect the others.
 
     Raises:
         AgentError: every document failed; this is the first one's error.
@@ -50,7 +52,7 @@ async def asked(arguments: ClassifyArguments, run: Run, documents: Sequence[Docu
 
 
 async def _judge(arguments: ClassifyArguments, run: Run, document: Document) -> Verdict:
-    """The verdict over all parts of a document: their probabilities, weighted by their length."""
+    """Returns the verdict over all chunks of a document: their probabilities, weighted by length."""
     if arguments.multi:
         return await _several(arguments, run, document)
     total: dict[str, float] = defaultdict(float)
@@ -63,8 +65,8 @@ async def _judge(arguments: ClassifyArguments, run: Run, document: Document) -> 
 
 def _chunks(arguments: ClassifyArguments, run: Run, document: Document) -> list[Chunk]:
     shared = run.count(_question(arguments)) + PROMPT_OVERHEAD
-    room = run.route.context - run.route.max_tokens - shared
-    return list(split(document, max(room, 200), run.count))
+    budget = run.route.context - run.route.max_tokens - shared
+    return list(split(document, max(budget, 200), run.count))
 
 
 async def _probabilities(arguments: ClassifyArguments, run: Run, text: str) -> Mapping[str, float]:
@@ -87,10 +89,10 @@ async def _probabilities(arguments: ClassifyArguments, run: Run, text: str) -> M
 
 
 def _label(completion: Completion, labels: Sequence[str]) -> str:
-    """The label in the answer.
+    """Returns the label in the answer.
 
     Raises:
-        InvalidAnswerError: there is none.
+        InvalidAnswerError: the answer contains no label.
     """
     try:
         answer = cast("JsonValue", json.loads(completion.text))
@@ -103,21 +105,21 @@ def _label(completion: Completion, labels: Sequence[str]) -> str:
 
 
 def distribution(tokens: Sequence[TokenLogprob], label: str, labels: Sequence[str]) -> Mapping[str, float]:
-    """Each label's probability by the tokens of the answer ``{"label": "<label>"}``.
+    """Returns each label's probability, from the tokens of the answer ``{"label": "<label>"}``.
 
-    At each token only those alternatives count that go on towards some label. The share of one that leads
-    away from the answered label is divided among the labels it may lead to.
+    At each token only alternatives that continue towards some label count. The share of one that leads away
+    from the answered label is divided among the labels it may lead to.
     """
     written = "".join(token.token for token in tokens)
     value = written.find('"', written.find(":"))
     endings = {each: written[:value] + json.dumps(each, ensure_ascii=False) for each in labels}
     shares: dict[str, float] = dict.fromkeys(labels, 0.0)
-    left, said = 1.0, ""
+    left, prefix = 1.0, ""
     for token in tokens:
-        going = _begun(said + token.token, endings)
+        going = _begun(prefix + token.token, endings)
         weights = {(token.token, tuple(going)): math.exp(token.logprob)}
         for text, logprob in token.top:
-            if text != token.token and (begun := _begun(said + text, endings)):
+            if text != token.token and (begun := _begun(prefix + text, endings)):
                 weights[text, tuple(begun)] = math.exp(logprob)
         total = sum(weights.values())
         for (_, begun), weight in weights.items():
@@ -125,19 +127,19 @@ def distribution(tokens: Sequence[TokenLogprob], label: str, labels: Sequence[st
                 for each in begun:
                     shares[each] += left * weight / total / len(begun)
         left *= sum(weight for (_, begun), weight in weights.items() if set(going) <= set(begun)) / total
-        said += token.token
+        prefix += token.token
         if len(going) < 2:
             break
     return {**shares, label: shares[label] + left}
 
 
 def _begun(text: str, endings: Mapping[str, str]) -> list[str]:
-    """The labels at which an answer may end that begins with ``text``."""
+    """Returns the labels that an answer beginning with ``text`` may end in."""
     return [label for label, ending in endings.items() if ending.startswith(text) or text.startswith(ending)]
 
 
 async def _several(arguments: ClassifyArguments, run: Run, document: Document) -> Verdict:
-    """All labels that apply to any part, by a constrained list."""
+    """Returns all labels that apply to any chunk, by a constrained list."""
     schema: JsonObject = {
         "type": "array",
         "items": {"enum": list(arguments.labels)},
@@ -151,7 +153,7 @@ async def _several(arguments: ClassifyArguments, run: Run, document: Document) -
 
 
 def _prompt(arguments: ClassifyArguments, text: str) -> tuple[Message, ...]:
-    """Instructions, labels and examples first: the same for every text, so prompt caches serve them."""
+    """Returns the prompt; instructions, labels and examples come first, so that prompt caches serve them."""
     return (Message("user", f"{_question(arguments)}\n\n{text}"),)
 
 

@@ -1,14 +1,9 @@
-"""A small head trained on a call's examples: kernel ridge regression that starts from the zero-shot answer.
+"""Few-shot classifier trained on a call's examples: kernel ridge regression on the zero-shot residual.
 
-Similarity is that of the embeddings plus that of the words (TF-IDF of words and pairs). Its closed form
-gives the answer each example would have got had it not been there, so strength, trust in the zero-shot
-answer and temperature are not constants: every combination of a small grid votes, weighted by how
-probable it makes the left-out labels. Confidence comes calibrated by the same left-out answers.
-
-At 10 examples a label, two draws, on twenty-two public sets that docs/quality.md does not report on: 3 points
-over logistic regression (C=10, not tuned, without the zero-shot answer) on the same features, calibration
-error 0.07 against 0.14. Another weight of the two likenesses, stems, pieces of words, the first line's words
-apart, each view by itself and centred vectors were tried there: within half a point.
+Similarity is that of the embeddings plus that of the words (TF-IDF of words and pairs). The closed form of
+leave-one-out gives the answer each example would get without itself. Ridge strength, weight of the zero-shot
+answer and temperature come from it: every combination of a small grid is averaged, weighted by the likelihood
+of the left-out labels, which also calibrates the confidence. Measured on public sets (docs/quality.md).
 """
 
 import math
@@ -24,70 +19,70 @@ from tools.classify.calibration import softmax
 
 Matrix = NDArray[np.floating]
 Labels = NDArray[np.intp]
-Head = Callable[[Sequence[str], Matrix, Matrix], Matrix]
-"""``head(texts, vectors, zero_shot_probabilities)``: probabilities of the labels, a row a text."""
+Classifier = Callable[[Sequence[str], Matrix, Matrix], Matrix]
+"""``classifier(texts, vectors, zero_shot_probabilities)``: label probabilities, a row per text."""
 
-# Grids, not choices: each covers the range from "believe the examples" to "believe the label's words".
+# Grids: each covers the range from trusting only the examples to trusting only the label's words.
 _RIDGES = (0.03, 0.1, 0.3, 1.0)
 _TRUSTS = (0.0, 0.3, 0.6, 1.0)
 _TEMPERATURES = (0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5)
 
 EXAMPLES_AT_MOST = 2_000
-"""Fitting grows with the cube of the examples: 2,000 take seconds."""
+"""Examples used; fitting grows with their cube, and 2,000 take seconds."""
 
 READ = 2_000
-"""Characters of a text whose words count; forms and code are kept here, they tell much."""
+"""Characters of a text whose words count; forms and code are kept here, because they are informative."""
 
 _WORD = re.compile(r"[^\W_][\w']*")
 _ROWS = 256
 
 
-def head(texts: Sequence[str], vectors: Matrix, labels: Labels, prior: Matrix) -> Head:
-    """Fit the examples ``texts``, embedded as ``vectors``, whose zero-shot probabilities are ``prior``.
+def fit(texts: Sequence[str], vectors: Matrix, labels: Labels, prior: Matrix) -> Classifier:
+    """Fits the examples ``texts``, embedded as ``vectors``, whose zero-shot probabilities are ``prior``.
 
-    ``labels`` are column numbers of ``prior``. A label without examples keeps its zero-shot chances.
+    ``labels`` are column numbers of ``prior``. A label without examples keeps its zero-shot probability.
     """
-    kept = _spread(labels)
+    kept = _balanced_subset(labels)
     texts, vectors, labels, prior = [texts[i] for i in kept], vectors[kept], labels[kept], prior[kept]
-    lexicon = _Lexicon(texts)
-    said = lexicon.weigh(texts)
+    terms = _Terms(texts)
+    example_terms = terms.weigh(texts)
     targets = np.eye(prior.shape[1], dtype=np.float32)[labels]
-    # Without examples of every label, the examples alone cannot speak for those that have none.
+    # Labels without examples need the zero-shot answer at full weight.
     trusts = _TRUSTS if targets.any(axis=0).all() else (1.0,)
-    votes = list(_votes(vectors @ vectors.T + said @ said.T, targets, prior, trusts))
-    likelihood = np.array([vote[0] for vote in votes])
+    fits = list(_grid_fits(vectors @ vectors.T + example_terms @ example_terms.T, targets, prior, trusts))
+    likelihood = np.array([fit_result[0] for fit_result in fits])
     weights = np.exp(likelihood - likelihood.max())
     weights /= weights.sum()
 
     def predict(items: Sequence[str], embedded: Matrix, expected: Matrix) -> Matrix:
-        near = embedded @ vectors.T + lexicon.likeness(items, said)
-        odds = np.zeros_like(expected)
-        for weight, (_, dual, trust, temperature) in zip(weights, votes, strict=True):
+        near = embedded @ vectors.T + terms.similarity(items, example_terms)
+        probabilities = np.zeros_like(expected)
+        for weight, (_, dual, trust, temperature) in zip(weights, fits, strict=True):
             if weight > 1e-4:
-                odds += weight * softmax((trust * expected + near @ dual) / temperature)
-        return odds / odds.sum(axis=1, keepdims=True)
+                probabilities += weight * softmax((trust * expected + near @ dual) / temperature)
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     return predict
 
 
-def _votes(
+def _grid_fits(
     kernel: Matrix, targets: Matrix, prior: Matrix, trusts: Sequence[float]
 ) -> Iterator[tuple[float, Matrix, float, float]]:
-    """Log-likelihood of the left-out labels, dual weights, trust and temperature, over the grid."""
+    """Yields log-likelihood of the left-out labels, dual weights, trust and temperature, over the grid."""
     values, basis = np.linalg.eigh(kernel)
     truth = targets.argmax(axis=1)
     for ridge, trust in product(_RIDGES, trusts):
         shrunk = basis / (np.maximum(values, 0) + ridge)
         dual = shrunk @ (basis.T @ (targets - trust * prior))
-        # The closed form of leaving one out: the residual over the diagonal of the inverse.
+        # Closed form of leave-one-out: the residual over the diagonal of the inverse.
         left_out = targets - dual / (shrunk * basis).sum(axis=1)[:, None]
         for temperature in _TEMPERATURES:
-            odds = softmax(left_out / temperature)[np.arange(len(truth)), truth]
-            yield float(np.log(np.maximum(odds, 1e-9)).sum()), dual, trust, temperature
+            probabilities = softmax(left_out / temperature)[np.arange(len(truth)), truth]
+            yield float(np.log(np.maximum(probabilities, 1e-9)).sum()), dual, trust, temperature
 
 
-def _spread(labels: Labels) -> list[int]:
-    """At most ``EXAMPLES_AT_MOST`` examples, in turn from each label."""
+def _balanced_subset(labels: Labels) -> list[int]:
+    """Returns at most ``EXAMPLES_AT_MOST`` examples, taken from the labels in turn."""
     seen: Counter[int] = Counter()
     turn: list[tuple[int, int]] = []
     for index, label in enumerate(labels.tolist()):
@@ -96,8 +91,8 @@ def _spread(labels: Labels) -> list[int]:
     return sorted(index for _, index in sorted(turn)[:EXAMPLES_AT_MOST])
 
 
-class _Lexicon:
-    """Words and pairs of words of the examples, the rarer the heavier (TF-IDF, presence only)."""
+class _Terms:
+    """TF-IDF weights of the examples' words and word pairs (presence only)."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         counts = Counter(term for text in texts for term in _terms(text))
@@ -107,17 +102,17 @@ class _Lexicon:
         )
 
     def weigh(self, texts: Sequence[str]) -> Matrix:
-        """A unit row for each text; a text without known words is all zeros."""
+        """Returns a unit row for each text; a text without known words is all zeros."""
         table = np.zeros((len(texts), len(self._column)), dtype=np.float32)
         for row, text in enumerate(texts):
             known = [self._column[term] for term in _terms(text) if term in self._column]
             table[row, known] = self._weights[known]
         return table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-9)
 
-    def likeness(self, texts: Sequence[str], said: Matrix) -> Matrix:
-        """Cosines of ``texts`` with the rows of ``said``, in slices: the tables are wide."""
+    def similarity(self, texts: Sequence[str], example_terms: Matrix) -> Matrix:
+        """Returns cosines of ``texts`` with the rows of ``example_terms``, in slices to limit memory."""
         slices = [texts[start : start + _ROWS] for start in range(0, len(texts), _ROWS)]
-        return np.concatenate([self.weigh(part) @ said.T for part in slices])
+        return np.concatenate([self.weigh(part) @ example_terms.T for part in slices])
 
 
 def _terms(text: str) -> set[str]:

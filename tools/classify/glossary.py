@@ -1,14 +1,13 @@
 # ruff: noqa: E501  (one entry a line)
-"""What label names mean: the words in them, and what people usually mean by the common ones.
+"""Meanings of common label names: splits names into words and maps them to typical phrases.
 
-A sentence embedding of ``feat`` or ``ham`` knows little; of ``please add support for something new`` it
-knows enough. A name counts only in company (``style`` beside ``fix`` and ``docs`` is formatting, alone it
-may be fashion), so an entry is used when two labels of a call, and a quarter of them, belong to its group.
+A sentence embedding of ``feat`` or ``ham`` is uninformative; one of ``please add support for something new``
+is not. A name is ambiguous by itself (``style`` beside ``fix`` and ``docs`` is formatting, else it may be
+fashion), so an entry is used when two labels of a call, and a quarter of them, belong to its group.
 
-Where the words come from: those of bugs, features and questions were chosen on the issues that Ticket Tagger
-was trained on, the commits' on the histories of three repositories; the others are general knowledge, tried on
-public sets of news, tweets, reviews, questions and log lines. None of those is a set that docs/quality.md
-reports on, and that page shows each set with and without this glossary.
+Phrases of bugs, features and questions were chosen on the training issues of Ticket Tagger, those of commits on
+the histories of three repositories; the others are general knowledge, tried on public sets. None of those is a
+set that docs/quality.md reports on; that page shows each set with and without this glossary.
 """
 
 import re
@@ -17,9 +16,8 @@ from functools import cache
 
 # group -> "name, other name: phrase | phrase", one entry a line.
 _GROUPS = {
-    # The labels GitHub gives every new repository, with their descriptions. For the first three, eleven phrases each
-    # (all that GitHub says of them, and what people write) were tried on 1,200 of Ticket Tagger's issues, chosen on one
-    # half and measured on the other: 0.575 right, with GitHub's descriptions alone 0.52, all its one-line texts 0.53.
+    # The default labels of a GitHub repository, with their descriptions. Phrases of the first three were chosen from
+    # eleven each on 1,200 training issues of Ticket Tagger, one half to choose and one to measure.
     "issue": """
         bug, bug report, defect: an unexpected problem or behavior
         feature, feature request, enhancement, improvement, new feature, idea: please add support for | it would be nice to have | proposal for an improvement
@@ -32,8 +30,8 @@ _GROUPS = {
         duplicate: this issue or pull request already exists
         invalid: this doesn't seem right
         task, chore, maintenance: maintenance | work that has to be done""",
-    # What the guides of Conventional Commits say of its types. Which phrases, of eight a type, was chosen on the
-    # histories of LocalAI, semantic-release and vitest: 0.49 there, 0.38 with each of them left out in turn.
+    # From the guides of Conventional Commits. Phrases were chosen from eight per type on the histories of LocalAI,
+    # semantic-release and vitest.
     "commit": """
         feat, feature, new feature, added, add: introduce new features | add support for something new | feature request
         fix, bugfix, bug fix, hotfix, fixed: correct wrong behaviour | prevent a crash or an error
@@ -147,9 +145,9 @@ _GROUPS = {
 }
 
 ORDINARY = "an ordinary message"
-"""What ``not_offensive`` beside ``offensive`` stands for: an embedding does not see a negation.
+"""Text embedded for ``not_offensive`` beside ``offensive``, because embeddings ignore negation.
 
-One of five wordings, chosen on the two sets of tweets (offensive, ironic) that have such a label.
+Chosen from five wordings on two public sets of tweets that have such a label.
 """
 
 _FALLBACKS = frozenset(
@@ -181,18 +179,18 @@ _NEGATED = re.compile(r"(?:not?|non|un|isn't) (.+)")
 
 
 def words(label: str) -> str:
-    """``label`` as lower-case words: ``AddToPlaylist``, ``add_to_playlist`` -> ``add to playlist``."""
+    """Returns ``label`` as lower-case words: ``AddToPlaylist`` -> ``add to playlist``."""
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", label)
     return " ".join(re.sub(r"[^\w&+#']|_", " ", split).lower().split())
 
 
 def is_fallback(label: str) -> bool:
-    """Whether ``label`` says that none of the others fits: ``other``, ``none of the above``."""
+    """Returns whether ``label`` stands for texts no other label fits: ``other``, ``none of the above``."""
     return words(label) in _FALLBACKS
 
 
 def phrases(labels: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """For each label with a common meaning in this company, what people say who mean it."""
+    """Returns typical phrases for each label that has a common meaning among ``labels``."""
     spoken = {label: words(label) for label in labels}
     present = set(spoken.values())
     counts = {
@@ -207,14 +205,14 @@ def phrases(labels: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def denials(labels: Iterable[str]) -> frozenset[str]:
-    """Those of ``labels`` that are another one negated: ``not_offensive`` beside ``offensive``."""
+    """Returns those of ``labels`` that negate another one: ``not_offensive`` beside ``offensive``."""
     spoken = {label: words(label) for label in labels}
     present = set(spoken.values())
     return frozenset(label for label, word in spoken.items() if _stem(word, present) != word)
 
 
 def _stem(word: str, present: Iterable[str]) -> str:
-    """The label ``word`` negates, if that label is there; else ``word`` itself."""
+    """Returns the label that ``word`` negates, if it is present; else ``word`` itself."""
     negated = _NEGATED.fullmatch(word)
     return negated[1] if negated and negated[1] in present else word
 
@@ -227,7 +225,7 @@ def _entries() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
 def _read(text: str) -> dict[str, tuple[str, ...]]:
     read: dict[str, tuple[str, ...]] = {}
     for line in text.strip().splitlines():
-        names, _, said = line.partition(":")
-        meaning = tuple(phrase.strip() for phrase in said.split("|"))
+        names, _, meanings = line.partition(":")
+        meaning = tuple(phrase.strip() for phrase in meanings.split("|"))
         read |= {name.strip(): meaning for name in names.split(",")}
     return read

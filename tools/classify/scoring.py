@@ -1,19 +1,13 @@
-"""Labels scored by sentence embeddings: what to embed for a question, and what the vectors say.
+"""Scores labels by sentence embeddings: which texts to embed, and labels with confidences from the vectors.
 
-Pure arithmetic, no engine: ``Plan`` lists the texts to embed, the caller embeds them, ``Plan.opinions``
-turns the vectors into labels with calibrated confidences. Without examples a label is what its name,
-its description and the glossary say (zero-shot), and many items in one call refine each other; with
-examples a small head learns from them (``tools.classify.few_shot``). How near becomes how probable in
-``tools.classify.calibration``.
+Pure arithmetic, no engine: ``Plan.texts`` lists the texts to embed, the caller embeds them, ``Plan.opinions``
+turns the vectors into labels with calibrated confidences. Without examples a label is represented by its
+name, description and glossary phrases (zero-shot), and the items of a call refine each other; with examples a
+few-shot classifier is trained (``tools.classify.few_shot``). ``tools.classify.calibration`` makes
+probabilities of similarities.
 
 Constants were chosen on twenty-four public sets that docs/quality.md does not report on: news, tweets,
-reviews, a home assistant, flights, questions, log lines, issues, the commits of three repositories. There
-accuracy is 0.62 one item a call and 0.64 in one call, the nearest bare label name 0.55; without the glossary
-0.56 and 0.59; with ten examples 0.72. Tried there without gain and left out: templates around labels, centred
-label vectors, the instructions as a part of each label, utterances written by SmolLM2, calibration by
-regression; for an item by itself, everyday texts in place of the company it lacks, each label's likeness to
-them taken off, its keywords as one more view, the likeness of single words (a point for bare names alone, at
-ten to sixty embeddings more an item).
+reviews, a home assistant, flights, questions, log lines, issues, the commits of three repositories.
 """
 
 import re
@@ -24,8 +18,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.classify.calibration import TEMPERATURE, agreed, softmax, zero_shot
-from tools.classify.few_shot import head
+from tools.classify.calibration import TEMPERATURE, smoothed_by_neighbours, softmax, zero_shot
+from tools.classify.few_shot import fit
 from tools.classify.glossary import ORDINARY, denials, is_fallback, phrases, words
 from tools.classify.text_views import text_views
 from tools.classify.word_overlap import overlap
@@ -34,12 +28,12 @@ Matrix = NDArray[np.floating]
 Vector = NDArray[np.floating]
 
 WORDS = 0.1
-"""What holding all of a label's words adds to a text's cosine to it: 0.05 to 0.2 are as good there."""
+"""Added to a text's cosine if it contains all of a label's words; 0.05 to 0.2 measured equal."""
 
 SEVERAL = 0.2
 """Probability from which a label of a ``multi`` question is one of the answers.
 
-The middle of the flat top (0.15 to 0.25) of micro-F1 on pairs of texts of nine public sets joined into one.
+Measured: the middle of the best range (0.15 to 0.25) by micro-F1 on pairs of texts of nine public sets.
 """
 
 _ABSTAIN = re.compile(
@@ -47,7 +41,7 @@ _ABSTAIN = re.compile(
     re.IGNORECASE,
 )
 
-# Unrelated everyday texts. How near they come to a set of labels is how near chance comes.
+# Unrelated everyday texts. Their similarity to a set of labels is the baseline.
 _ANYTHING = (
     "The meeting was moved to Thursday afternoon.",
     "She walked slowly along the river with her dog.",
@@ -82,25 +76,26 @@ class Question:
     """Label -> description; the description may be empty."""
     instructions: str = ""
     examples: Sequence[tuple[str, str]] = ()
-    """Text and label; labels not in ``labels`` are a ``KeyError``."""
+    """Text and label; a label not in ``labels`` raises ``KeyError``."""
     multi: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What the vectors say about one item."""
+    """Labels and confidence of one item."""
 
     labels: tuple[str, ...]
     """Best first: one, or with ``multi`` all from ``SEVERAL`` up, at least one."""
     confidence: float
     """Probability of the first label among the labels, 0 to 1; times ``in_scope``, unless a label such as
-    ``other`` stands for what is not in scope."""
+    ``other`` stands for what is not in scope.
+    """
     runner_up: str
     """The label after the first; empty if there is none."""
     in_scope: float
-    """0.5 where the item is as near to its nearest label as unrelated texts are to theirs, 1 far above.
+    """0.5 where the item is as similar to its nearest label as unrelated texts are, 1 far above.
 
-    1 unless the question allows for abstention. Ranks out-of-scope texts better than ``confidence`` does.
+    Always 1 unless the question allows abstention. Ranks out-of-scope texts better than ``confidence``.
     """
 
     @property
@@ -109,34 +104,34 @@ class Opinion:
 
 
 def may_abstain(question: Question) -> bool:
-    """Whether the caller said what to do with texts no label fits, or brought a label such as ``other``."""
+    """Returns whether the caller allows abstention, or gave a label such as ``other``."""
     return bool(_ABSTAIN.search(question.instructions)) or any(map(is_fallback, question.labels))
 
 
 def label_texts(question: Question) -> list[tuple[str, ...]]:
-    """For each label, the texts whose mean embedding stands for it."""
+    """Returns for each label the texts whose mean embedding represents it."""
     unsaid = [label for label, description in question.labels.items() if not description.strip()]
     meant, denied = phrases(unsaid), denials(question.labels).intersection(unsaid)
     return [
-        (ORDINARY,) if label in denied else _said(label, description, *meant.get(label, ()))
+        (ORDINARY,) if label in denied else _readings_of_name(label, description, *meant.get(label, ()))
         for label, description in question.labels.items()
     ]
 
 
-def _said(label: str, *more: str) -> tuple[str, ...]:
+def _readings_of_name(label: str, *more: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in (words(label) or label, *more) if text.strip()))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A question about some items: ``texts`` to embed, and ``opinions`` once they are."""
+    """Embedding plan for a question about some items: ``texts`` to embed, then ``opinions``."""
 
     question: Question
     items: Sequence[str]
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Every text to embed, each once."""
+        """Every text to embed, without duplicates."""
         groups = (*self._labels, *self._views, *self._examples, self._unrelated)
         return tuple(dict.fromkeys(text for group in groups for text in group))
 
@@ -157,38 +152,40 @@ class Plan:
         return _ANYTHING if may_abstain(self.question) else ()
 
     def opinions(self, vectors: Sequence[Sequence[float]] | Matrix) -> list[Opinion]:
-        """An opinion for each item, from one vector for each of ``texts``, in order."""
+        """Returns an opinion for each item, from one vector for each of ``texts``, in order."""
         if not self.items:
             return []
         space = _Space(self.texts, np.asarray(vectors, dtype=np.float32))
-        # Equal items count once, or a thousand equal log lines would be what a call is about.
+        # Equal items count once, or a thousand equal log lines would dominate a call.
         distinct = dict(zip(self._views, self.items, strict=True))
         items = space.means(list(distinct))
         labels, examples = space.means(self._labels), space.means(self._examples)
         if self._examples:
-            probabilities = self._learned(space, items, labels, examples, list(distinct.values()))
+            probabilities = self._few_shot_probabilities(
+                space, items, labels, examples, list(distinct.values())
+            )
         else:
-            near = self._near(space, items, labels, list(distinct.values()))
+            near = self._similarities(space, items, labels, list(distinct.values()))
             probabilities = zero_shot(items, near, self._readings(space, labels, list(distinct)))
-        scope = self._scope(space, items, _anchored(labels, examples, self._chosen))
+        scope = self._scope(space, items, _anchored(labels, examples, self._example_columns))
         rows = zip(probabilities * scope[:, None], scope.tolist(), strict=True)
         found = {
             views: self._opinion(row, inside) for views, (row, inside) in zip(distinct, rows, strict=True)
         }
         return [found[views] for views in self._views]
 
-    def _near(self, space: "_Space", texts: Matrix, labels: Matrix, said: Sequence[str]) -> Matrix:
-        """How near each text (row) is to each label (column)."""
-        near = texts @ labels.T + WORDS * self._said_in(said)
-        if rest := self._rest:
-            # A label such as ``other`` is as near as chance, whatever the item.
-            near[:, rest] = _chance(space, np.delete(labels, rest, axis=0))
+    def _similarities(self, space: "_Space", texts: Matrix, labels: Matrix, raw: Sequence[str]) -> Matrix:
+        """Returns the similarity of each text (row) to each label (column)."""
+        near = texts @ labels.T + WORDS * self._word_overlap(raw)
+        if rest := self._fallback_columns:
+            # A label such as ``other`` gets the baseline similarity, whatever the item.
+            near[:, rest] = _baseline_similarity(space, np.delete(labels, rest, axis=0))
         return near
 
     def _readings(self, space: "_Space", labels: Matrix, views: Sequence[Sequence[str]]) -> Matrix:
-        """The nearness again, of each view of the items to each phrase of the glossary by itself.
+        """Returns similarities of each view of the items to each phrase of the glossary separately.
 
-        A description is the caller's word on what a label means, so it is read together with the name.
+        A description is the caller's definition of a label, so it is used together with the name.
         """
         described = [bool(description.strip()) for description in self.question.labels.values()]
         guessed = {
@@ -203,38 +200,40 @@ class Plan:
         texts = space.rows(group[end] for end in (0, -1) for group in views)
         near = texts @ meant.reshape(-1, labels.shape[1]).T
         readings = near.reshape(2, len(views), turns, len(labels))
-        readings[..., self._rest] = 0
+        readings[..., self._fallback_columns] = 0
         return readings
 
-    def _learned(
+    def _few_shot_probabilities(
         self, space: "_Space", items: Matrix, labels: Matrix, examples: Matrix, texts: Sequence[str]
     ) -> Matrix:
-        """Probabilities of the labels, a row an item, by what the examples teach."""
-        told = [text for text, _ in self.question.examples]
-        prior = softmax(self._near(space, examples, labels, told) / TEMPERATURE)
-        expected = softmax(self._near(space, items, labels, texts) / TEMPERATURE)
-        return agreed(items, head(told, examples, self._chosen, prior)(texts, items, expected))
+        """Returns label probabilities, a row per item, by the few-shot classifier."""
+        example_texts = [text for text, _ in self.question.examples]
+        prior = softmax(self._similarities(space, examples, labels, example_texts) / TEMPERATURE)
+        expected = softmax(self._similarities(space, items, labels, texts) / TEMPERATURE)
+        return smoothed_by_neighbours(
+            items, fit(example_texts, examples, self._example_columns, prior)(texts, items, expected)
+        )
 
-    def _said_in(self, texts: Sequence[str]) -> Matrix:
-        """How much of each label's name stands in the part of each text that is embedded."""
+    def _word_overlap(self, texts: Sequence[str]) -> Matrix:
+        """Returns the share of each label's name that occurs in the embedded part of each text."""
         names = [words(label) for label in self.question.labels]
         return overlap([text_views(text)[-1] for text in texts], names)
 
     def _scope(self, space: "_Space", items: Matrix, anchors: Matrix) -> Vector:
-        """How probable it is that each item belongs to some label at all."""
-        if self._rest or not _ABSTAIN.search(self.question.instructions):
+        """Returns the probability that each item belongs to any label at all."""
+        if self._fallback_columns or not _ABSTAIN.search(self.question.instructions):
             return np.ones(len(items))
-        above = (items @ anchors.T).max(axis=1) - _chance(space, anchors)
+        above = (items @ anchors.T).max(axis=1) - _baseline_similarity(space, anchors)
         return 1 / (1 + np.exp(-above / TEMPERATURE))
 
     @cached_property
-    def _rest(self) -> list[int]:
-        """Columns of the labels that stand for whatever fits no other; none if all do."""
+    def _fallback_columns(self) -> list[int]:
+        """Columns of the labels for texts that fit no other; none if all labels are such."""
         found = [index for index, label in enumerate(self.question.labels) if is_fallback(label)]
         return found if len(found) < len(self.question.labels) else []
 
     @cached_property
-    def _chosen(self) -> NDArray[np.intp]:
+    def _example_columns(self) -> NDArray[np.intp]:
         """The column of each example's label."""
         place = {label: index for index, label in enumerate(self.question.labels)}
         return np.array([place[label] for _, label in self.question.examples], dtype=np.intp)
@@ -252,7 +251,7 @@ class Plan:
 
 
 class _Space:
-    """Texts and their vectors."""
+    """Lookup of texts' vectors."""
 
     def __init__(self, texts: Sequence[str], vectors: Matrix) -> None:
         self._row = {text: index for index, text in enumerate(texts)}
@@ -262,7 +261,7 @@ class _Space:
         return self._vectors[[self._row[text] for text in texts]]
 
     def means(self, groups: Sequence[Sequence[str]]) -> Matrix:
-        """The direction of the mean vector of each group of texts."""
+        """Returns the direction of the mean vector of each group of texts."""
         if not groups:
             return self._vectors[:0]
         starts = np.cumsum([0, *(len(group) for group in groups)])[:-1]
@@ -274,13 +273,13 @@ def unit(vectors: Matrix) -> Matrix:
 
 
 def _anchored(labels: Matrix, examples: Matrix, chosen: NDArray[np.intp]) -> Matrix:
-    """Where each label lies: its words' direction plus its examples' mean direction."""
+    """Returns a vector per label: its words' direction plus its examples' mean direction."""
     anchors = labels.copy()
     for index in np.unique(chosen):
         anchors[index] += unit(examples[chosen == index].mean(axis=0))
     return unit(anchors)
 
 
-def _chance(space: _Space, anchors: Matrix) -> float:
-    """How near an unrelated text comes to the nearest of ``anchors``, on average."""
+def _baseline_similarity(space: _Space, anchors: Matrix) -> float:
+    """Returns the average similarity of unrelated texts to the nearest of ``anchors``."""
     return float((space.rows(_ANYTHING) @ anchors.T).max(axis=1).mean())

@@ -1,34 +1,34 @@
-"""What of a text to embed, so that its meaning is not drowned by forms, code and links."""
+"""Selects and cleans the parts of a text to embed, without form boilerplate, code and links."""
 
 import re
 
 PIECES = 250
-"""Of a text are read: about 150 English words, inside the 256 tokens all-MiniLM-L6-v2 was trained on."""
+"""Length of an embedded view: about 150 English words, within the 256 tokens of all-MiniLM-L6-v2."""
 
 READ = 8_000
-"""Characters of a text looked at to find those; more would let a hostile text cost seconds."""
+"""Characters of a text that are cleaned; more would let a hostile text take seconds."""
 
-# Cleaning is quadratic in what a hostile text may hold, so a bounded beginning is cleaned.
+# Cleaning a hostile text can take quadratic time, so only a bounded beginning is cleaned.
 _READ = 8_000
 
 _NOISE = (
     # Comments and blocks of code.
     (re.compile(r"<!--.*?-->|```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.DOTALL), " "),
-    # Images go, links keep their words, bare addresses go.
+    # Images and bare addresses are removed, links keep their words.
     (re.compile(r"!\[[^\]\n]*\]\([^)\n]*\)"), " "),
     (re.compile(r"\[([^\]\n]*)\]\([^)\n]*\)"), r"\1"),
     (re.compile(r"https?://\S+"), " "),
-    # Headings and ticks of a form: the same in every text that fills it in.
+    # Headings and check boxes of a form are the same in every text that fills it in.
     (re.compile(r"^[ \t]*(?:#{1,6} .*|[-*] \[[ xX]\].*|_No response_[ \t]*)$", re.MULTILINE), " "),
     (re.compile(r"[^\S\n]+"), " "),
     (re.compile(r"\s*\n\s*"), "\n"),
 )
-# No token of a word-piece tokenizer spans these; common words are shorter in tokens than in pieces.
+# A word-piece token never spans two of these; common words take fewer tokens than pieces.
 _PIECE = re.compile(r"[A-Za-z]{1,4}|\S")
 
 
 def text_views(text: str) -> tuple[str, ...]:
-    """The texts whose mean embedding stands for ``text``: its first line, and the whole, both cleaned."""
+    """Returns the texts whose mean embedding represents ``text``: its first line and the whole, cleaned."""
     clean = text[:READ]
     for pattern, replacement in _NOISE:
         clean = pattern.sub(replacement, clean)
@@ -37,7 +37,7 @@ def text_views(text: str) -> tuple[str, ...]:
 
 
 def is_cut(text: str) -> bool:
-    """Whether the views of ``text`` leave out its end."""
+    """Returns whether the views of ``text`` leave out its end."""
     return len(text) > READ or len(_PIECE.findall(text)) > PIECES
 
 

@@ -1,4 +1,4 @@
-"""classify: one of the given labels for each text, with the probability that it is right."""
+"""classify: assigns one of the given labels to each text, with a calibrated probability."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,15 +8,15 @@ from typing import ClassVar
 from engines.base import JsonObject, JsonValue
 from engines.errors import InvalidAnswerError
 from tools.classify.arguments import ClassifyArguments, Verdict
-from tools.classify.by_embedding import embedded
-from tools.classify.by_model import asked
+from tools.classify.by_embedding import classify_by_embedding
+from tools.classify.by_model import classify_by_model
 from tools.pipeline.run import Run
 from tools.pipeline.trust import writes
 from tools.sources.documents import Document
 from tools.tool import Output, Tool
 
 SURE = 0.8
-"""Confidence from which an embedding's label is taken without asking the model."""
+"""Confidence from which an embedding's label is returned without asking the model."""
 
 
 class Classify(Tool[ClassifyArguments]):
@@ -50,7 +50,7 @@ class Classify(Tool[ClassifyArguments]):
 
 
 def _is_one(arguments: ClassifyArguments, documents: Sequence[Document]) -> bool:
-    """A text or a single whole file has one verdict; items and splits have results, however few."""
+    """Returns whether the answer is a single verdict (a text or one whole file) rather than a list."""
     return len(documents) == 1 and arguments.items is None and arguments.split == "file"
 
 
@@ -61,12 +61,12 @@ def _under(verdict: Verdict, threshold: float) -> Verdict:
 async def _escalated(
     arguments: ClassifyArguments, run: Run, documents: Sequence[Document], verdicts: list[Verdict]
 ) -> list[Verdict]:
-    """``verdicts`` with those that abstained asked once more of the next tier, if that is another model."""
+    """Returns ``verdicts``, those that abstained asked again of the next tier if that is another model."""
     weak = [index for index, verdict in enumerate(verdicts) if verdict.abstained]
-    above = await run.above() if weak else None
-    if above is None:
+    larger = await run.next_tier() if weak else None
+    if larger is None:
         return verdicts
-    second = await asked(arguments, above, [documents[index] for index in weak])
+    second = await classify_by_model(arguments, larger, [documents[index] for index in weak])
     better = dict(zip(weak, second, strict=True))
     threshold = arguments.min_confidence or 0.0
     return [_under(better.get(index, verdict), threshold) for index, verdict in enumerate(verdicts)]
@@ -79,7 +79,7 @@ def _one(verdict: Verdict, *, multi: bool) -> JsonObject:
 
 
 def _many(documents: Sequence[Document], verdicts: Sequence[Verdict], *, multi: bool) -> JsonObject:
-    # The parts of a single file need not repeat its name: results are what a call costs its caller.
+    # The parts of a single file do not repeat its name, which would cost the caller tokens.
     shared = f"{documents[0].path}:" if len({document.path for document in documents}) == 1 else ""
     results: list[JsonValue] = [
         {"id": document.id.removeprefix(shared), **verdict.as_json(multi=multi)}
@@ -90,30 +90,30 @@ def _many(documents: Sequence[Document], verdicts: Sequence[Verdict], *, multi: 
     failed = sum(bool(verdict.error) for verdict in verdicts)
     counted: JsonObject = dict(counts.most_common())
     counted |= {name: n for name, n in (("(abstained)", abstained), ("(failed)", failed)) if n}
-    # Hosts cut long answers at their end or put them into a file: the counts stand where they are seen.
+    # Hosts cut long answers at their end or put them into a file, so the counts come first.
     return {"counts": counted, "results": results}
 
 
 async def _verdicts(
     arguments: ClassifyArguments, run: Run, documents: Sequence[Document]
 ) -> tuple[list[Verdict], str]:
-    """A verdict for each document, and what decided.
+    """Returns a verdict for each document, and what decided.
 
-    Embeddings answer first, for they cost next to nothing; where they are not sure, a model that follows
+    Embeddings answer first, because they are cheap; where their confidence is low, a model that follows
     instructions is asked.
     """
     capabilities = run.profile.capabilities
     by_model = "logprobs" if capabilities.logprobs else "answer"
     if not capabilities.embed:
-        return await asked(arguments, run, documents), by_model
-    verdicts = await embedded(arguments, run, documents)
+        return await classify_by_model(arguments, run, documents), by_model
+    verdicts = await classify_by_embedding(arguments, run, documents)
     decided_by = "head" if arguments.examples else "embedding"
     if arguments.examples or arguments.multi or not writes(run.profile):
         return verdicts, decided_by
     unsure = [index for index, verdict in enumerate(verdicts) if verdict.confidence < SURE]
     if not unsure:
         return verdicts, decided_by
-    second = await asked(arguments, run, [documents[index] for index in unsure])
+    second = await classify_by_model(arguments, run, [documents[index] for index in unsure])
     for index, verdict in zip(unsure, second, strict=True):
         verdicts[index] = replace(verdict, abstained=verdicts[index].abstained)
     return verdicts, by_model if len(unsure) == len(verdicts) else f"{decided_by}, {by_model}"

@@ -1,4 +1,4 @@
-"""How far a label's own words stand in a text: what a sentence embedding blurs and a reader sees at once."""
+"""Measures how many of a label's words occur in a text, which sentence embeddings blur."""
 
 import math
 from collections import Counter, defaultdict
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 from tools.sources.words import COMMON, stem, words
 
 SHORTEST = 3
-"""Letters of a word that counts; shorter ones are in too many others' company."""
+"""Least letters of a word that counts; shorter ones occur in too many texts."""
 
 
 def overlap(texts: Sequence[str], labels: Sequence[str]) -> NDArray[np.floating]:
-    """For each text (row) the share of each label's (column) words that it holds, 0 to 1.
+    """Returns for each text (row) the share of each label's (column) words that it contains, 0 to 1.
 
-    A word counts the more, the fewer of the labels have it: ``card`` tells nothing among forty cards.
+    A word weighs more the fewer labels have it: ``card`` is uninformative among forty card labels.
     """
-    said = [_stems(label) for label in labels]
-    counts = Counter(word for several in said for word in several)
+    stems = [_stems(label) for label in labels]
+    counts = Counter(word for several in stems for word in several)
     weights = {word: math.log((1 + len(labels)) / count) for word, count in counts.items()}
     owners: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for column, several in enumerate(said):
+    for column, several in enumerate(stems):
         whole = sum(weights[word] for word in several) or 1.0
         for word in several:
             owners[word].append((column, weights[word] / whole))

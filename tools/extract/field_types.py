@@ -1,4 +1,4 @@
-"""What kind of value a field holds: read off its format, type and the words of its name and description."""
+"""Infers the kind of value a field holds from its format, type, name and description."""
 
 import re
 from functools import cache
@@ -16,9 +16,9 @@ FORMATS = MappingProxyType({
 """JSON Schema's formats."""
 NUMERIC = frozenset({"integer", "number"})
 WEAK = frozenset({"code"})
-"""Kinds whose cue words are general: asked only after all words have been tried for the others."""
+"""Kinds with general cue words; tried after the words have been tried for all other kinds."""
 SHADOWING = ("email", "url", "datetime", "date", "time", "uuid", "ip", "version", "cve", "percent")
-"""Kinds whose digits are theirs alone: a number is not looked for inside of them."""
+"""Kinds whose digits are not searched for numbers."""
 
 
 @cache
@@ -31,18 +31,18 @@ def _cued() -> dict[str, list[Kind]]:
 
 
 def kind_of(field: Field) -> Kind | None:
-    """The kind of value ``field`` holds, or ``None`` for words of no particular kind."""
+    """Returns the kind of value of ``field``, or ``None`` for words of no particular kind."""
     if field.enum or field.type not in NUMERIC | {"string"}:
         return None
     if field.format in FORMATS:
         return BY_NAME[FORMATS[field.format]]
     if field.type == "string" and re.search(r"y{4}-mm-dd", field.about, re.IGNORECASE):
         return BY_NAME["date"]
-    # The last word of a name is what it is: a test file is a file.
+    # The last word of a name decides: a test file is a file.
     kind = _by_words(field.words[::-1], field) or _by_words(field.hints, field)
     return BY_NAME["number"] if kind is None and field.type in NUMERIC else kind
 
 
-def _by_words(said: tuple[str, ...], field: Field) -> Kind | None:
-    fitting = [kind for word in said for kind in _cued().get(stem(word), ()) if field.type in kind.types]
+def _by_words(cues: tuple[str, ...], field: Field) -> Kind | None:
+    fitting = [kind for word in cues for kind in _cued().get(stem(word), ()) if field.type in kind.types]
     return next((kind for kind in fitting if kind.name not in WEAK), fitting[0] if fitting else None)

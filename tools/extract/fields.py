@@ -1,8 +1,8 @@
-"""What a JSON Schema asks for, as a tree of fields that code can look for.
+"""Reads a JSON Schema as a tree of fields that the rules can search for.
 
-Only schemas of plain records are read: objects with named properties, arrays of one kind of item,
-leaves of one type that may be null. Whatever else a schema says is left to validation; one that
-cannot be read this way (alternatives, open objects, references to itself) gives ``None``.
+Supports schemas of plain records: objects with named properties, arrays of one kind of item, leaves of one
+type that may be null. Other keywords are left to validation; a schema that cannot be read this way
+(alternatives, open objects, references to itself) gives ``None``.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from tools.sources.words import COMMON, words
 Type: TypeAlias = Literal["object", "array", "string", "integer", "number", "boolean"]
 TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean"})
 MAX_DEPTH = 8
-"""Levels of a record; deeper ones refer back to themselves, as a rule."""
+"""Levels of a record; deeper schemas usually refer back to themselves."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Field:
 
     @property
     def about(self) -> str:
-        said = (self.schema.get("title"), self.schema.get("description"))
-        return " ".join(text for text in said if isinstance(text, str))
+        parts = (self.schema.get("title"), self.schema.get("description"))
+        return " ".join(text for text in parts if isinstance(text, str))
 
     @property
     def enum(self) -> list[JsonValue]:
@@ -56,12 +56,12 @@ class Field:
 
     @property
     def phrase(self) -> str:
-        """Name and description as one would say them."""
+        """Name and description as a phrase to embed."""
         return ": ".join(part for part in (" ".join(self.words), self.about) if part)
 
 
 def read(schema: JsonObject) -> Field | None:
-    """The fields of ``schema``, or ``None`` where it says more than fields can."""
+    """Returns the fields of ``schema``, or ``None`` if it cannot be read as plain records."""
     try:
         return _read(schema, schema, "", required=True, depth=0)
     except _UnreadableError:
@@ -106,7 +106,7 @@ def _described(item: Field, about: str) -> Field:
 
 
 def _plain(node: JsonValue, root: JsonObject) -> tuple[JsonObject, bool]:
-    """The schema without references and "or null", and whether null was an alternative."""
+    """Resolves references and "or null"; returns the schema, and whether null was an alternative."""
     nullable = False
     for _ in range(MAX_DEPTH):
         if not isinstance(node, dict):
@@ -137,13 +137,13 @@ def _pointed(root: JsonObject, reference: str) -> JsonObject:
 
 
 def _type(schema: JsonObject) -> tuple[Type, bool]:
-    said = schema.get("type")
-    if said is None and schema.get("properties"):
-        said = "object"
-    if said is None and ("enum" in schema or "const" in schema):
-        said = "string"
-    told = said if isinstance(said, list) else [said]
-    kinds = [kind for kind in told if kind != "null"]
+    declared = schema.get("type")
+    if declared is None and schema.get("properties"):
+        declared = "object"
+    if declared is None and ("enum" in schema or "const" in schema):
+        declared = "string"
+    types = declared if isinstance(declared, list) else [declared]
+    kinds = [kind for kind in types if kind != "null"]
     if len(kinds) != 1 or kinds[0] not in TYPES:
         raise _UnreadableError
-    return cast("Type", kinds[0]), len(kinds) < len(told)
+    return cast("Type", kinds[0]), len(kinds) < len(types)

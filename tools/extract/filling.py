@@ -1,28 +1,29 @@
-"""From what rules found to an answer under the schema, and back: what is left to ask, what to mend."""
+"""Fills an answer from values found by rules, lists its open fields, and corrects a model's answer."""
 
 from collections.abc import Sequence
 
 from engines.base import JsonObject, JsonValue
 from tools.extract.fields import Field
 from tools.pipeline.structured import compact
-from tools.sources.evidence import Places
+from tools.sources.evidence import EvidenceIndex
 
 EMPTY: tuple[JsonValue, ...] = (None, "", [], {})
 
 
 def filled(field: Field, found: JsonValue, *, nulls: bool) -> tuple[JsonValue, list[str]]:
-    """``found`` with null, or an empty list, where the schema takes it; and the properties still open.
+    """Fills ``found`` with null or empty lists where the schema allows them; also returns open properties.
 
-    Without ``nulls`` a property left null or empty counts as open. What is open and no property is ``""``.
+    Without ``nulls`` a null or empty property is open too. ``""`` stands for an open value that is no
+    property.
     """
     if field.type != "object":
         value, is_open = _filled(field, found)
         return value, [""] if is_open else []
     values: JsonObject = {}
     left: list[str] = []
-    told = found if isinstance(found, dict) else {}
+    known = found if isinstance(found, dict) else {}
     for part in field.parts:
-        value, is_open = _filled(part, told.get(part.name))
+        value, is_open = _filled(part, known.get(part.name))
         if is_open or (not nulls and value in EMPTY):
             left.append(part.name)
         if not is_open and (value is not None or part.nullable):
@@ -31,7 +32,7 @@ def filled(field: Field, found: JsonValue, *, nulls: bool) -> tuple[JsonValue, l
 
 
 def _filled(field: Field, found: JsonValue) -> tuple[JsonValue, bool]:
-    """The value, and whether one that must be there is missing."""
+    """Returns the value, and whether a required one is missing."""
     if field.type == "array":
         items = [_filled(field.parts[0], one) for one in found] if isinstance(found, list) else []
         kept: list[JsonValue] = [value for value, is_open in items if not is_open]
@@ -44,7 +45,7 @@ def _filled(field: Field, found: JsonValue) -> tuple[JsonValue, bool]:
 
 
 def only(schema: JsonObject, names: Sequence[str]) -> JsonObject:
-    """``schema`` with no properties but these, all to be given."""
+    """Returns ``schema`` with only these properties, all required."""
     properties = schema.get("properties")
     if names == [""] or not isinstance(properties, dict):
         return schema
@@ -53,26 +54,26 @@ def only(schema: JsonObject, names: Sequence[str]) -> JsonObject:
 
 
 def completed(found: JsonValue, answer: JsonValue, left: Sequence[str]) -> JsonValue:
-    """``found`` with the open properties as answered, in the order of neither: validation asks for none."""
+    """Returns ``found`` with the open properties from ``answer``; the order of properties is unspecified."""
     if not isinstance(found, dict) or not isinstance(answer, dict):
         return answer
     return {**{key: value for key, value in found.items() if key not in left}, **answer}
 
 
-def mended(answer: JsonValue, found: JsonValue, places: Places) -> JsonValue:
-    """A model's answer with what it made up, and the lists it cut short, as rules found them."""
+def corrected(answer: JsonValue, found: JsonValue, index: EvidenceIndex) -> JsonValue:
+    """Returns a model's answer with unsupported values and shortened lists replaced by the rules' values."""
     if isinstance(answer, dict) and isinstance(found, dict):
-        return {key: mended(value, found.get(key), places) for key, value in answer.items()}
+        return {key: corrected(value, found.get(key), index) for key, value in answer.items()}
     if isinstance(answer, list) and isinstance(found, list):
-        told = [value for value in answer if isinstance(value, dict) or value not in found]
-        return answer if told or len(answer) >= len(found) else found
+        supported = [value for value in answer if isinstance(value, dict) or value not in found]
+        return answer if supported or len(answer) >= len(found) else found
     if found in EMPTY or answer == found or isinstance(answer, (dict, list, bool)) or answer is None:
         return answer
-    return answer if places.find(answer) else found
+    return answer if index.find(answer) else found
 
 
 def merged(answers: Sequence[JsonValue]) -> JsonValue:
-    """One record out of those of all chunks: the first value that is not empty, lists joined."""
+    """Merges the records of all chunks: the first value that is not empty; lists are joined."""
     first, *rest = answers
     for answer in rest:
         first = _merge(first, answer)

@@ -1,4 +1,4 @@
-"""A text as a form is read: its lines, its labels with their values, and what stands near what."""
+"""The layout of a text: its lines, label-value pairs, and what stands near a candidate value."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -40,14 +40,14 @@ _UNDER = re.compile(
 )
 _BREAKS = re.compile(r"[,;|(){}\[\]<>]|\.\s")
 _DECIMAL = re.compile(r"\d+\.\d+")
-"""A version of two numbers looks like a quantity, and may be one."""
+"""Matches versions of two numbers, which may also be quantities."""
 _CLOSE = 60
-"""Characters on either side that may hold a value's label."""
+"""Characters on either side of a value that are searched for its label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A label and what stands beside it."""
+    """A label and the value beside it."""
 
     key: tuple[str, ...]
     value: str
@@ -59,8 +59,8 @@ class Pair:
         return Found(self.value, self.start, self.start + len(self.value))
 
 
-class Page:
-    """A text, or with ``start`` and ``end`` a part of one that is read by itself."""
+class Layout:
+    """The layout of a text, or of the part from ``start`` to ``end``."""
 
     def __init__(self, text: str, start: int = 0, end: int | None = None) -> None:
         self.text = text
@@ -69,18 +69,18 @@ class Page:
         self._found: dict[tuple[str, str, str], list[Found]] = {}
 
     @property
-    def said(self) -> str:
+    def content(self) -> str:
         return self.text[self.start : self.end]
 
     @cached_property
-    def _heads(self) -> list[tuple[int, int]]:
-        """The first lines that hold something, as spans."""
-        spans = [match.span() for match in re.finditer(r"[^\n]*\S[^\n]*", self.said[:2_000])]
+    def _first_lines(self) -> list[tuple[int, int]]:
+        """The spans of the first non-empty lines."""
+        spans = [match.span() for match in re.finditer(r"[^\n]*\S[^\n]*", self.content[:2_000])]
         return [(self.start + first, self.start + last) for first, last in spans[:3]]
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """Everything that looks like a label with its value, in reading order."""
+        """All label-value pairs, in reading order."""
         found: list[Pair] = []
         for notation in (_LABELLED, _ASSIGNED, _DIRECTIVE, _TAGGED, _CELLS, _UNDER):
             for match in notation.finditer(self.text, self.start, self.end):
@@ -91,39 +91,39 @@ class Page:
         return sorted(found, key=lambda pair: pair.start)
 
     @cached_property
-    def _shadows(self) -> list[tuple[int, int]]:
+    def _typed_spans(self) -> list[tuple[int, int]]:
         text = Field("", {}, "string")
         kinds = (BY_NAME[name] for name in SHADOWING)
         found = [f for kind in kinds for f in kind.find(self.text, text, self.start, self.end)]
         return sorted((f.start, f.end) for f in found if not _DECIMAL.fullmatch(str(f.value)))
 
     def find(self, kind: Kind, field: Field) -> list[Found]:
-        """The candidates for ``field``; digits of dates, addresses and the like are not numbers."""
+        """Returns the candidates for ``field``; digits of dates, addresses and the like are no numbers."""
         key = (kind.name, field.type, field.about)
         if key not in self._found:
             found = list(kind.find(self.text, field, self.start, self.end))
             if kind.name in ("number", "money", "code", "phone", "version"):
-                found = [one for one in found if not self._shadowed(one, kind.name)]
+                found = [one for one in found if not self._is_in_typed_span(one, kind.name)]
             self._found[key] = found
         return self._found[key]
 
-    def _shadowed(self, found: Found, name: str) -> bool:
-        at = bisect_right(self._shadows, (found.start, len(self.text)))
-        around = self._shadows[max(0, at - 4) : at]
+    def _is_in_typed_span(self, found: Found, name: str) -> bool:
+        at = bisect_right(self._typed_spans, (found.start, len(self.text)))
+        around = self._typed_spans[max(0, at - 4) : at]
         inside = any(first <= found.start and found.end <= last for first, last in around)
         return inside and not (name == "version" and (found.start, found.end) in around)
 
     def labelled(self, field: Field, least: float = 0.6) -> Pair | None:
-        """The pair whose label says what ``field`` is called; the first of equals."""
+        """Returns the pair whose label matches ``field`` best; the first of equals."""
         best, score = None, least
         for pair in self.pairs:
-            told = likeness(field, pair.key) * pair.trust
-            if told > score or (told == score and best is None):
-                best, score = pair, told
+            agreement = likeness(field, pair.key) * pair.trust
+            if agreement > score or (agreement == score and best is None):
+                best, score = pair, agreement
         return best
 
     def cue(self, found: Found, field: Field, others: Sequence[Found], hints: Sequence[str] = ()) -> float:
-        """How clearly the words around a candidate name ``field``: 0 nothing does, 1 its very name."""
+        """Scores how clearly the words around a candidate name ``field``: 0 not at all, 1 its exact name."""
         before, after = self._around(found, others)
         named = [_closeness(word, before, after) for word in field.words if word not in COMMON]
         hinted = max((_closeness(word, before, after) for word in field.hints), default=0.0)
@@ -132,7 +132,7 @@ class Page:
         return max(name, 0.6 * hinted, 0.3 * asked)
 
     def _around(self, found: Found, others: Sequence[Found]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The words just before and after, on the line and within punctuation; none belong to a neighbour."""
+        """Returns the words just before and after, within line and punctuation, up to other candidates."""
         at = bisect_left(others, found.start, key=lambda other: other.start)
         line = self.text.rfind("\n", self.start, found.start) + 1
         first = max(line, self.start, found.start - _CLOSE, others[at - 1].end if at else 0)
@@ -143,29 +143,33 @@ class Page:
             above = self.text[: line - 1].rsplit("\n", 1)[-1]
             before = above if len(above.split()) <= 4 else ""
         near = _BREAKS.split(before.rstrip(" \t([{<\"'`*$"))[-1]
-        # What stands before a bracket names what is inside of it less than what follows "3 failed (5)".
+        # Words before a bracket name its content less clearly than words after it: "3 failed (5)".
         apart = ("(",) if before.rstrip().endswith(("(", "[")) else ()
         return (*apart, *words(near)[::-1]), words(_BREAKS.split(after)[0])[:4]
 
     def prominence(self, found: Found) -> float:
-        """How much a reader's eye falls on it: the first lines, a heading, then earlier before later."""
-        row = next((i for i, (first, last) in enumerate(self._heads) if first <= found.start <= last), 3)
+        """Scores the prominence of a position: the first lines, headings, then earlier before later."""
+        row = next(
+            (i for i, (first, last) in enumerate(self._first_lines) if first <= found.start <= last), 3
+        )
         line = self.text.rfind("\n", 0, found.start) + 1
         heading = (0.75, 0.0, 0.0, 0.15)[row] if self.text.startswith("#", line) else 0.0
         return (
-            (0.3, 0.2, 0.15, 0.0)[row] + heading - 0.05 * (found.start - self.start) / max(1, len(self.said))
+            (0.3, 0.2, 0.15, 0.0)[row]
+            + heading
+            - 0.05 * (found.start - self.start) / max(1, len(self.content))
         )
 
 
 def _trust(match: re.Match[str]) -> float:
-    """Two words on a line may be a label and its value, a line above another a heading: less sure."""
+    """Returns the reliability of a match: two words on a line, or a line above another, are less sure."""
     if match.re is _UNDER and ":" not in match[0].split("\n")[0]:
         return 0.7
     return 0.8 if match.re is _DIRECTIVE and match.string[match.end() : match.end() + 1] != ";" else 1.0
 
 
 def likeness(field: Field, key: Sequence[str]) -> float:
-    """How far a label names ``field``."""
+    """Returns how far a label matches the name of ``field``."""
     label = [word for word in key if word not in ("the", "of", "and", "your", "is")]
     if label and "".join(field.words) == "".join(label):
         return 1.0

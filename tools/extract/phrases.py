@@ -1,17 +1,17 @@
-"""What in a text could be a value: quoted words, names, number words, and in a short text every phrase."""
+"""Finds candidate phrases: quoted words, names, number words, and in a short text every phrase."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tools.extract.fields import Field
-from tools.extract.layout import Page
+from tools.extract.layout import Layout
 from tools.extract.value_formats import NUMBER_WORDS
 from tools.extract.values import Found
 from tools.sources.words import alike
 
 SHORT = 600
-"""Characters of a text of which every phrase is tried; in longer ones only names are."""
+"""Characters of a text in which every phrase is tried; in longer ones only names are."""
 # Words that name no thing: function words, and verbs of requests; own list.
 STOPS = frozenset(
     """
@@ -26,10 +26,10 @@ STOPS = frozenset(
     """.split()  # noqa: SIM905
 )
 JOINTS = frozenset("of the and & a an de la le del von van der da di y".split())  # noqa: SIM905
-"""Small words inside of names: War and Peace, Game of Thrones."""
+"""Small words inside names: War and Peace, Game of Thrones."""
 LOOSE = frozenset("in on at for to by with without from".split())  # noqa: SIM905
-"""Small words inside of titles, and as often between two names: Singin' in the Rain, Anna in Rome."""
-# Words of field names that say what sort of words the value is, not what it is about.
+"""Small words inside titles, but also between two names: Singin' in the Rain, Anna in Rome."""
+# Words of field names that describe the form of the value rather than its subject.
 SORTS = frozenset("type kind category item genre class sort".split())  # noqa: SIM905
 NAMES = frozenset("name title".split())  # noqa: SIM905
 VAGUE = frozenset(
@@ -44,7 +44,7 @@ _OWNER = re.compile(r"\b(?:my|our|his|her|their)\b|\b\w+['’]s\b", re.IGNORECAS
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of the text, and what it looks like."""
+    """A part of the text, and its shape."""
 
     text: str
     start: int
@@ -56,33 +56,33 @@ class Span:
     def found(self) -> Found:
         return Found(self.text, self.start, self.end)
 
-    def covers(self, told: Sequence[Found]) -> bool:
-        """Whether some value that is known already stands here."""
-        return any(found.start < self.end and self.start < found.end for found in told)
+    def covers(self, known: Sequence[Found]) -> bool:
+        """Returns whether a known value overlaps this span."""
+        return any(found.start < self.end and self.start < found.end for found in known)
 
 
-def candidates(page: Page, fields: Sequence[Field]) -> list[Span]:
-    """Every phrase of the text that could be a value."""
-    text = page.said
+def candidates(layout: Layout, fields: Sequence[Field]) -> list[Span]:
+    """Returns every phrase of the text that could be a value."""
+    text = layout.content
     cues = {word for field in fields for word in field.words if word not in VAGUE}
-    spans = [_span(page, m.start(1), m.end(1), "name") for m in _QUOTED.finditer(text)]
-    spans += _names(page)
+    spans = [_span(layout, m.start(1), m.end(1), "name") for m in _QUOTED.finditer(text)]
+    spans += _names(layout)
     if len(text) <= SHORT and fields:
-        spans += [_span(page, *m.span(), "count") for m in COUNT.finditer(text)]
-        spans += [_span(page, *m.span(), "owner") for m in _OWNER.finditer(text)]
-        spans += _phrases(page, spans, cues)
+        spans += [_span(layout, *m.span(), "count") for m in COUNT.finditer(text)]
+        spans += [_span(layout, *m.span(), "owner") for m in _OWNER.finditer(text)]
+        spans += _phrases(layout, spans, cues)
     return list({(span.start, span.end): span for span in reversed(spans)}.values())[::-1]
 
 
-def _span(page: Page, first: int, last: int, shape: str) -> Span:
-    """The span of ``page.said`` in the page's text, without the full stop of a sentence."""
-    said = page.said[first:last].rstrip(".:")
-    return Span(said, page.start + first, page.start + first + len(said), shape)
+def _span(layout: Layout, first: int, last: int, shape: str) -> Span:
+    """Returns the span of ``layout.content`` in the whole text, without a sentence's full stop."""
+    phrase = layout.content[first:last].rstrip(".:")
+    return Span(phrase, layout.start + first, layout.start + first + len(phrase), shape)
 
 
-def _names(page: Page) -> list[Span]:
-    """Runs of capitalised words, with the small words between them."""
-    text = page.said
+def _names(layout: Layout) -> list[Span]:
+    """Returns runs of capitalised words, with the small words between them."""
+    text = layout.content
     tokens = list(_TOKEN.finditer(text))
     if sum(token[0].isupper() for token in tokens) > len(tokens) / 2:
         return []
@@ -94,36 +94,36 @@ def _names(page: Page) -> list[Span]:
             if last >= at:
                 first, end = tokens[at].start(), tokens[last].end()
                 opens = not text[:first].strip() or text[:first].rstrip()[-1] in ".!?:"
-                spans[first, end] = _span(page, first, end, "opening" if opens and last == at else "name")
+                spans[first, end] = _span(layout, first, end, "opening" if opens and last == at else "name")
             at = max(at, last) + 1
     return [span for span in spans.values() if len(span.text) > 1]
 
 
 def _run(text: str, tokens: Sequence[re.Match[str]], at: int, joints: frozenset[str]) -> int:
-    """Index of the last token of the name that begins at ``at``, or less where none begins."""
+    """Returns the index of the last token of the name that begins at ``at``, or less if there is none."""
     begins = tokens[at][0]
     follows = at + 1 < len(tokens) and tokens[at + 1][0][:1].isupper()
     if not begins[:1].isupper() or (begins.lower() in STOPS and not (follows and at)) or begins == "I":
         return at - 1
     last = at
     for index in range(at + 1, min(at + 12, len(tokens))):
-        said, before = tokens[index][0], tokens[index - 1]
+        phrase, before = tokens[index][0], tokens[index - 1]
         gap = text[before.end() : tokens[index].start()]
         ends = before[0].endswith(":") or (before[0].endswith(".") and len(before[0]) > 4)
-        if gap.strip() or "\n" in gap or said == "I" or ends:
+        if gap.strip() or "\n" in gap or phrase == "I" or ends:
             break
-        if said[:1].isupper() or said[:1].isdigit() or said == "&":
+        if phrase[:1].isupper() or phrase[:1].isdigit() or phrase == "&":
             last = index
-        elif said.lower() not in joints:
+        elif phrase.lower() not in joints:
             break
     return last
 
 
-def _phrases(page: Page, taken: Sequence[Span], cues: set[str]) -> list[Span]:
-    """What stands between function words, and each word of it; a field's own word is a border."""
-    text = page.said
+def _phrases(layout: Layout, taken: Sequence[Span], cues: set[str]) -> list[Span]:
+    """Returns phrases between function words, and each of their words; a field's own word is a border."""
+    text = layout.content
     used = [
-        (span.start - page.start, span.end - page.start)
+        (span.start - layout.start, span.end - layout.start)
         for span in taken
         if span.shape in ("name", "opening")
     ]
@@ -136,11 +136,11 @@ def _phrases(page: Page, taken: Sequence[Span], cues: set[str]) -> list[Span]:
         border = border or any(first < token.end() and token.start() < last for first, last in used if token)
         gap = text[held[-1].end() : token.start()].strip() if held and token else ""
         if held and (border or gap):
-            spans.append(_span(page, held[0].start(), held[-1].end(), "phrase"))
-            spans += [_span(page, *one.span(), "phrase") for one in held if len(held) > 1]
+            spans.append(_span(layout, held[0].start(), held[-1].end(), "phrase"))
+            spans += [_span(layout, *one.span(), "phrase") for one in held if len(held) > 1]
             held = []
         if noun and token:
-            spans.append(_span(page, *token.span(), "noun"))
+            spans.append(_span(layout, *token.span(), "noun"))
         elif not border and token:
             held.append(token)
     return spans

@@ -1,9 +1,8 @@
-"""Names and phrases for fields of no notation of their own: a person, a title, the kind of a thing.
+"""Finds names and phrases for fields without a notation of their own: a person, a title, a kind of thing.
 
-Candidates are read off the text: what stands in quotes, runs of capitalised words, number words, and in a
-short text whatever stands between function words. Embeddings say how near each lies to what a field is
-called and to well-known examples of what it may hold; the words around it add to that. The best pairs
-are taken until none is near enough.
+Candidates are quoted words, runs of capitalised words, number words, and in a short text the phrases between
+function words. Embeddings give their similarity to the field's name and to well-known examples of its values;
+the words around them add to the score. The best pairs are assigned until none scores high enough.
 """
 
 import re
@@ -13,7 +12,7 @@ from typing import TypeAlias
 from engines.base import Embeddings
 from tools.extract.field_types import WEAK, kind_of
 from tools.extract.fields import Field
-from tools.extract.layout import Page
+from tools.extract.layout import Layout
 from tools.extract.phrases import COUNT, NAMES, SORTS, VAGUE, Span, candidates
 from tools.extract.values import Found, Tree
 from tools.sources.words import alike, words
@@ -21,13 +20,13 @@ from tools.sources.words import alike, words
 Embed: TypeAlias = Callable[[Sequence[str]], Awaitable[Embeddings]]
 
 NEAR = 0.38
-"""Least score of a candidate. Set on the texts of this project's tests, between what they hold and do not."""
+"""Least score of a candidate. Set on the texts of this project's tests."""
 NEAR_IF_DEMANDED = 0.25
-"""The same for a field that must be there: the nearest words of the text rather than a model's own."""
+"""Least score for a required field: a near phrase of the text is better than a model's invention."""
 CANDIDATES = 300
 """Phrases tried in one text."""
 
-# Well-known examples of what fields hold, and the words of field names that say so; own list.
+# Cue words of field names, with well-known example values; own list.
 EXAMPLES: tuple[tuple[str, str], ...] = (
     (
         "person people name artist author singer actor director speaker owner user employee customer writer"
@@ -59,15 +58,15 @@ PERSONS = frozenset("artist author singer writer director person composer".split
 
 
 async def named(
-    fields: Sequence[Field], page: Page, topic: Iterable[str], told: Sequence[Found], embed: Embed
+    fields: Sequence[Field], layout: Layout, topic: Iterable[str], known_values: Sequence[Found], embed: Embed
 ) -> dict[str, Tree]:
-    """Values for those of ``fields`` that hold names or phrases.
+    """Returns values for those of ``fields`` that hold names or phrases.
 
-    ``topic`` are words of the caller's that say what the text is about, ``told`` values known already.
+    ``topic`` are words of the instructions about the subject, ``known_values`` are values found already.
     """
     lists = [field for field in fields if field.type == "array" and _is_plain(field.parts[0])]
     single = [field for field in fields if _is_plain(field)]
-    spans = [span for span in candidates(page, single) if not span.covers(told)][:CANDIDATES]
+    spans = [span for span in candidates(layout, single) if not span.covers(known_values)][:CANDIDATES]
     if not spans or not (single or lists):
         return {}
     scores = await _scores([*single, *lists], spans, embed)
@@ -75,7 +74,7 @@ async def named(
         (scores[row][column] + bonus, field, span)
         for column, span in enumerate(spans)
         for row, field in enumerate([*single, *lists])
-        if (bonus := _surroundings(field, span, page, set(topic))) is not None
+        if (bonus := _surroundings(field, span, layout, set(topic))) is not None
     ]
     return _taken(sorted(pairs, key=lambda pair: -pair[0]))
 
@@ -88,7 +87,7 @@ def _is_plain(field: Field) -> bool:
 
 
 def _taken(pairs: Sequence[tuple[float, Field, Span]]) -> dict[str, Tree]:
-    """The best pairs, no words used twice; a field that is no list has one value."""
+    """Returns the best pairs, using no words twice; a field that is no list has one value."""
     values: dict[str, Tree] = {}
     used: list[Span] = []
     for score, field, span in pairs:
@@ -110,7 +109,7 @@ def _taken(pairs: Sequence[tuple[float, Field, Span]]) -> dict[str, Tree]:
 
 
 async def _scores(fields: Sequence[Field], spans: Sequence[Span], embed: Embed) -> list[list[float]]:
-    """How near each span lies to each field: to its name, or to examples of what it holds."""
+    """Returns the similarity of each span to each field: to its name, or to examples of its values."""
     import numpy as np
 
     examples = _examples(fields)
@@ -133,14 +132,14 @@ async def _scores(fields: Sequence[Field], spans: Sequence[Span], embed: Embed) 
 
 
 def _sought(field: Field) -> Sequence[str]:
-    """The words of the field's name without those that say how it is told: a ``device_type`` is a device."""
+    """Returns the words of the field's name without its sort: a ``device_type`` is a device."""
     return [word for word in field.words if word not in SORTS | NAMES] or field.words
 
 
 def _examples(fields: Sequence[Field]) -> list[list[str]]:
-    """For each field what it may hold. Of two that a group fits, the one named earlier in it has it.
+    """Returns example values for each field. A group goes to the field whose word it lists first.
 
-    Where persons are asked for beside artists, a name that shows no more is a person's.
+    Where persons are asked for beside artists, a plain name is a person's.
     """
     found: list[list[str]] = [[] for _ in fields]
     for cues, names in EXAMPLES:
@@ -155,53 +154,53 @@ def _examples(fields: Sequence[Field]) -> list[list[str]]:
     return found
 
 
-def _surroundings(field: Field, span: Span, page: Page, topic: set[str]) -> float | None:
-    """What the form of a span and the words beside it add to its score; ``None``: not this field's."""
-    said = set(field.words)
-    before = words(page.text[max(page.start, span.start - 40) : span.start])[-1:]
-    after = words(page.text[span.end : min(page.end, span.end + 40)])[:1]
+def _surroundings(field: Field, span: Span, layout: Layout, topic: set[str]) -> float | None:
+    """Returns the score of a span's form and neighbouring words; ``None`` if it does not fit the field."""
+    field_words = set(field.words)
+    before = words(layout.text[max(layout.start, span.start - 40) : span.start])[-1:]
+    after = words(layout.text[span.end : min(layout.end, span.end + 40)])[:1]
     beside = before[0] if before else ""
-    if span.shape == "owner" or "owner" in said:
-        return 0.5 if span.shape == "owner" and "owner" in said else None
-    if "unit" in said:
+    if span.shape == "owner" or "owner" in field_words:
+        return 0.5 if span.shape == "owner" and "owner" in field_words else None
+    if "unit" in field_words:
         return 0.5 if _is_unit(span, beside) else None
-    counted = kind_of(field) is not None and "description" not in said
+    counted = kind_of(field) is not None and "description" not in field_words
     if span.shape == "count" or counted:
-        return _of_count(span, beside, said) if span.shape == "count" and counted else None
+        return _of_count(span, beside, field_words) if span.shape == "count" and counted else None
     sort = bool(field.words) and field.words[-1] in SORTS
     if span.shape == "noun":
         return 0.1 if sort and any(alike(a, b) for a in words(span.text) for b in field.words) else None
     if set(words(span.text)) <= topic or (span.shape == "name" and sort):
         return None
-    return _form(span, said) + _beside(field, said, beside, after)
+    return _form(span, field_words) + _beside(field, field_words, beside, after)
 
 
-def _form(span: Span, said: set[str]) -> float:
-    """Names look like names; longer phrases say more."""
-    unlike = span.shape == "phrase" and bool(said & NAMES)
+def _form(span: Span, field_words: set[str]) -> float:
+    """Scores a span's form: names for name fields; longer phrases score higher."""
+    unlike = span.shape == "phrase" and bool(field_words & NAMES)
     return 0.1 * (span.shape == "name") - 0.1 * unlike + 0.04 * min(3, span.text.count(" "))
 
 
-def _beside(field: Field, said: set[str], beside: str, after: Sequence[str]) -> float:
-    """The field's own words next to the span, and prepositions that fit it."""
+def _beside(field: Field, field_words: set[str], beside: str, after: Sequence[str]) -> float:
+    """Scores the field's own words next to the span, and prepositions that fit it."""
     telling = [word for word in field.words if word not in VAGUE]
     return (
         0.25 * any(alike(word, other) for word in after for other in telling)
         + 0.2 * any(alike(beside, other) for other in telling)
-        + 0.15 * (beside in ("in", "at", "near", "from") and bool(said & PLACES))
-        + 0.25 * (beside == "by" and bool(said & PERSONS))
-        + 0.3 * (beside in ("called", "named", "titled") and bool(said & (NAMES | {"object"})))
+        + 0.15 * (beside in ("in", "at", "near", "from") and bool(field_words & PLACES))
+        + 0.25 * (beside == "by" and bool(field_words & PERSONS))
+        + 0.3 * (beside in ("called", "named", "titled") and bool(field_words & (NAMES | {"object"})))
     )
 
 
 def _is_unit(span: Span, beside: str) -> bool:
-    """The one word after a number."""
+    """Returns whether the span is the single word after a number."""
     return span.shape in ("phrase", "noun") and COUNT.fullmatch(beside) is not None and " " not in span.text
 
 
-def _of_count(span: Span, beside: str, said: set[str]) -> float | None:
-    """A number word: after "of" it is the most there is, before it how many there are."""
-    if "year" in said:
+def _of_count(span: Span, beside: str, field_words: set[str]) -> float | None:
+    """Scores a number word: after "of" it is a maximum, else a count."""
+    if "year" in field_words:
         return 0.5 if re.fullmatch(r"(?:19|20)\d\d", span.text) else None
-    limit = bool(said & LIMITS)
+    limit = bool(field_words & LIMITS)
     return 0.5 if limit == (beside == "of") else 0.0

@@ -1,9 +1,8 @@
-"""extract: named values out of text, each with the place it was found, or marked as unsupported.
+"""extract: extracts named values from text, each with its evidence or marked as unsupported.
 
-What can be found by rule (``spotting``) is; who has the last word depends on the model's size. A model
-of some billions of weights answers, and rules only mend what it made up and lists it cut short. A
-smaller one is asked for what the rules left open, and one too small to be trusted with that only for
-what the schema demands.
+Rules (``tools.extract.rules``) find what they can; precedence depends on the model's size. A large model
+answers, and rules only correct unsupported values and shortened lists. A smaller one is asked for what the
+rules leave open, and one below ``WRITES`` only for what the schema requires.
 """
 
 from bisect import bisect_right
@@ -19,20 +18,20 @@ from engines.base import JsonObject, JsonValue, Message
 from engines.errors import InvalidAnswerError
 from tools.arguments import Object, SourceArguments, names_of, unquoted
 from tools.extract import fields
-from tools.extract.filling import completed, filled, mended, merged, only
-from tools.extract.layout import Page
+from tools.extract.filling import completed, corrected, filled, merged, only
+from tools.extract.layout import Layout
 from tools.extract.records import records
-from tools.extract.rules import spot_one
+from tools.extract.rules import find_value
 from tools.extract.spans import named
 from tools.extract.values import Found, Tree, plain, spans
 from tools.pipeline.parallel import each
-from tools.pipeline.prompts import asking, fenced
+from tools.pipeline.prompts import fenced, prompt_messages
 from tools.pipeline.run import Run
 from tools.pipeline.structured import check, compact, validator_of
 from tools.pipeline.trust import decides, writes
 from tools.sources.chunks import Chunk, split
 from tools.sources.documents import Document
-from tools.sources.evidence import QUOTE_CHARACTERS, Evidence, Places, leaves
+from tools.sources.evidence import QUOTE_CHARACTERS, Evidence, EvidenceIndex, leaves
 from tools.sources.words import COMMON, words
 from tools.tool import PROMPT_OVERHEAD, Output, Tool
 
@@ -56,7 +55,7 @@ class ExtractArguments(SourceArguments):
 
     @property
     def record_schema(self) -> JsonObject:
-        """The schema of one record; plain fields are strings, or null where the text has no such thing."""
+        """The schema of one record; plain fields are strings, or null where the text has no such value."""
         if self.schema_ is not None:
             return self.schema_
         fields = self.fields or {}
@@ -93,9 +92,9 @@ class Extract(Tool[ExtractArguments]):
         task = _Task(arguments, run)
         documents = run.sources.documents
         if task.field is None or decides(run.profile):
-            answers = await task.asked(task.schema, documents)
-            mending = [task.mended(*pair) for pair in zip(answers, documents, strict=True)]
-            found = [await answer for answer in mending]
+            answers = await task.ask_model(task.schema, documents)
+            corrections = [task.corrected(*pair) for pair in zip(answers, documents, strict=True)]
+            found = [await answer for answer in corrections]
         else:
             found = await each(run, documents, task.found, "extracted from")
         decided = "+".join(sorted(task.deciders, reverse=True))
@@ -108,17 +107,17 @@ class Extract(Tool[ExtractArguments]):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A record, and where its parts were read."""
+    """A record, and the source of its values."""
 
     value: JsonValue
     source: "_Source"
     spans: dict[str, Found]
-    """By JSON pointer, of what rules found."""
+    """Values found by rules, by JSON pointer."""
 
     def place(self, pointer: str, value: str | float) -> Evidence | None:
         found = self.spans.get(pointer)
         if found is None or found.value != value:
-            return self.source.places.find(value)
+            return self.source.index.find(value)
         return self.source.evidence(found) if found.start >= 0 else None
 
 
@@ -127,11 +126,11 @@ class _Source:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.places = Places([Chunk(document, document.text, document.line)])
+        self.index = EvidenceIndex([Chunk(document, document.text, document.line)])
         self._starts: list[int] = []
 
     def evidence(self, found: Found) -> Evidence:
-        """The line on which ``found`` begins, cut around it when it is long."""
+        """Returns the line on which ``found`` begins, cut around it if it is long."""
         text = self.document.text
         if not self._starts:
             self._starts = [0, *(at + 1 for at, character in enumerate(text) if character == "\n")]
@@ -146,7 +145,7 @@ class _Source:
 
 
 class _Task:
-    """What one call asks of every document."""
+    """The extraction of one call, applied to every document."""
 
     def __init__(self, arguments: ExtractArguments, run: Run) -> None:
         self._arguments = arguments
@@ -156,48 +155,48 @@ class _Task:
         self.schema = _list_of(record) if arguments.many else record
         self._validator = validator_of(self.schema)
         self.field = fields.read(self.schema)
-        self._said = words(arguments.instructions or "")
-        self._hints = [word for word in self._said if word not in COMMON]
+        self._instruction_words = words(arguments.instructions or "")
+        self._hints = [word for word in self._instruction_words if word not in COMMON]
         self.deciders: set[str] = set()
 
     async def found(self, document: Document) -> _Answer:
-        """What rules find; the model is asked for what is left."""
+        """Returns the values found by rules; the model is asked for open ones."""
         assert self.field is not None
-        tree = await self._spotted(document)
+        tree = await self._found_by_rules(document)
         self.deciders.add("parser")
         tree = await self._named(document, tree)
-        told = None if tree is None else plain(tree)
-        value, left = filled(self.field, told, nulls=not writes(self._run.profile))
+        known = None if tree is None else plain(tree)
+        value, left = filled(self.field, known, nulls=not writes(self._run.profile))
         if left:
-            [answer] = await self.asked(only(self.schema, left), [document])
+            [answer] = await self.ask_model(only(self.schema, left), [document])
             value = completed(value, answer, left)
         try:
             check(value, self._validator)
         except InvalidAnswerError:
-            [value] = await self.asked(self.schema, [document])
+            [value] = await self.ask_model(self.schema, [document])
         return _Answer(value, _Source(document), dict(spans(tree)) if tree is not None else {})
 
     async def _named(self, document: Document, tree: Tree | None) -> Tree | None:
-        """With names and phrases chosen by meaning, where no model is to be asked and the engine embeds."""
+        """Adds names and phrases found by embeddings, if no model is to be asked and the engine embeds."""
         field, profile = self.field, self._run.profile
         if field is None or field.type != "object" or not profile.capabilities.embed:
             return tree
         if writes(profile):
             return tree
-        told = tree if isinstance(tree, dict) else {}
-        wanted = [part for part in field.parts if part.name not in told]
+        known = tree if isinstance(tree, dict) else {}
+        wanted = [part for part in field.parts if part.name not in known]
         taken = [found for _, found in spans(tree)] if tree is not None else []
-        values = await named(wanted, Page(document.text), self._said, taken, self._run.embed)
+        values = await named(wanted, Layout(document.text), self._instruction_words, taken, self._run.embed)
         if values:
             self.deciders.add("embedding")
-        return {**told, **values} or None
+        return {**known, **values} or None
 
-    async def mended(self, value: JsonValue, document: Document) -> _Answer:
-        """The model's answer, held against what rules find."""
-        tree, source = await self._spotted(document), _Source(document)
+    async def corrected(self, value: JsonValue, document: Document) -> _Answer:
+        """Returns the model's answer, corrected by what the rules find."""
+        tree, source = await self._found_by_rules(document), _Source(document)
         if tree is None:
             return _Answer(value, source, {})
-        better = mended(value, plain(tree), source.places)
+        better = corrected(value, plain(tree), source.index)
         try:
             check(better, self._validator)
         except InvalidAnswerError:
@@ -206,20 +205,20 @@ class _Task:
             self.deciders.add("parser")
         return _Answer(better, source, dict(spans(tree)))
 
-    async def _spotted(self, document: Document) -> Tree | None:
+    async def _found_by_rules(self, document: Document) -> Tree | None:
         if self.field is None:
             return None
-        work = partial(spot_one, self.field, Page(document.text), self._hints, records)
+        work = partial(find_value, self.field, Layout(document.text), self._hints, records)
         return await anyio.to_thread.run_sync(work)
 
-    async def asked(self, schema: JsonObject, documents: Sequence[Document]) -> list[JsonValue]:
-        """The model's answer for every document, put together from its parts."""
+    async def ask_model(self, schema: JsonObject, documents: Sequence[Document]) -> list[JsonValue]:
+        """Returns the model's answer for every document, merged from its chunks."""
         run = self._run
         self.deciders.add("model")
         count = await run.exact_count()
-        told = count(compact(schema)) + count(self._arguments.instructions or "")
-        room = run.route.context - run.route.max_tokens - PROMPT_OVERHEAD - told
-        chunks = [chunk for document in documents for chunk in split(document, max(room, 200), count)]
+        instruction_tokens = count(compact(schema)) + count(self._arguments.instructions or "")
+        budget = run.route.context - run.route.max_tokens - PROMPT_OVERHEAD - instruction_tokens
+        chunks = [chunk for document in documents for chunk in split(document, max(budget, 200), count)]
 
         async def ask(chunk: Chunk) -> JsonValue:
             return await run.ask_json(run.request(_prompt(self._arguments, schema, chunk.text)), schema)
@@ -242,18 +241,18 @@ def _prompt(arguments: ExtractArguments, schema: JsonObject, text: str) -> tuple
         f"JSON Schema of the answer: {compact(schema)}",
         arguments.instructions or "",
     )
-    return asking(system, fenced(text))
+    return prompt_messages(system, fenced(text))
 
 
 def _list_of(schema: JsonObject) -> JsonObject:
-    """A list of records; definitions move to the top, where their references look for them."""
+    """Returns the schema of a list of records; definitions move to the top, where references find them."""
     top: JsonObject = {key: schema[key] for key in ("$defs", "definitions", "$schema") if key in schema}
     record = {key: value for key, value in schema.items() if key not in top}
     return {**top, "type": "array", "items": record}
 
 
 def _records(found: Sequence[_Answer]) -> list[_Answer]:
-    """One record a document; lists of records are joined without doubles."""
+    """Returns one record per document; lists of records are joined without duplicates."""
     kept: dict[str, _Answer] = {}
     for index, answer in enumerate(found):
         if not isinstance(answer.value, list):
@@ -266,7 +265,7 @@ def _records(found: Sequence[_Answer]) -> list[_Answer]:
 
 
 def _with_evidence(name: str, value: JsonValue, records: Sequence[_Answer], prefix: str) -> JsonObject:
-    """The output: ``value`` under ``name``, and for every leaf of every record its place or its lack."""
+    """Returns ``value`` under ``name``, with evidence of every leaf, or the leaf under ``unsupported``."""
     evidence: JsonObject = {}
     unsupported: list[JsonValue] = []
     for index, record in enumerate(records):

@@ -1,8 +1,7 @@
-"""How dates, versions, addresses, counts and places in code look in text, and are written in an answer.
+"""Formats of values in text and in answers: dates, versions, addresses, counts, places in code.
 
-The patterns and cue words are general knowledge of notations (ISO 8601, RFC 3986 and 5322 in their everyday
-forms, semantic versions, the words programmers use in names), written for this file and taken from no
-data set.
+The patterns and cue words are general knowledge of notations (ISO 8601, everyday forms of RFC 3986 and 5322,
+semantic versions, words used in identifiers), written for this file and taken from no data set.
 """
 
 import re
@@ -26,17 +25,17 @@ class Kind:
     types: frozenset[str]
     read: Reading
     telling: bool = True
-    """Whether a value shows what it is without a label beside it: a date does, a number does not."""
+    """Whether a value is recognisable without a label: a date is, a number is not."""
 
     def find(self, text: str, field: Field, start: int = 0, end: int | None = None) -> Iterator[Found]:
         for match in self.pattern.finditer(text, start, len(text) if end is None else end):
             value = self.read(match, field)
             if value is not None:
-                yield Found(value, *match.span(told_group(match)))
+                yield Found(value, *match.span(value_group(match)))
 
 
-def told_group(match: re.Match[str]) -> int:
-    """The group that holds the value: the first without a name that took part, or all of the match."""
+def value_group(match: re.Match[str]) -> int:
+    """Returns the group with the value: the first unnamed group that matched, or the whole match."""
     named = match.re.groupindex.values()
     return next((g for g in range(1, match.re.groups + 1) if g not in named and match[g] is not None), 0)
 
@@ -54,7 +53,7 @@ _DATE = (
 _FEW = "(?:\\d+|a|an|a few|one|two|three|four|five|six|seven|eight|nine|ten)"
 _WEEKDAY = "(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\b\.?)?(?:Z| ?(?:UTC|GMT)|[-+]\d\d:?\d\d)?"
-# What people say for a time, in English.
+# English words for times.
 _MOMENT = (
     rf"\b(?:(?:next|this|last|coming|following) (?:week(?:end)?|month|year|morning|afternoon|evening|night"
     rf"|summer|winter|spring|fall|autumn|{_WEEKDAY})"
@@ -79,7 +78,7 @@ NUMBER_WORDS = (
 
 
 def _as_is(match: re.Match[str], field: Field) -> JsonValue:
-    return match[told_group(match)].strip()
+    return match[value_group(match)].strip()
 
 
 def _whole(match: re.Match[str], field: Field) -> JsonValue:
@@ -87,10 +86,10 @@ def _whole(match: re.Match[str], field: Field) -> JsonValue:
 
 
 def _phone(match: re.Match[str], field: Field) -> JsonValue:
-    """Seven to fifteen digits (E.164); many in one piece are some other number."""
-    said = match[0].strip().rstrip(".,;:")
-    digits = sum(character.isdigit() for character in said)
-    return said if 7 <= digits <= (12 if said.isdigit() else 15) else None
+    """Accepts seven to fifteen digits (E.164); many in one piece are another kind of number."""
+    number = match[0].strip().rstrip(".,;:")
+    digits = sum(character.isdigit() for character in number)
+    return number if 7 <= digits <= (12 if number.isdigit() else 15) else None
 
 
 def _code(match: re.Match[str], field: Field) -> JsonValue:
@@ -98,15 +97,15 @@ def _code(match: re.Match[str], field: Field) -> JsonValue:
 
 
 def _integer(match: re.Match[str], field: Field) -> JsonValue:
-    return int(re.sub(r"[^\d-]", "", match[told_group(match)]) or 0)
+    return int(re.sub(r"[^\d-]", "", match[value_group(match)]) or 0)
 
 
 def _number(match: re.Match[str], field: Field) -> JsonValue:
-    """The number, or its digits as they stand where the field is text."""
-    said = match[0].strip()
+    """Returns the number, or its digits as written if the field is text."""
+    written = match[0].strip()
     if field.type == "string":
-        return said
-    digits = re.sub(r"[^\d.,-]", "", said).strip(".,")
+        return written
+    digits = re.sub(r"[^\d.,-]", "", written).strip(".,")
     if re.fullmatch(r"-?\d{1,3}(?:\.\d{3})+,\d+|-?\d+,\d{1,2}", digits):
         digits = digits.replace(".", "").replace(",", ".")
     value = float(digits.replace(",", ""))
@@ -116,23 +115,23 @@ def _number(match: re.Match[str], field: Field) -> JsonValue:
 
 
 def _date(match: re.Match[str], field: Field) -> JsonValue:
-    said = match[0].strip()
+    written = match[0].strip()
     if field.format != "date" and not re.search(r"y{4}-mm-dd|iso", field.about, re.IGNORECASE):
-        return said
-    return iso(said)
+        return written
+    return iso(written)
 
 
-def iso(said: str) -> str | None:
-    """A date as ``YYYY-MM-DD``; of two numbers that could be the day, the second is, as in the USA."""
-    numbers = [int(number) for number in re.findall(r"\d+", said)]
-    named = re.search(_MONTH, said, re.IGNORECASE)
+def iso(text: str) -> str | None:
+    """Returns a date as ``YYYY-MM-DD``; if either number could be the day, the second is, as in the USA."""
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    named = re.search(_MONTH, text, re.IGNORECASE)
     if named and len(numbers) == 2:
         year, month, day = max(numbers), MONTHS.index(named[0].lower()[:3]) + 1, min(numbers)
     elif len(numbers) == 3 and numbers[0] > 31:
         year, month, day = numbers
     elif len(numbers) == 3:
         month, day, year = numbers
-        if month > 12 or "." in said:
+        if month > 12 or "." in text:
             month, day = day, month
         year += 2000 if year < 100 else 0
     else:
@@ -153,7 +152,7 @@ def _kind(
     telling: bool = True,
     capitals: bool = False,
 ) -> Kind:
-    """``capitals``: the pattern means its letters as they are written, small or not."""
+    """Makes a kind; ``capitals``: the pattern is case-sensitive."""
     expression = re.compile(pattern, re.MULTILINE if capitals else re.MULTILINE | re.IGNORECASE)
     return Kind(name, expression, frozenset(cues.split()), frozenset(types.split()), read, telling)
 
@@ -166,7 +165,7 @@ _LEVELS = "DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE|NOTICE"
 _CODES = "USD|EUR|GBP|JPY|CHF|CAD|AUD|CNY|INR|SEK|NOK|DKK|PLN|CZK|BRL|MXN"
 _RAISED = "Error|Exception|Warning|Interrupt|Exit|Fault|Failure"
 
-# Every repetition is bounded or begins at the border of a word: a text of one endless word costs no more.
+# Every repetition is bounded or begins at a word border, so a single endless word takes linear time.
 KINDS: tuple[Kind, ...] = (
     _kind("email", r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", "email mail", _whole),
     _kind(

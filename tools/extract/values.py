@@ -1,4 +1,4 @@
-"""A value and where it was read, and records of such values."""
+"""Extracted values with their position in the text, and records of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from engines.base import JsonValue
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A candidate: the value, and the characters of the text it was read from."""
+    """A candidate value, and the span of text it was read from."""
 
     value: JsonValue
     start: int = -1
-    """Negative where the value was counted, not read."""
+    """Negative if the value was counted rather than read."""
     end: int = -1
 
 
 Tree: TypeAlias = Union[Found, list["Tree"], dict[str, "Tree"]]  # noqa: UP007 (a string has no |)
-"""A record whose leaves know where they stand."""
+"""A record whose leaves know their position."""
 
 
 def plain(tree: Tree) -> JsonValue:
-    """The record alone."""
+    """Returns the record without positions."""
     if isinstance(tree, Found):
         return tree.value
     if isinstance(tree, list):
@@ -31,7 +31,7 @@ def plain(tree: Tree) -> JsonValue:
 
 
 def spans(tree: Tree, pointer: str = "") -> Iterator[tuple[str, Found]]:
-    """Every leaf with its JSON pointer."""
+    """Yields every leaf with its JSON pointer."""
     if isinstance(tree, Found):
         yield pointer, tree
     elif isinstance(tree, list):

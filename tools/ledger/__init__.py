@@ -1,1 +1,1 @@
-"""What each call cost and saved."""
+"""The ledger: records of what each call cost and saved."""

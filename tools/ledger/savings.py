@@ -1,10 +1,10 @@
-"""What the ledger comes to: sums by project, tool, agent and tier, savings over time, latency, last calls.
+"""Reports over the ledger: sums by project, tool, agent and tier, savings over time, latency, last calls.
 
-``saved`` is net and simply adds up: a call's is the tokens it read for its caller, minus its arguments,
-minus its answer; and each time a host takes the tools' definitions into its model's context, an
-entry of its own counts them against us. So the sum over a day is what the day saved.
+``saved`` is net and adds up: a call's is the tokens it read for its caller, minus its arguments, minus its
+answer; each time a host loads the tools' definitions into its model's context, an entry of its own is
+charged. The sum over a day is what the day saved.
 
-One function makes the report for everybody who shows it, so that they cannot disagree.
+``stats``, the dashboard and MCP share the one report function, so that they agree.
 """
 
 import math
@@ -20,23 +20,23 @@ from tools.ledger.store import COLUMNS, DEFINITIONS, Entry, Ledger, entry_of
 
 PERIODS = ("today", "7d", "all")
 MOST = 20
-"""Names of a kind listed one by one; the rest are one line, ``OTHER``."""
+"""Names of a kind listed separately; the rest are summed as ``OTHER``."""
 OTHER = "other"
 LAST = 20
-"""Calls shown with their receipts."""
+"""Calls listed with their receipts."""
 RANKED = 10_000
-"""Latency is that of the latest so many calls of a tier."""
+"""Latency is measured over this many latest calls of a tier."""
 
 HOURS = 2 * 86400
 DAYS = 120 * 86400
-"""Up to so many seconds are shown hour by hour, and day by day; what is longer by months."""
+"""Longest ranges in seconds that are shown by hours and by days; longer ones are shown by months."""
 UNITS = {"hour": ("%Y-%m-%dT%H", 1800), "day": ("%Y-%m-%d", 43200), "month": ("%Y-%m", 10 * 86400)}
-"""How the start of each step is written, and a stride in seconds that misses none."""
+"""Format of each step's start, and a stride in seconds that misses none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Of some entries. ``listed``: how often definitions were taken; they are in ``saved`` only."""
+    """Sums over entries. ``listed`` counts loads of the definitions, which only ``saved`` includes."""
 
     calls: int = 0
     failed: int = 0
@@ -71,7 +71,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What the sums can be split by."""
+    """Dimensions the sums can be split by."""
 
     project: str
     tool: str
@@ -84,7 +84,7 @@ Cube = Mapping[Kind, Sums]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An hour, day or month: its start in local time, and what was done and saved in it."""
+    """An hour, day or month: its start in local time, with its calls and savings."""
 
     start: str
     calls: int = 0
@@ -93,7 +93,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Of a tier's calls that were answered, milliseconds. ``within``: share of all that kept the target."""
+    """Latency of a tier's answered calls, in ms. ``within``: share of all calls that met the target."""
 
     tier: str
     target_ms: int
@@ -115,7 +115,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``since`` and ``until`` in seconds since 1970; ``since`` 0 for everything."""
+    """Report over a time range, in seconds since 1970; ``since`` 0 means everything."""
 
     since: float
     until: float
@@ -132,10 +132,10 @@ class Report:
     latency: tuple[Latency, ...]
     last: tuple[Entry, ...]
     known: tuple[str, ...]
-    """Names of projects to choose from, whatever ``project`` is; the busiest first."""
+    """All project names, whatever ``project`` is; the busiest first."""
 
     def as_json(self) -> JsonObject:
-        """As ``stats --json`` prints it and the dashboard reads it."""
+        """Returns the report as ``stats --json`` prints it and the dashboard reads it."""
         kinds = {"project": self.projects, "tool": self.tools, "agent": self.agents, "tier": self.tiers}
         return {
             "since": iso(self.since) if self.since else None,
@@ -165,7 +165,7 @@ class Report:
 
 
 async def report(ledger: Ledger, targets: Mapping[str, int], since: float, project: str = "") -> Report:
-    """What was done since then, by ``project`` or by all; ``targets`` in milliseconds by tier.
+    """Returns the report since then, for ``project`` or for all; ``targets`` are milliseconds by tier.
 
     Raises:
         LedgerUnreadableError: the file cannot be used.
@@ -174,10 +174,10 @@ async def report(ledger: Ledger, targets: Mapping[str, int], since: float, proje
 
 
 def since_of(text: str, now: float) -> float:
-    """The time meant by ``today``, ``all``, ``7d``, ``12h``, ``2w`` or a date, local; in seconds since 1970.
+    """Parses ``today``, ``all``, ``7d``, ``12h``, ``2w`` or a local date into seconds since 1970.
 
     Raises:
-        InvalidArgumentsError: none of these.
+        InvalidArgumentsError: the text is none of these.
     """
     seconds = {"h": 3600, "d": 86400, "w": 7 * 86400}
     try:
@@ -195,7 +195,7 @@ def since_of(text: str, now: float) -> float:
 
 
 def cube(connection: sqlite3.Connection, since: float, project: str = "") -> Cube:
-    """The sums since then, by everything they can be split by."""
+    """Returns the sums since then, by every combination of dimensions."""
     where, bound = _where(since, project)
     rows = connection.execute(
         "SELECT project, tool, agent, tier, "
@@ -208,7 +208,7 @@ def cube(connection: sqlite3.Connection, since: float, project: str = "") -> Cub
 
 
 def split(cube: Cube, by: Callable[[Kind], str], most: int = MOST) -> dict[str, Sums]:
-    """The sums by one kind of name, the busiest first; all but ``most`` of them together as ``OTHER``."""
+    """Returns the sums by one dimension, the busiest first; all but ``most`` of them summed as ``OTHER``."""
     groups: dict[str, Sums] = {}
     for kind, sums in cube.items():
         name = by(kind) or "none"
@@ -268,7 +268,7 @@ def _sum(parts: Iterable[Sums]) -> Sums:
 def _steps(
     connection: sqlite3.Connection, since: float, until: float, project: str
 ) -> tuple[str, tuple[Step, ...]]:
-    """Savings over time, without gaps; the unit that suits the length, and the steps."""
+    """Returns the unit that suits the length of the range, and its steps without gaps."""
     where, bound = _where(since, project)
     first = connection.execute(f"SELECT min(at) FROM calls WHERE {where}", bound).fetchone()[0]
     if first is None:
@@ -287,7 +287,7 @@ def _steps(
 
 
 def _names(form: str, stride: int, start: float, until: float) -> Iterable[str]:
-    """Every step from ``start`` to ``until`` once; local days may have 23 hours, so strides are shorter."""
+    """Yields every step from ``start`` to ``until`` once; strides allow for local days of 23 hours."""
     times = (start + stride * number for number in range(math.ceil((until - start) / stride)))
     return dict.fromkeys(datetime.fromtimestamp(time).strftime(form) for time in (*times, until))
 
@@ -306,5 +306,5 @@ def _latency(
 
 
 def _rank(ordered: list[int], share: float) -> int:
-    """Nearest rank; 0 for none."""
+    """Returns the percentile by nearest rank; 0 if there are no values."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0

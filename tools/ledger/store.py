@@ -1,11 +1,11 @@
-"""What each call cost and saved: one SQLite file per user, shared by all processes, outliving them.
+"""Ledger of calls: one SQLite file per user, shared by all processes.
 
-Recording puts the call into a list, which takes microseconds; it is in the file ``GATHER_S`` and a write
-later. Leaving the context writes what is left, so only a process that is killed loses calls, those of
-its last moments. No trouble with the file reaches a caller: what cannot be written waits for a
-better time, up to ``PENDING`` calls, and the log says so once.
+Recording appends the call to a list, which takes microseconds; it is written to the file after ``GATHER_S``.
+Leaving the context writes what is left, so only a killed process loses calls, those of its last moments.
+A failing file never fails a call: what cannot be written is retried, up to ``PENDING`` calls, and logged
+once.
 
-Of a call nothing is kept but its receipt: no argument, no text, no answer.
+Only the receipt of a call is stored: no arguments, no text, no answer.
 """
 
 import json
@@ -24,8 +24,8 @@ import anyio
 import anyio.to_thread
 
 from engines.errors import EngineUnavailableError
-from engines.middleware.background import Behind, background
-from engines.storage.database import Connection, File, insert
+from engines.middleware.background import Debouncer, background
+from engines.storage.database import Connection, DatabaseFile, insert
 from tools.base import Call, Receipt, TokenCounts, ToolName
 
 log = logging.getLogger(__name__)
@@ -33,25 +33,25 @@ log = logging.getLogger(__name__)
 FILE = "ledger.sqlite3"
 
 GATHER_S = 0.05
-"""Calls that end within this time are written together; a killed process loses about so much."""
+"""Calls that end within this time are written together; a killed process loses about this much."""
 WAIT_S = 2.0
-"""How long reading and writing wait for another process's lock."""
+"""Seconds that reading and writing wait for another process's lock."""
 RETRY_S = 1.0
-"""When to try again what could not be written."""
+"""Seconds until a failed write is retried."""
 PENDING = 20_000
-"""Calls on their way to the file; while it cannot be written to, further ones are lost."""
+"""Calls waiting to be written; while the file cannot be written, further ones are dropped."""
 PRUNE_EVERY = 1000
-"""Rows a process writes between two looks at what is too old."""
+"""Rows a process writes between two checks for expired calls."""
 
 NAME_LENGTH = 100
 NOTE_LENGTH = 300
 NOTES = 10
-"""Callers choose some names, and sources some notes: both are cut."""
+"""Limits of stored names and notes; callers choose some names, sources some notes."""
 
 DEFINITIONS = "definitions"
-"""Stands for a tool where a host took the tools' definitions into its model's context."""
+"""Tool name of an entry for loading the tools' definitions into a model's context."""
 UNKNOWN = "unknown"
-"""Stands for the name of a tool that there is not."""
+"""Stored instead of the name of a tool that does not exist."""
 TOOLS = frozenset({*get_args(ToolName), DEFINITIONS})
 
 MIGRATIONS = (
@@ -65,9 +65,9 @@ MIGRATIONS = (
         "CREATE INDEX calls_by_time ON calls (at)",
     ),
 )
-"""Statements that lead from each version of the file to the next; ``user_version`` counts them.
+"""Statements from each version of the file to the next; ``user_version`` counts them.
 
-They only add, so that a process of an older release goes on writing to a newer file.
+They only add, so that a process of an older release can go on writing to a newer file.
 """
 
 COLUMNS = (
@@ -94,21 +94,21 @@ class Entry:
 
 
 class Ledger:
-    """Opened with ``async with``; ``record`` is for the dispatcher."""
+    """The ledger file; open it with ``async with``. The dispatcher calls ``record``."""
 
     def __init__(
         self, folder: Path, *, days: int = 400, rows: int = 200_000, clock: Callable[[], float] = time.time
     ) -> None:
-        """Calls older than ``days`` are dropped, and the oldest over ``rows``."""
+        """Calls older than ``days``, and the oldest beyond ``rows``, are deleted."""
         self.path = folder / FILE
-        file = File(self.path, "the ledger", _prepare)
+        file = DatabaseFile(self.path, "the ledger", _prepare)
         self.clock = clock
         self._reader = Connection(file, WAIT_S)
         self._writer = Connection(file, WAIT_S)
         self._days = days
         self._rows = rows
         self._pending: list[Entry] = []
-        self._behind = Behind(self._flush_or_wake, GATHER_S)
+        self._behind = Debouncer(self._flush_or_wake, GATHER_S)
         self._reading = anyio.CapacityLimiter(1)
         self._until_pruning = 0
         self._said_lost = False
@@ -130,21 +130,21 @@ class Ledger:
         await self._stack.__aexit__(kind, error, traceback)
 
     def record(self, call: Call, receipt: Receipt, error: str = "") -> None:
-        """Keep what ``call`` came to; neither blocks nor raises."""
+        """Records the receipt of ``call``; neither blocks nor raises."""
         self._add(Entry(self.clock(), call.agent, call.tool, receipt, error))
 
     def charge(self, project: str, agent: str, tokens: int) -> None:
-        """A host took the tools' definitions, ``tokens`` long, into the context of its model."""
+        """Records that a host loaded the tools' definitions, of ``tokens`` tokens, into a model's context."""
         receipt = Receipt("", "", "", None, project, 0, TokenCounts(), saved=-tokens)
         self._add(Entry(self.clock(), agent, DEFINITIONS, receipt))
 
     async def flush(self) -> None:
-        """Write what was recorded; what cannot be written stays for the next time."""
+        """Writes the recorded calls; what cannot be written stays pending."""
         if self._pending:
             await anyio.to_thread.run_sync(self._write_pending)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """What ``query`` finds, calls recorded just now included.
+        """Returns the result of ``query``, with calls recorded just now included.
 
         Raises:
             LedgerUnreadableError: the file cannot be used, or is locked.
@@ -159,10 +159,10 @@ class Ledger:
         return found
 
     async def prune(self, before: float, project: str = "") -> int:
-        """Drop the calls before that time, of one project or all, and give their space back.
+        """Deletes the calls before that time, of one project or all, and frees their disk space.
 
         Returns:
-            How many there were.
+            The number of deleted calls.
 
         Raises:
             LedgerUnreadableError: the file cannot be used, or is locked.
@@ -175,7 +175,7 @@ class Ledger:
         return dropped
 
     def expired(self) -> float:
-        """Calls before this time are too old to be kept; seconds since 1970."""
+        """Time before which calls are deleted; seconds since 1970."""
         return self.clock() - self._days * 86400
 
     def _add(self, entry: Entry) -> None:
@@ -202,12 +202,12 @@ class Ledger:
             log.warning("%d calls could not be written to the ledger %s", len(self._pending), self.path)
 
     def _write_pending(self) -> None:
-        """In a worker thread; twice, because a broken file is set aside the first time."""
+        """Writes in a worker thread; tries twice, because a broken file is set aside the first time."""
         if not self._writer.run(self._write):
             self._writer.run(self._write)
 
     def _write(self, connection: sqlite3.Connection) -> bool:
-        """Only what is in the file leaves the list, even if the task that waits for it is gone."""
+        """Removes from the list only what was written, even if the waiting task is cancelled."""
         entries = self._pending[:]
         with connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -221,7 +221,7 @@ class Ledger:
 
 
 def entry_of(row: tuple[Any, ...]) -> Entry:
-    """The entry in a row of ``COLUMNS``."""
+    """Returns the entry of a row of ``COLUMNS``."""
     (at, project, agent, tool, tier, engine, model, adapter, ms, read, prompt, completion, saved,
      cached, escalated, decided_by, route, notes, error) = row  # fmt: skip
     receipt = Receipt(
@@ -268,13 +268,13 @@ def _row(entry: Entry) -> tuple[str | int | None, ...]:
 
 
 def _name(text: str) -> str:
-    """Cut, and in characters that show: a name may hold control codes, or halves of surrogate pairs."""
+    """Returns ``text`` cut and printable: a name may contain control codes or lone surrogates."""
     text = text[:NAME_LENGTH]
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Pragmas, and the file brought up to this version; another process may be doing the same."""
+    """Sets pragmas and migrates the file; another process may be doing the same."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     if _version(connection) >= len(MIGRATIONS):
@@ -292,7 +292,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _in_transaction(query: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
-    """``query`` on one state of the file, however many statements it has."""
+    """Runs ``query`` in one transaction, however many statements it has."""
     with connection:
         connection.execute("BEGIN")
         return query(connection)
@@ -307,7 +307,7 @@ def _prune(before: int, project: str, connection: sqlite3.Connection) -> int:
     found = connection.execute(
         "DELETE FROM calls WHERE at < ? AND (? = '' OR project = ?)", (before, project, project)
     )
-    with suppress(sqlite3.OperationalError):  # somebody uses the file, or there is no room for a copy
+    with suppress(sqlite3.OperationalError):  # the file is in use, or the disk is full
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return found.rowcount

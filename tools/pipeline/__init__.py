@@ -1,1 +1,1 @@
-"""One call's way through validation, sources, routing, the tool and its receipt."""
+"""The request pipeline: validation, sources, routing, running the tool, receipt."""

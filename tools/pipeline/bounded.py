@@ -1,8 +1,8 @@
-"""A schema under which an answer comes to its end.
+"""Adds length limits to a JSON Schema so that a constrained answer ends within its token budget.
 
-A small model asked for a string without a limit often writes until it is cut, and JSON cut in the
-middle is worth nothing. Whatever is valid under the bounded schema is valid under the given one,
-save for ``oneOf`` and the like: answers are checked against the given one all the same.
+A small model often fills an unlimited string until it is cut, and cut JSON is useless. What is valid under
+the bounded schema is valid under the given one, except for ``oneOf`` and the like: answers are validated
+against the given schema in any case.
 """
 
 from collections.abc import Callable
@@ -11,40 +11,40 @@ from dataclasses import dataclass, replace
 from engines.base import JsonObject, JsonValue
 
 SHORTEST, LONGEST = 8, 200
-"""Characters of a string, however many or few of them share the answer."""
+"""Least and greatest limit of a string in characters, however many strings share the answer."""
 CHARACTERS_PER_TOKEN = 1
-"""Of room an answer's strings share. Prose has four, but a digit is a token, and digits are what repeats."""
+"""Assumed by the limits. Prose has four, but digits take a token each, and digits are what repeats."""
 MANY, FEW = 20, 3
-"""Items of a list, at first and after an answer was cut; one fewer in each list within a list."""
+"""Items of a list, at first and after an answer was cut; one fewer in each nested list."""
 LARGEST = 10**9
-"""Of a number, in either direction: digits go on without end too."""
+"""Limit of a number's magnitude: digits can repeat without end too."""
 
 ONE = ("items", "additionalProperties")
 SEVERAL = ("anyOf", "oneOf", "allOf", "prefixItems")
 NAMED = ("properties", "patternProperties", "$defs", "definitions")
-"""Where schemas stand within a schema; not under ``not`` and ``if``, where less allows more."""
+"""Keywords that contain subschemas; not ``not`` and ``if``, where a stricter schema allows more."""
 EXACT = ("enum", "const", "format", "pattern")
 """Keywords of a string that ends by itself, or that a limit could make impossible."""
 MEASURED = ("enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-"""Keywords of a number that is limited, or that is left as it is."""
+"""Keywords of a number that is already limited or must stay unchanged."""
 COMPOSED = ("allOf", "anyOf", "oneOf", "$ref", "if", "dependentSchemas", "patternProperties", "minProperties")
 """Keywords beside which an object may need properties that its own list does not name."""
 
 
 ANNOTATIONS = frozenset({"title", "description", "default", "examples", "deprecated", "$comment"})
 ANYTHING: JsonObject = {"type": ["string", "number", "boolean", "null"]}
-"""Instead of a value that may be whatever it likes, and so go on within itself for ever."""
+"""Replaces a schema that allows any value, which could nest for ever."""
 
 
 def bounded(schema: JsonObject, max_tokens: int, items: int = FEW) -> JsonObject:
-    """``schema`` with limits where it has none, so that an answer fits into about ``max_tokens``.
+    """Returns ``schema`` with limits where it has none, so that an answer fits into about ``max_tokens``.
 
     ``items`` is the limit of lists.
     """
     nodes = _nodes(schema)
     strings = sum(_is_free_string(node) for node in nodes)
-    room = max_tokens * CHARACTERS_PER_TOKEN // max(1, strings)
-    bounds = _Bounds(min(max(room, SHORTEST), LONGEST), items, closing=not any(map(_shares, nodes)))
+    budget = max_tokens * CHARACTERS_PER_TOKEN // max(1, strings)
+    bounds = _Bounds(min(max(budget, SHORTEST), LONGEST), items, closing=not any(map(_shares, nodes)))
     return bounds.around(schema)
 
 
@@ -55,7 +55,7 @@ class _Bounds:
     closing: bool
 
     def around(self, node: JsonObject) -> JsonObject:
-        """``node`` and the schemas in it with limits."""
+        """Returns ``node`` and its subschemas with limits."""
         lists = _may_be(node, "array")
         inner = replace(self, items=max(1, self.items - 1)) if lists else self
         limited = _within(node, inner.inside)
@@ -74,13 +74,13 @@ class _Bounds:
 
 
 def _shares(node: JsonObject) -> bool:
-    """Whether an object is described in two places: what one names, the other must let pass."""
+    """Returns whether two parts of ``node`` describe one object; each must allow what the other names."""
     elsewhere = any(key in node for key in ("$ref", "anyOf", "oneOf"))
     return "allOf" in node or (elsewhere and ("required" in node or "properties" in node))
 
 
 def _limit(node: JsonObject, least: str, most: str, ours: int) -> JsonValue:
-    """The schema's own limit, or ``ours`` where that is less and possible."""
+    """Returns the schema's own limit, or ``ours`` where that is smaller and possible."""
     floor, ceiling = node.get(least), node.get(most)
     wanted = max(ours, floor) if isinstance(floor, int) else ours
     return min(wanted, ceiling) if isinstance(ceiling, int) else wanted
@@ -96,7 +96,7 @@ def _is_free_number(node: JsonObject) -> bool:
 
 
 def _is_open(node: JsonObject) -> bool:
-    """Whether an object names properties, and may have others that it does not need."""
+    """Returns whether an object names properties and allows optional others."""
     named, needed = node.get("properties"), node.get("required", [])
     if not (isinstance(named, dict) and named and isinstance(needed, list)):
         return False
@@ -105,12 +105,12 @@ def _is_open(node: JsonObject) -> bool:
 
 
 def _may_be(node: JsonObject, kind: str) -> bool:
-    said = node.get("type")
-    return said == kind or (isinstance(said, list) and kind in said)
+    declared = node.get("type")
+    return declared == kind or (isinstance(declared, list) and kind in declared)
 
 
 def _nodes(schema: JsonObject) -> list[JsonObject]:
-    """``schema`` and every schema in it."""
+    """Returns ``schema`` and every subschema in it."""
     found: list[JsonObject] = []
 
     def visit(node: JsonObject) -> JsonObject:
@@ -122,7 +122,7 @@ def _nodes(schema: JsonObject) -> list[JsonObject]:
 
 
 def _within(node: JsonObject, change: Callable[[JsonObject], JsonObject]) -> JsonObject:
-    """``node`` with every schema directly in it changed."""
+    """Returns ``node`` with ``change`` applied to every direct subschema."""
 
     def changed(value: JsonValue) -> JsonValue:
         return change(value) if isinstance(value, dict) else value

@@ -1,8 +1,8 @@
-"""The one pipeline behind every door: validate, load, route, run, record.
+"""Dispatches calls from every entry point: validate, load sources, route, run the tool, record.
 
     Call -> arguments -> sources -> Route -> tool -> Result with its receipt
 
-Above: doors that know a wire format. Below: the tools, and engines through ``Run``.
+Entry points above know the wire formats; tools below reach engines through ``Run``.
 """
 
 import time
@@ -32,7 +32,7 @@ from tools.sources.documents import Sources, load
 from tools.tool import Tool
 
 SHORT = 4_000
-"""Characters that are read, counted and looked through in less than half a millisecond."""
+"""Characters that are read, counted and scanned on the event loop, in under half a millisecond."""
 
 
 class Engines(Protocol):
@@ -43,22 +43,22 @@ class Engines(Protocol):
 
 
 Record = Callable[[Call, Receipt, str], None]
-"""Told of every call and the code of its error, empty for none; must neither block nor raise."""
+"""Called with every call, its receipt and error code (empty for none); must neither block nor raise."""
 
 
 def unrecorded(call: Call, receipt: Receipt, error: str) -> None:
-    """The record of a dispatcher that keeps none."""
+    """Drops the record; for dispatchers without a ledger."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """The sources of a call and what was measured while its text was at hand."""
+    """The sources of a call, with token counts measured while they were loaded."""
 
     sources: Sources
     asked: int
     """Estimated tokens of the call's arguments."""
     tokens: tuple[int, ...] = ()
-    """Estimate of each document."""
+    """Estimated tokens of each document."""
     flags: tuple[str, ...] = ()
 
     @property
@@ -68,12 +68,12 @@ class _Loaded:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One call between its arrival and its receipt."""
+    """A call from its arrival to its receipt."""
 
     run: Run
     estimator: Estimator
     asked: int
-    """Tokens of the caller's context that its arguments took."""
+    """Tokens of the caller's context that the arguments took."""
     read: int
     started: float
 
@@ -98,15 +98,15 @@ class _Work:
             notes=tuple(tally.notes),
         )
 
-    def failure(self, said: str) -> Receipt:
-        """Of a call that came to nothing but ``said``: what it cost, and nothing saved."""
-        receipt = self.receipt({"error": said}, "error")
+    def failure(self, text_sent: str) -> Receipt:
+        """Returns the receipt of a failed call that sent only ``text_sent``: its cost, and nothing saved."""
+        receipt = self.receipt({"error": text_sent}, "error")
         tokens = replace(receipt.tokens, read=0)
         return replace(receipt, tokens=tokens, saved=receipt.saved - self.read)
 
 
-class _Booking:
-    """One call until it is recorded, however it ends; set what there is of it as it comes."""
+class _Recording:
+    """Context manager that records one call, however it ends."""
 
     def __init__(self, call: Call, estimator: LazyEstimator, record: Record) -> None:
         self._call = call
@@ -114,10 +114,10 @@ class _Booking:
         self._record = record
         self._started = time.perf_counter()
         self.work: _Work | None = None
-        self.said = ""
-        """What the caller got before the end, of an answer in pieces."""
+        self.text_sent = ""
+        """Text streamed to the caller before the end."""
         self.receipt: Receipt | None = None
-        """Of an answer that is whole."""
+        """Receipt of a complete answer."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,23 +131,23 @@ class _Booking:
         if self.receipt:
             self._record(self._call, self.receipt, "")
         elif isinstance(error, AgentError):
-            said = f"{self.said}{error.message} {error.hint}"
-            self._record(self._call, await self._failure(said), error.code)
+            text_sent = f"{self.text_sent}{error.message} {error.hint}"
+            self._record(self._call, await self._failure(text_sent), error.code)
         elif self.work:
             code = AgentError.code if isinstance(error, Exception) else ABANDONED
-            self._record(self._call, self.work.failure(self.said), code)
+            self._record(self._call, self.work.failure(self.text_sent), code)
 
-    async def _failure(self, said: str) -> Receipt:
+    async def _failure(self, text_sent: str) -> Receipt:
         if self.work:
-            return self.work.failure(said)
+            return self.work.failure(text_sent)
         call, ms = self._call, round((time.perf_counter() - self._started) * 1000)
         estimator = await self._estimator.get()
-        spent = _asked(call, estimator) + estimator.count(said)
+        spent = _argument_tokens(call, estimator) + estimator.count(text_sent)
         return Receipt("", "", "", None, call.project.name, ms, TokenCounts(), saved=-spent)
 
 
 class Dispatcher:
-    """Answers calls. Holds no state of any call; engines are opened and closed elsewhere."""
+    """Answers calls. Keeps no state between calls; engines are opened and closed elsewhere."""
 
     def __init__(
         self,
@@ -170,56 +170,56 @@ class Dispatcher:
         return await self._engines.models()
 
     async def ready(self) -> Profile:
-        """The engine that would be asked now.
+        """Returns the profile of the engine that would be asked now.
 
         Raises:
-            AgentError: none answers.
+            AgentError: no engine answers.
         """
         return await self._engines.ready()
 
     async def run(self, call: Call, progress: Progress = silent) -> Result:
-        """The whole answer to ``call``.
+        """Returns the whole answer to ``call``.
 
         Raises:
-            AgentError: whatever went wrong, with a hint.
+            AgentError: any failure, with a hint.
         """
         allowed = call.deadline_s or self._deadline_s
-        async with self._booked(call) as booking:
+        async with self._recording(call) as recording:
             tool, arguments = self._parsed(call)
             try:
                 with anyio.fail_after(allowed):
-                    booking.work = work = await self._prepare(call, tool, arguments, progress)
+                    recording.work = work = await self._prepare(call, tool, arguments, progress)
                     output = await tool.run(arguments, work.run)
             except TimeoutError:
                 raise EngineTimeoutError(
                     f"{call.tool} was not done within {allowed:g} s",
                     hint="send less at once, or raise [limits] deadline_s",
                 ) from None
-            booking.receipt = receipt = work.receipt(output.fields, tool.plain, output.decided_by)
+            recording.receipt = receipt = work.receipt(output.fields, tool.plain, output.decided_by)
         return Result(output.fields, receipt, tool.plain if tool.plain in output.fields else "")
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncGenerator[Stream]:
-        """The answer to a chat as it is made. Leaving early stops the engine.
+        """Yields the answer to a chat as a ``Stream``. Leaving early stops the engine.
 
         Raises:
             AgentError: on entering, or while iterating.
         """
-        async with self._booked(call) as booking:
+        async with self._recording(call) as recording:
             tool, arguments = self._parsed(call)
             if not (isinstance(tool, Chat) and isinstance(arguments, ChatArguments)):
                 raise UnknownToolError(f"{call.tool} does not stream", hint="call it without streaming")
-            booking.work = work = await self._prepare(call, tool, arguments, silent)
+            recording.work = work = await self._prepare(call, tool, arguments, silent)
             async with tool.stream(arguments, work.run) as events:
-                answering = _Answering(work, events)
+                answering = _AnswerStream(work, events)
                 try:
                     yield answering
                 finally:
-                    booking.said = answering.said
-                    booking.receipt = answering.receipt if answering.done else None
+                    recording.text_sent = answering.text_sent
+                    recording.receipt = answering.receipt if answering.done else None
 
-    def _booked(self, call: Call) -> _Booking:
-        return _Booking(call, self._estimator, self._record)
+    def _recording(self, call: Call) -> _Recording:
+        return _Recording(call, self._estimator, self._record)
 
     def _parsed(self, call: Call) -> tuple[Tool[Any], Arguments]:
         tool = self._tools.get(call.tool)
@@ -238,7 +238,7 @@ class Dispatcher:
             tier=arguments.tier if arguments.tier != "auto" else call.tier,
             wants=tool.wants,
             prompt_tokens=tool.prompt_tokens(arguments, loaded.tokens, estimator.count)
-            + _offered(call, estimator),
+            + _function_tokens(call, estimator),
             max_tokens=tool.max_tokens(arguments),
             splits=tool.splits,
             hard=partial(tool.is_hard, arguments),
@@ -262,8 +262,8 @@ class Dispatcher:
         return _Work(run, estimator, loaded.asked, loaded.read, started)
 
 
-class _Answering:
-    """A ``Stream``: the events as the engine gives them, and the receipt once they have ended."""
+class _AnswerStream:
+    """A ``Stream`` of an engine's events; its receipt is complete once they have ended."""
 
     def __init__(self, work: _Work, events: AsyncIterator[Event]) -> None:
         self._work = work
@@ -281,15 +281,15 @@ class _Answering:
 
     @property
     def receipt(self) -> Receipt:
-        """Of the whole answer, or of what there was of it when the caller left."""
-        return self._receipt or self._made()
+        """Returns the receipt of the whole answer, or of the part sent before the caller left."""
+        return self._receipt or self._current_receipt()
 
     @property
-    def said(self) -> str:
+    def text_sent(self) -> str:
         return "".join(self._text)
 
-    def _made(self) -> Receipt:
-        return self._work.receipt({"text": self.said}, "text")
+    def _current_receipt(self) -> Receipt:
+        return self._work.receipt({"text": self.text_sent}, "text")
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -300,28 +300,28 @@ class _Answering:
             self._text.append(event.text)
         elif isinstance(event, Done):
             self._work.run.tally.add(event)
-            self._receipt = self._made()
+            self._receipt = self._current_receipt()
         return event
 
 
-def _asked(call: Call, estimator: Estimator) -> int:
-    """Estimated tokens of the call's arguments: what asking took of the caller's context."""
+def _argument_tokens(call: Call, estimator: Estimator) -> int:
+    """Estimates the tokens of the call's arguments in the caller's context."""
     return estimator.count(compact(dict(call.arguments)))
 
 
-def _offered(call: Call, estimator: Estimator) -> int:
-    """Estimated tokens of the functions offered to the model: they stand in its prompt."""
+def _function_tokens(call: Call, estimator: Estimator) -> int:
+    """Estimates the tokens of the functions offered to the model, which are part of its prompt."""
     offered = call.sampling.tools
     return estimator.count(compact(list(offered))) if offered else 0
 
 
 async def _load(call: Call, arguments: Arguments, estimator: Estimator) -> _Loaded:
-    """The call's sources, read and measured in a worker thread.
+    """Reads and measures the call's sources in a worker thread.
 
-    What needs no disk and is short is done here: the way to the thread and back would take longer.
+    Short text that needs no disk access is handled on the event loop, which is faster than a thread.
     """
     if not arguments.sources_given:
-        return _Loaded(Sources(), _asked(call, estimator))
+        return _Loaded(Sources(), _argument_tokens(call, estimator))
 
     def read() -> _Loaded:
         sources = load(
@@ -332,7 +332,7 @@ async def _load(call: Call, arguments: Arguments, estimator: Estimator) -> _Load
             split=arguments.split,
         )
         tokens = tuple(estimator.count(document.text) for document in sources.documents)
-        return _Loaded(sources, _asked(call, estimator), tokens, _flags(sources))
+        return _Loaded(sources, _argument_tokens(call, estimator), tokens, _flags(sources))
 
     given = [arguments.text or "", *(arguments.items or ())]
     if not arguments.paths and sum(map(len, given)) <= SHORT:
@@ -341,7 +341,7 @@ async def _load(call: Call, arguments: Arguments, estimator: Estimator) -> _Load
 
 
 def _flags(sources: Sources) -> tuple[str, ...]:
-    """A note for each document that seems to give orders to the model, the first few of them."""
+    """Returns notes on documents that seem to contain instructions to the model, at most four."""
     flagged = [
         f"{document.id} seems to give orders ({found!r}); it was treated as data"
         for document in sources.documents

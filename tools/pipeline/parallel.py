@@ -1,4 +1,4 @@
-"""Many requests of one call at once, in order, with progress."""
+"""Runs many requests of one call in parallel, with ordered results and progress."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -20,12 +20,12 @@ async def each(
     *,
     total: int | None = None,
 ) -> list[R]:
-    """``work`` on every value, as many at a time as the engine takes; results in order.
+    """Runs ``work`` on every value, as many at a time as the engine has slots; returns results in order.
 
-    ``message`` says what is counted; ``total`` is the number of steps when these are not all.
+    ``message`` names what is counted; ``total`` is the number of steps if the values are only some of them.
 
     Raises:
-        AgentError: the first that ``work`` raised; the others are cancelled.
+        AgentError: the first that ``work`` raised; the other tasks are cancelled.
     """
     results: dict[int, R] = {}
     errors: list[AgentError] = []
@@ -36,7 +36,7 @@ async def each(
             try:
                 results[index] = await work(values[index])
             except AgentError as error:
-                # Kept, not raised: a task group would wrap it, and callers catch what it is.
+                # Kept, not raised: a task group would wrap it, and callers catch the original type.
                 errors.append(error)
                 group.cancel_scope.cancel()
                 return

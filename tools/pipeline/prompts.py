@@ -1,7 +1,7 @@
-"""How text is put before a model: as data, between marks it cannot forge.
+"""Fences untrusted text in prompts with unforgeable delimiters, and detects instructions in it.
 
-A mark carries a code taken from the text's own hash that the text does not hold, so no text can
-hold its own end mark; equal texts get equal marks, so that caches still work.
+A delimiter carries a code derived from the text's hash that does not occur in the text, so no text can
+contain its own end delimiter; equal texts get equal delimiters, so that prompt caches still work.
 """
 
 import re
@@ -32,18 +32,18 @@ ORDERS = re.compile(
     r"|\b(?:ignor[ae]|olvida|esquece)\b[^.\n]{0,30}\b(?:instrucciones|instruç[õo]es|istruzioni)\b",
     re.IGNORECASE,
 )
-"""Phrases of texts that give orders to a model rather than inform a reader."""
+"""Patterns of text that instructs a model rather than informs a reader."""
 CUES = (
     "instruction", "prompt", "rules", "guideline", "direction", "above", "before", "previous", " told",
     " now", " ai", " llm", "language model", "system>", "<|", "[inst", "[/inst", "sys>", "_of_turn",
     "<!--", "assistant", "chatbot", "nothing else", "anweisungen", "dentes", "instrucciones", "istruzioni",
     "instruç",
 )  # fmt: skip
-"""One of these is in every such phrase, and much faster to look for."""
+"""Every such phrase contains one of these; they are much faster to search for."""
 
 
 def fenced(text: str, name: str = "text") -> str:
-    """``text`` between an opening and a closing mark that do not occur in it."""
+    """Returns ``text`` between an opening and a closing delimiter that do not occur in it."""
     digest = sha256(text.encode(errors="surrogatepass")).hexdigest()
     held = text.lower()
     code = next(digest[:size] for size in range(6, len(digest) + 1) if digest[:size] not in held)
@@ -51,7 +51,7 @@ def fenced(text: str, name: str = "text") -> str:
 
 
 def gives_orders(text: str) -> str:
-    """The first phrase of ``text`` that looks like an order to the model, or an empty string."""
+    """Returns the first phrase of ``text`` that looks like an instruction to the model, or an empty text."""
     for line in text.split("\n"):
         lowered = line.lower()
         if any(cue in lowered for cue in CUES) and (found := ORDERS.search(line)):
@@ -59,7 +59,7 @@ def gives_orders(text: str) -> str:
     return ""
 
 
-def asking(system: Sequence[str], user: str) -> tuple[Message, ...]:
-    """Our instructions, then the data: the constant part first, so that prompt caches serve it."""
-    said = "\n".join(part for part in system if part)
-    return (Message("system", said), Message("user", user))
+def prompt_messages(system: Sequence[str], user: str) -> tuple[Message, ...]:
+    """Returns the system and user messages; the constant part comes first for prompt caches."""
+    instructions = "\n".join(part for part in system if part)
+    return (Message("system", instructions), Message("user", user))

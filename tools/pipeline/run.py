@@ -1,4 +1,4 @@
-"""One call on its way through a tool: its sources, its route, and what it has used so far."""
+"""State of one call while its tool runs: sources, route, token usage; sends the engine requests."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ from tools.sources.documents import Sources
 
 @dataclass(slots=True)
 class Tally:
-    """What the engines did for one call; becomes its receipt."""
+    """Usage of the engines in one call; the source of its receipt."""
 
     prompt: int = 0
     completion: int = 0
@@ -57,7 +57,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a tool works with. Every engine request of the call goes through here."""
+    """What a tool works with. Every engine request of the call goes through it."""
 
     call: Call
     sources: Sources
@@ -67,7 +67,7 @@ class Run:
     deadline: float
     """On anyio's clock, seconds."""
     count: Callable[[str], int]
-    """Estimated tokens of a text."""
+    """Estimates the tokens of a text."""
     progress: Progress
     tally: Tally
 
@@ -76,7 +76,7 @@ class Run:
         return self.route.profile
 
     def request(self, messages: Sequence[Message], *, max_tokens: int | None = None) -> Request:
-        """A request on this call's route; tools set the rest with ``dataclasses.replace``."""
+        """Returns a request for this call's route; tools set the rest with ``dataclasses.replace``."""
         route = self.route
         return Request(
             messages=tuple(messages),
@@ -89,11 +89,11 @@ class Run:
         )
 
     def rerouted(self, request: Request) -> Request:
-        """``request`` with what depends on the route taken from this run's."""
+        """Returns ``request`` with its route-dependent fields set for this run."""
         return replace(self.request(request.messages), schema=request.schema, choices=request.choices)
 
     async def ask(self, request: Request) -> Completion:
-        """The whole answer to ``request``, counted."""
+        """Sends ``request`` and returns the whole answer; counts its usage."""
         completion = await complete(self.route.engine, request)
         self.tally.add(completion.done)
         return completion
@@ -102,7 +102,7 @@ class Run:
         return self.route.engine.stream(request)
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
-        """Embeddings of ``texts``, counted."""
+        """Returns embeddings of ``texts``; counts their usage."""
         embeddings = await self.route.engine.embed(texts, deadline=self.deadline)
         self.tally.asked += 1
         self.tally.prompt += embeddings.tokens
@@ -110,14 +110,14 @@ class Run:
         return embeddings
 
     async def ask_json(self, request: Request, schema: JsonObject) -> JsonValue:
-        """An answer that validates under ``schema``.
+        """Returns an answer that validates under ``schema``.
 
-        The engine's constrained decoding first, validation always; then one repair attempt, then
-        the next tier once, where it is another model. A model too small to write on its own, and
-        any whose answer was cut, gets limits where the schema has none.
+        Uses the engine's constrained decoding and always validates. An invalid answer is repaired once, then
+        the next tier is asked once if it is another model. A model too small to write freely, and any whose
+        answer was cut, gets limits where the schema has none.
 
         Raises:
-            InvalidAnswerError: every attempt broke the promise.
+            InvalidAnswerError: every attempt was invalid.
         """
         validator = validator_of(schema)
         request = replace(request, schema=schema)
@@ -127,7 +127,7 @@ class Run:
         except UnsupportedFeatureError:
             if first is request:
                 raise
-            # The limits are ours: without them the engine may keep the schema.
+            # The limits are ours: without them the engine may support the schema.
             first, completion = request, await self.ask(request)
         try:
             return parse_answer(completion.text, validator)
@@ -138,9 +138,9 @@ class Run:
             repair = _limited(repair, schema, FEW)
             self.tally.note(f"the answer was cut, so lists were held to {FEW} items and strings to a length")
         attempts: list[tuple[Run, Request]] = [(self, repair)]
-        above = await self.above()
-        if above is not None:
-            attempts.append((above, above.rerouted(request)))
+        larger = await self.next_tier()
+        if larger is not None:
+            attempts.append((larger, larger.rerouted(request)))
         for run, attempt in attempts:
             try:
                 completion = await run.ask(attempt)
@@ -155,8 +155,8 @@ class Run:
             hint=_cut_hint(completion.done) or "simplify the schema, send less text, or ask tier=main",
         )
 
-    async def above(self) -> "Run | None":
-        """This run on the next larger tier, if that is another model; counted as an escalation."""
+    async def next_tier(self) -> "Run | None":
+        """Returns this run on the next larger tier, if that is another model; counts as an escalation."""
         if self.tally.escalated or self.needs.tier != "auto":
             return None
         try:
@@ -170,7 +170,7 @@ class Run:
         return replace(self, route=route)
 
     async def exact_count(self) -> Callable[[str], int]:
-        """A token count for chunk borders, scaled to the engine's own tokenizer where it has one."""
+        """Returns a token counter for chunking, scaled to the engine's own tokenizer where it has one."""
         sample = max((document.text for document in self.sources.documents), key=len, default="")[:20_000]
         estimated = self.count(sample)
         if not estimated or not self.profile.capabilities.tokenize:
@@ -188,12 +188,12 @@ def _limited(request: Request, schema: JsonObject, items: int) -> Request:
 
 
 def _repair(request: Request, completion: Completion, fault: AgentError) -> Request:
-    """The same question with the broken answer and what is wrong with it; room to finish if it was cut."""
+    """Returns the request with the invalid answer and its fault added; with a larger limit if it was cut."""
     complaint = f"That is not valid: {fault.message}. Answer again with the corrected JSON only."
     if completion.done.finish_reason == "length":
         complaint = "That was too long. Answer again with shorter, complete JSON."
-    said = Message("assistant", completion.text[-2_000:])
-    return replace(request, messages=(*request.messages, said, Message("user", complaint)))
+    invalid = Message("assistant", completion.text[-2_000:])
+    return replace(request, messages=(*request.messages, invalid, Message("user", complaint)))
 
 
 def _cut_hint(done: Done) -> str:

@@ -1,10 +1,9 @@
-"""A schema is a promise: what this module returns validates, or it raises.
+"""Validates answers against JSON Schema: what this module returns is valid, or it raises.
 
-``format`` is part of the promise, in every draft that knows it. A schema comes from the caller and
-is checked on the event loop, so it is held to what ends soon: nothing is fetched, depth and
-references are bounded, a ``pattern`` that backtracks without end fails. What stays open is a schema
-that refers back to itself in several ways at once: it costs twice as much with each level of the
-answer.
+``format`` is validated in every draft that defines it. A schema comes from the caller and is checked on the
+event loop, so the work is bounded: nothing is fetched, depth and references are limited, a ``pattern`` that
+backtracks too long fails. Known limitation: a schema that refers back to itself in several ways at once
+costs twice as much with each level of the answer.
 """
 
 import json
@@ -20,17 +19,17 @@ if TYPE_CHECKING:
     from jsonschema_rs import Resolver, Validator
 
 MAX_DEPTH = 100
-"""Levels of an answer; Python's own limit on JSON is some 1,000."""
+"""Levels of an answer; Python's own limit on JSON is about 1,000."""
 MAX_EXPANDED = 100_000
-"""Parts of a schema with its references written out."""
+"""Nodes of a schema with its references expanded."""
 MAX_BACKTRACKS = 100_000
-"""Steps back in one match of a ``pattern``: some 10 ms."""
+"""Backtracking steps in one match of a ``pattern``: about 10 ms."""
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def validator_of(schema: JsonObject) -> "Validator":
-    """A validator of ``schema``, whose own validity is checked; ``{}`` means any object.
+    """Returns a validator of ``schema``, after checking the schema itself; ``{}`` means any object.
 
     Raises:
         InvalidArgumentsError: the schema is no JSON Schema, refers to another document, or is too large.
@@ -65,7 +64,7 @@ def _bad_schema(fault: str) -> InvalidArgumentsError:
 
 
 def _check_size(schema: JsonObject, resolver: "Resolver") -> None:
-    """Raises ValueError: written out, the references of ``schema`` come to too many parts."""
+    """Raises ValueError if ``schema`` has too many nodes once its references are expanded."""
     import jsonschema_rs
 
     known: dict[str, int] = {}
@@ -74,8 +73,8 @@ def _check_size(schema: JsonObject, resolver: "Resolver") -> None:
         if not isinstance(reference, str):
             return 0
         if reference not in known:
-            known[reference] = 0  # a reference back to here
-            # Not found: data that looks like a reference, or the validator had refused it.
+            known[reference] = 0  # for a reference back to this one
+            # Not found: data that looks like a reference; the validator would have refused a real one.
             with suppress(jsonschema_rs.ReferencingError):
                 known[reference] = parts(cast("JsonValue", resolver.lookup(reference).contents))
         return known[reference]
@@ -90,10 +89,10 @@ def _check_size(schema: JsonObject, resolver: "Resolver") -> None:
 
 
 def parse_answer(text: str, validator: "Validator") -> JsonValue:
-    """The JSON value in ``text``, valid under ``validator``.
+    """Returns the JSON value in ``text``, valid under ``validator``.
 
     Raises:
-        InvalidAnswerError: saying what is wrong in words a model can repair it by.
+        InvalidAnswerError: describes the fault so that a model can repair it.
     """
     try:
         value = cast(
@@ -109,10 +108,10 @@ def parse_answer(text: str, validator: "Validator") -> JsonValue:
 
 
 def check(value: JsonValue, validator: "Validator") -> None:
-    """Return if ``value`` is valid.
+    """Returns if ``value`` is valid.
 
     Raises:
-        InvalidAnswerError: it is not; the message names the place.
+        InvalidAnswerError: the value is invalid; the message contains the JSON pointer.
     """
     import jsonschema_rs
 
@@ -158,7 +157,7 @@ def _finite(digits: str) -> float:
 
 
 def _each_once(pairs: Sequence[tuple[str, JsonValue]]) -> JsonObject:
-    """The object, unless it names a key twice: one of the values would be lost."""
+    """Returns the object; raises if it repeats a key, because one value would be lost."""
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
@@ -167,5 +166,5 @@ def _each_once(pairs: Sequence[tuple[str, JsonValue]]) -> JsonObject:
 
 
 def compact(value: JsonValue) -> str:
-    """JSON in the fewest tokens: no spaces, no escapes that UTF-8 does not need."""
+    """Returns JSON in the fewest tokens: no spaces, no escapes that UTF-8 does not need."""
     return _COMPACT.encode(value)

@@ -1,13 +1,13 @@
-"""How far a model's own words are trusted, by its size; one of unknown size was chosen by somebody."""
+"""Model size thresholds for extraction. A model of unknown size passes: the operator chose it."""
 
 from engines.base import Profile
 
 DECIDES = 3.0
-"""Billions of weights from which a model's answer goes before what rules find."""
+"""Billions of weights from which a model's answer takes precedence over the rules."""
 WRITES = 1.0
-"""Billions of weights from which a model is asked for what rules leave open; smaller ones make it up.
+"""Billions of weights from which a model is asked for fields the rules leave open.
 
-SmolLM2-135M, asked to fill a schema from a short text, gets one value in twenty right (docs/quality.md).
+Smaller models make such values up; measured with SmolLM2-135M (docs/quality.md).
 """
 
 

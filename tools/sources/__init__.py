@@ -1,1 +1,1 @@
-"""What a call's text, items and paths become: documents, chunks, sentences, and evidence in them."""
+"""Sources of a call: documents, chunks, sentences, and evidence lookup."""

@@ -1,8 +1,8 @@
-"""Long texts in parts that fit, cut at the borders a reader would choose.
+"""Splits long texts into chunks that fit a token budget, at natural borders.
 
-A border is, best first: a heading or a top-level definition, a blank line, a line end, a
-sentence end, a space. A part is as much as fits, ended at the last of the best borders in its
-second half; together the parts are the text, no character lost and none twice.
+A border is, best first: a heading or a top-level definition, a blank line, a line end, a sentence end, a
+space. A chunk is as long as fits, ended at the last of the best borders in its second half; together the
+chunks are the text, without loss or overlap.
 """
 
 import re
@@ -13,7 +13,7 @@ from engines.errors import ContextTooLongError
 from tools.sources.documents import Document
 
 BORDERS: Sequence[re.Pattern[str]] = (
-    # A Markdown or underlined heading, a diff's next file, a definition at the left margin.
+    # A Markdown or underlined heading, the next file of a diff, an unindented definition.
     re.compile(
         r"\n(?=#{1,6} |diff --git |(?:async )?(?:def|class|func|fn|function) |[^\n]+\n(?:={3,}|-{3,})\n)"
     ),
@@ -33,12 +33,12 @@ class Chunk:
 
 
 def split(document: Document, budget: int, count: Callable[[str], int]) -> Iterator[Chunk]:
-    """Parts of ``document`` of at most ``budget`` tokens each, by ``count``, in order.
+    """Yields chunks of ``document`` of at most ``budget`` tokens each, by ``count``, in order.
 
-    A single character is never split, whatever it counts. Each part is counted about twice.
+    A single character is never split, whatever its count. Each chunk is counted about twice.
 
     Raises:
-        ContextTooLongError: ``budget`` leaves no room for any text.
+        ContextTooLongError: ``budget`` is too small for any text.
     """
     if budget < 1:
         raise ContextTooLongError(
@@ -56,7 +56,7 @@ def _parts(text: str, budget: int, count: Callable[[str], int]) -> Iterator[str]
     width = len(text) if size <= budget else _scaled(len(text), budget, size)
     while start < len(text):
         rest = len(text) - start
-        # The end of the text in one part, if it may fit: no crumb after a nearly full part.
+        # The rest of the text as one part if it may fit: avoids a tiny last part.
         part, size = _fitting(text, start, rest if rest <= 1.2 * width else width, budget, count)
         yield part
         start += len(part)
@@ -64,7 +64,7 @@ def _parts(text: str, budget: int, count: Callable[[str], int]) -> Iterator[str]
 
 
 def _fitting(text: str, start: int, width: int, budget: int, count: Callable[[str], int]) -> tuple[str, int]:
-    """The part that begins at ``start``, of at most ``width`` characters, and its tokens."""
+    """Returns the chunk that begins at ``start``, of at most ``width`` characters, and its tokens."""
     while True:
         part = text[start : start + width]
         if start + width < len(text):
@@ -76,12 +76,12 @@ def _fitting(text: str, start: int, width: int, budget: int, count: Callable[[st
 
 
 def _scaled(characters: int, budget: int, size: int) -> int:
-    """Characters expected to fill ``budget``, a little under, where ``characters`` came to ``size``."""
+    """Estimates, slightly low, the characters that fill ``budget`` if ``characters`` took ``size`` tokens."""
     return max(1, int(0.95 * characters * budget / max(size, 1)))
 
 
 def _border(part: str) -> int:
-    """Where to end ``part``: after the last of the best borders in its second half, or at its end."""
+    """Returns the end of ``part``: after the last of the best borders in its second half, or its length."""
     for border in BORDERS:
         ends = [found.end() for found in border.finditer(part, len(part) // 2)]
         if ends:

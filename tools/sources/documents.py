@@ -1,7 +1,7 @@
-"""Text, items and paths become documents; files are read here, so that no caller has to.
+"""Loads text, items and paths as documents; files are read by the server, so that callers need not.
 
-A path the caller named that cannot be used is an error that names it; a file that a folder or
-glob merely turned up is skipped and said so. See ``tools/sources/files.py`` for what may be read.
+A path named by the caller that cannot be used raises an error; a file that only a folder or glob matched is
+skipped with a note. ``tools/sources/files.py`` decides which files may be read.
 """
 
 import codecs
@@ -20,7 +20,7 @@ MAX_DOCUMENTS = 50_000
 """Items, lines and files of one call."""
 NOTES_SHOWN = 5
 
-# UTF-32 first: its little-endian mark begins with UTF-16's.
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -33,14 +33,14 @@ _NEVER_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text and where it begins. ``id`` is what results call it."""
+    """A text and its position in its source. ``id`` is its name in results."""
 
     id: str
     text: str
     path: str = ""
     """Relative to the project root; empty for text the caller sent."""
     line: int = 1
-    """Line of ``path`` that ``text`` begins on."""
+    """Line of ``path`` on which ``text`` begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ def load(
     paths: Sequence[str] | None = None,
     split: str = "file",
 ) -> Sources:
-    """The documents of a call. Blocks on the disk: call it in a worker thread.
+    """Returns the documents of a call. Blocks on disk access: call it in a worker thread.
 
     Raises:
         SourceRefusedError: a path leads outside, or names a secret.
         SourceNotFoundError: a path or glob matches nothing.
         SourceUnusableError: a named file is empty, binary or too large, or there is too much of it.
-        InvalidArgumentsError: ``split`` is none of the known ones, or a path is malformed.
+        InvalidArgumentsError: ``split`` is unknown, or a path is malformed.
     """
     check_split(split)
     loaded = _Loaded()
@@ -88,7 +88,7 @@ def load(
 
 
 class _Loaded:
-    """What a call's sources came to so far."""
+    """Documents and notes collected so far."""
 
     def __init__(self) -> None:
         self.documents: list[Document] = []
@@ -121,7 +121,7 @@ class _Loaded:
         self.add(split_document(Document(found.shown, _clean(text), found.shown), split))
 
     def notes(self) -> list[str]:
-        """All warnings, and the first few of the files that were skipped."""
+        """Returns all warnings, and the first few skipped files."""
         more = len(self._skipped) - NOTES_SHOWN
         return [*self._notes, *self._skipped[:NOTES_SHOWN], *([f"{more} more skipped"] if more > 0 else [])]
 
@@ -133,14 +133,14 @@ def _item(index: int, item: str) -> Document:
 
 
 def _clean(text: str) -> str:
-    """One kind of line end, and no half characters (lone surrogates), which no engine could be sent."""
+    """Normalises line ends and replaces lone surrogates, which no engine accepts."""
     return text.replace("\r\n", "\n").encode(errors="replace").decode()
 
 
 def decode(raw: bytes, shown: str) -> tuple[str, str]:
-    """The text of a file, and a note where it was not what it seemed.
+    """Returns the text of a file, and a note if the encoding was guessed or faulty.
 
-    UTF-8, or UTF-16 and UTF-32 with a byte order mark; else Windows-1252, which reads Latin-1 too.
+    UTF-8, or UTF-16 and UTF-32 with a byte order mark; else Windows-1252, which also reads Latin-1.
 
     Raises:
         SourceUnusableError: the file is binary or empty.
@@ -170,10 +170,10 @@ def _binary(shown: str) -> SourceUnusableError:
 
 
 def check_split(split: str) -> None:
-    """Return if ``split`` is ``file``, ``line``, ``paragraph`` or ``jsonl:FIELD``.
+    """Returns if ``split`` is ``file``, ``line``, ``paragraph`` or ``jsonl:FIELD``.
 
     Raises:
-        InvalidArgumentsError: it is not.
+        InvalidArgumentsError: ``split`` is none of these.
     """
     if split not in {"file", "line", "paragraph"} and not re.fullmatch(r"jsonl:.+", split):
         raise InvalidArgumentsError(
@@ -182,7 +182,7 @@ def check_split(split: str) -> None:
 
 
 def split_document(document: Document, split: str) -> Iterator[Document]:
-    """The items of a document: the whole of it, its lines, its paragraphs, or one field of its JSON lines.
+    """Yields the items of a document: all of it, its lines, its paragraphs, or one field of its JSON lines.
 
     Raises:
         SourceUnusableError: a line is not JSON or has no such field.
@@ -209,7 +209,7 @@ def _part(document: Document, text: str, line: int) -> Document:
 
 
 def _fields_of(row: object) -> str:
-    """What to ask of a line instead."""
+    """Returns a hint that lists the fields the line has."""
     if not isinstance(row, dict):
         return "jsonl:FIELD wants an object on each line; split=file reads the file as one text"
     names = list(cast("dict[str, object]", row))
@@ -217,7 +217,7 @@ def _fields_of(row: object) -> str:
 
 
 def _json_field(document: Document, number: int, line: str, name: str) -> str:
-    """The field as text; nothing where it is null."""
+    """Returns the field as text; empty where it is null."""
     where = f"{document.path or 'text'}:{number}"
     try:
         row: object = json.loads(line)

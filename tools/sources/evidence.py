@@ -1,9 +1,9 @@
-"""Where a value stands in its source, or that it does not.
+"""Finds the place of a value in its source, or reports that it is not there.
 
-Values are compared in normal form: white space, case, quotation marks and dashes folded, whole
-words only, numbers by value (``1,234`` is ``1_234`` is ``1234.0``), dates by year, month and day.
-A value that is only reworded counts as unsupported, and so does a date whose source leaves open
-which number is the day (``03/04/2022``): the caller can trust what is not listed.
+Values are compared in normal form: white space, case, quotation marks and dashes folded, whole words only,
+numbers by value (``1,234`` is ``1_234`` is ``1234.0``), dates by year, month and day. A reworded value is
+unsupported, and so is a date whose source is ambiguous (``03/04/2022``), so that supported values are
+reliable.
 """
 
 import re
@@ -43,7 +43,7 @@ _DATES = tuple(
 _TIME = re.compile(r"(?:t|,? (?:at )?)(?P<clock>\d{1,2}:\d\d)(?P<seconds>:\d\d)?(?! ?[ap]\.?m)")
 _ZONE = re.compile(r"(?:\.\d+)?(?: ?(?:z|utc|gmt|[-+]\d\d:?\d\d))?")
 
-# The only digits of their word: 2 is in v2, 12 in 12ms, but neither 1 nor 2 in the hash a1b2.
+# Digits are found only if a word has no others: 2 in v2, 12 in 12ms, nothing in the hash a1b2.
 _NUMBER = re.compile(
     r"(?<!\w)(?P<sign>(?<![\w)])[-+][$€£]?)?[^\W\d]*"
     r"(?P<digits>\d(?:[\d.,_']{0,60}\d)?)(?P<power>e[-+]?\d{1,3}(?!\w))?[^\W\d]*(?!\w)"
@@ -62,7 +62,7 @@ class Evidence:
 
 
 def leaves(value: JsonValue, pointer: str = "") -> Iterator[tuple[str, str | int | float]]:
-    """Every string and number in ``value`` with its JSON pointer; null and booleans claim no words."""
+    """Yields every string and number in ``value`` with its JSON pointer; null and booleans are skipped."""
     if isinstance(value, dict):
         for key, child in value.items():
             yield from leaves(child, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
@@ -73,15 +73,15 @@ def leaves(value: JsonValue, pointer: str = "") -> Iterator[tuple[str, str | int
         yield pointer, value
 
 
-class Places:
+class EvidenceIndex:
     """Chunks in which values are looked up; each is folded once, when first needed."""
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
-        self._pages = [_Page(chunk) for chunk in chunks]
+        self._folded_chunks = [_FoldedChunk(chunk) for chunk in chunks]
         self._known: dict[str | float, Evidence | None] = {}
 
     def find(self, value: str | float) -> Evidence | None:
-        """Where ``value`` stands first, or ``None``."""
+        """Returns the first place of ``value``, or ``None``."""
         if value not in self._known:
             self._known[value] = self._find(value)
         return self._known[value]
@@ -90,31 +90,31 @@ class Places:
         folded = _folded(value) if isinstance(value, str) else ""
         if isinstance(value, str) and not folded:
             return None
-        for page in self._pages:
-            at = page.words(folded) if isinstance(value, str) else page.number(Decimal(repr(value)))
+        for chunk in self._folded_chunks:
+            at = chunk.words(folded) if isinstance(value, str) else chunk.number(Decimal(repr(value)))
             if at is not None:
-                return page.evidence(*at)
+                return chunk.evidence(*at)
         return None
 
 
 Span = tuple[int, int]
 
 
-class _Page:
-    """A chunk, its lines joined in normal form; spans are places in that form."""
+class _FoldedChunk:
+    """A chunk with its lines joined in normal form; spans are positions in that form."""
 
     def __init__(self, chunk: Chunk) -> None:
         self._chunk = chunk
 
     @cached_property
     def _lines(self) -> list[tuple[int, str]]:
-        """Lines that hold something, with their numbers and single spaces."""
+        """Non-empty lines with their numbers, white space collapsed."""
         lines = enumerate(self._chunk.text.split("\n"), self._chunk.line)
         return [(number, " ".join(line.split())) for number, line in lines if line.strip()]
 
     @cached_property
     def _joined(self) -> tuple[str, list[int]]:
-        """The folded text, and where in it each line begins."""
+        """The folded text, and the offset at which each line begins."""
         folded = [_folded(line) for _, line in self._lines]
         starts: list[int] = []
         at = 0
@@ -143,7 +143,7 @@ class _Page:
         return dates
 
     def words(self, value: str) -> Span | None:
-        """Where the folded ``value`` stands as whole words, as a number, or as a date."""
+        """Returns the span of the folded ``value`` as whole words, as a number, or as a date."""
         numeric = _NUMERIC.fullmatch(value) is not None
         text = self._joined[0]
         start = text.find(value)
@@ -173,13 +173,13 @@ class _Page:
         if value[end:] and (clock is None or not _ZONE.fullmatch(value, clock[1])):
             return None
         for span in self._dates.get(wanted, ()):
-            told = _clock(self._joined[0], span[1])
-            if clock is None or (told and told[0] == clock[0]):
+            found_clock = _clock(self._joined[0], span[1])
+            if clock is None or (found_clock and found_clock[0] == clock[0]):
                 return span
         return None
 
     def evidence(self, start: int, end: int) -> Evidence:
-        """The lines of a span, cut around it when they are long."""
+        """Returns the lines of a span, cut around it if they are long."""
         starts = self._joined[1]
         first, last = bisect_right(starts, start) - 1, bisect_right(starts, end - 1)
         quote = " ".join(line for _, line in self._lines[first:last])
@@ -190,13 +190,13 @@ class _Page:
 
 
 def _folded(text: str) -> str:
-    """One spelling for what reads the same: composed letters, plain quotes and dashes, small letters."""
+    """Returns normal form: composed letters, plain quotes and dashes, lower case."""
     folded = unicodedata.normalize("NFKC", text).translate(_TYPOGRAPHY).casefold()
     return " ".join(folded.split())
 
 
 def _cuts(text: str, at: int, *, numeric: bool) -> bool:
-    """Whether a border at ``at`` would cut a word, or a number: "2" is not evidence in "2024" or "1.2"."""
+    """Returns whether a border at ``at`` cuts a word or a number: "2" is no evidence in "2024" or "1.2"."""
     if not 0 < at < len(text):
         return False
     if _joins(text[at - 1]) and _joins(text[at]):
@@ -205,7 +205,7 @@ def _cuts(text: str, at: int, *, numeric: bool) -> bool:
 
 
 def _joins(character: str) -> bool:
-    """Whether ``character`` is one word with its neighbour. From Thai on, scripts do without spaces."""
+    """Returns whether ``character`` continues a word. Scripts from Thai on do not separate words."""
     return character == "_" or (character.isalnum() and character < "\u0e00")
 
 
@@ -215,7 +215,7 @@ def _reading(found: re.Match[str]) -> Decimal | None:
 
 
 def _value(digits: str) -> Decimal | None:
-    """The number that ``digits`` with their separators are, in one of the usual notations."""
+    """Returns the number that ``digits`` with separators mean, in one of the usual notations."""
     for notation, group, point in (
         (r"\d+(?:\.\d+)?", "", "."),
         (r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", ",", "."),
@@ -230,7 +230,7 @@ def _value(digits: str) -> Decimal | None:
 
 
 def _dates(text: str) -> Iterator[tuple[date, Span]]:
-    """Every date in the folded ``text`` that can be read in one way only."""
+    """Yields every unambiguous date in the folded ``text``."""
     for notation in _DATES:
         for found in notation.finditer(text):
             day = _day(found.groupdict())
@@ -254,6 +254,6 @@ def _day(parts: dict[str, str]) -> date | None:
 
 
 def _clock(text: str, at: int) -> tuple[str, int] | None:
-    """The time of day that follows a date, to the second, and where it ends; its zone is not compared."""
+    """Returns the time of day that follows a date, to the second, and its end; the zone is not compared."""
     found = _TIME.match(text, at)
     return (found["clock"].zfill(5) + (found["seconds"] or ":00"), found.end()) if found else None

@@ -1,9 +1,8 @@
-"""Which files a call may read, and their bytes.
+"""Finds and reads the files of a call, limited to the project's root and the operator's folders.
 
-Only regular files inside the project's root and the operator's folders, after symlinks are
-resolved, and never one whose name says that it holds secrets. Folders and globs leave out what
-``.gitignore`` does; a file the caller names is read all the same. (A hard link cannot be told
-from the file itself: who can link into the project can read what it links to.)
+Only regular files, after symlinks are resolved, and never one whose name suggests secrets. Folders and globs
+leave out what ``.gitignore`` does; a file that the caller names is read all the same. (A hard link cannot be
+told from the file itself: whoever can link into the project can read what it links to.)
 """
 
 import os
@@ -22,9 +21,9 @@ MAX_FILE_BYTES = 16 * 2**20
 MAX_TOTAL_BYTES = 64 * 2**20
 MAX_FILES = 2_000
 MAX_VISITED = 50_000
-"""Folder entries looked at in one call before its folders and globs are refused as too large."""
+"""Folder entries visited in one call before its folders and globs are refused as too large."""
 MAX_IGNORE_BYTES = 256 * 2**10
-"""Of a ``.gitignore``; a larger one is passed over."""
+"""Size of a ``.gitignore``; a larger one is ignored."""
 
 SKIPPED_FOLDERS = frozenset({
     ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".mypy_cache", ".pytest_cache",
@@ -58,7 +57,7 @@ class SourceNotFoundError(AgentError):
 
 
 class SourceUnusableError(AgentError):
-    """Empty, binary, too large, or not what ``split`` expects."""
+    """Raised if a source is empty, binary, too large, or not what ``split`` expects."""
 
     kind = "caller"
     code = "source_unusable"
@@ -68,9 +67,9 @@ class SourceUnusableError(AgentError):
 class Found:
     file: Path
     shown: str
-    """What results call it: relative to the project root where it lies in there."""
+    """Name in results: relative to the project root if the file is in it."""
     named: bool
-    """The caller named this very file; else a folder or glob turned it up."""
+    """Whether the caller named this file; else a folder or glob matched it."""
 
 
 class Files:
@@ -89,7 +88,7 @@ class Files:
         self._visited = 0
 
     def find(self, paths: Iterable[str]) -> list[Found]:
-        """The files behind ``paths``, each once.
+        """Returns the files that ``paths`` match, without duplicates.
 
         Raises:
             SourceRefusedError: a path leads outside, or names a secret.
@@ -110,7 +109,7 @@ class Files:
         return list(files.values())
 
     def read(self, found: Found) -> bytes:
-        """What the file holds.
+        """Returns the content of the file.
 
         Raises:
             SourceRefusedError: it is outside, a secret, or no regular file.
@@ -137,7 +136,7 @@ class Files:
             yield self._found(resolved, named=True)
 
     def _anchor(self, path: str) -> Path:
-        """``path`` as the caller means it, symlinks resolved: a relative one starts at the first root."""
+        """Returns ``path`` with symlinks resolved; a relative path starts at the first root."""
         return Path(os.path.realpath(self._roots[0] / os.path.expanduser(path)))
 
     def _is_inside(self, resolved: Path) -> bool:
@@ -193,7 +192,7 @@ class Files:
         yield from map(self._found, matches)
 
     def _walk(self, folder: Path, depth: int | None = None) -> Iterator[Path]:
-        """Files below ``folder``, at most ``depth`` folders down; symlinked folders are not entered."""
+        """Yields files at most ``depth`` levels below ``folder``; symlinked folders are not entered."""
         waiting = [(folder, self._ignored_above(folder), 0)]
         while waiting:
             top, ignored, level = waiting.pop()
@@ -210,7 +209,7 @@ class Files:
             waiting += reversed(below)
 
     def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
-        """What ``folder`` holds, in a stable order; nothing if it may not be listed."""
+        """Returns the entries of ``folder`` in a stable order; none if it may not be listed."""
         entries: list[os.DirEntry[str]] = []
         try:
             with os.scandir(folder) as listing:
@@ -227,7 +226,7 @@ class Files:
         return sorted(entries, key=lambda entry: entry.name)
 
     def _ignored_above(self, folder: Path) -> Ignored:
-        """What the files above ``folder`` say, from the root down; nothing where they leave out itself."""
+        """Returns the ignore rules from the root down to ``folder``; none if they ignore ``folder``."""
         ignored = Ignored()
         root = next(root for root in self._roots if root == folder or root in folder.parents)
         for parent in reversed([each for each in folder.parents if each == root or root in each.parents]):
@@ -253,7 +252,7 @@ class Files:
         return _printable(file.relative_to(root).as_posix() if root in file.parents else str(file))
 
     def _opened(self, file: Path, shown: str, limit: int) -> bytes:
-        """At most ``limit`` bytes. What is checked is what was opened, so a swapped symlink gains nothing."""
+        """Returns at most ``limit`` bytes. Checks the opened file, so swapping in a symlink gains nothing."""
         resolved = Path(os.path.realpath(file))
         self._check_inside(resolved, shown)
         # Non-blocking, or opening a FIFO would wait for its writer.
@@ -283,12 +282,12 @@ class Files:
 
 
 def _is_passed_over(entry: os.DirEntry[str], *, is_folder: bool) -> bool:
-    """Whether nobody means ``entry`` who names a folder around it."""
+    """Returns whether ``entry`` is skipped when a folder around it is named."""
     return entry.name.lower() in SKIPPED_FOLDERS | SECRET_FOLDERS or (not is_folder and entry.is_dir())
 
 
 def _is_name(path: str) -> bool:
-    """Whether the file system could know ``path``."""
+    """Returns whether ``path`` is a possible file name."""
     try:
         return b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
@@ -296,7 +295,7 @@ def _is_name(path: str) -> bool:
 
 
 def _printable(name: str) -> str:
-    """``name`` on one line of UTF-8: it must break neither the answer nor the prompt it is told in."""
+    """Returns ``name`` on one line of valid UTF-8, safe in answers and prompts."""
     text = name.encode(errors="surrogateescape").decode(errors="replace")
     return "".join(each if each.isprintable() else "\ufffd" for each in text)
 
@@ -313,11 +312,11 @@ def _too_large(shown: str) -> SourceUnusableError:
 
 
 def _secret_part(resolved: Path, roots: Sequence[Path]) -> str:
-    """The part of the path below its root that looks like a secret, or an empty string."""
+    """Returns the part of the path below its root that looks like a secret, or an empty string."""
     around = [root for root in roots if root == resolved or root in resolved.parents]
     innermost = max(around, key=lambda root: len(root.parts))
     for part in resolved.relative_to(innermost).parts:
-        # As file systems that fold names see it: case, compatibility forms, trailing dots.
+        # Folded as some file systems do: case, compatibility forms, trailing dots.
         name = unicodedata.normalize("NFKC", part).casefold().rstrip(" .")
         if name in SECRET_FOLDERS or (_matches(name, SECRET_NAMES) and not _matches(name, HARMLESS_NAMES)):
             return part

@@ -1,8 +1,7 @@
-"""Globs and ``.gitignore`` lines as regular expressions that cannot blow up.
+"""Compiles globs and ``.gitignore`` lines to regular expressions without catastrophic backtracking.
 
-A repository's own ``.gitignore`` is read unasked, so a hostile one must cost no more than an
-honest one: a wildcard takes the nearest match of what follows it and never comes back (an atomic
-group, the way ``fnmatch`` does it), so no pattern backtracks over all ways to match.
+A repository's ``.gitignore`` is read unasked, so a hostile one must cost no more than others: a wildcard
+takes the nearest match of what follows it and does not backtrack (an atomic group, as in ``fnmatch``).
 """
 
 import os
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MAX_ALTERNATIVES = 256
-"""Patterns that the braces of one glob may stand for."""
+"""Patterns that the braces of one glob may expand to."""
 
 _MAGIC = re.compile(r"[*?\[{]")
 _TOKEN = re.compile(r"\\.|\[!?\]?[^\]/]*\]|\*+|.", re.DOTALL)
@@ -27,10 +26,10 @@ def is_glob(path: str) -> bool:
 
 
 def glob(pattern: str) -> re.Pattern[str]:
-    """What ``pattern`` matches: ``**`` spans folders, ``*`` and ``?`` stay in one, ``{a,b}`` is either.
+    """Compiles ``pattern``: ``**`` spans folders, ``*`` and ``?`` stay in one, ``{a,b}`` is either.
 
     Raises:
-        ValueError: saying what is wrong with the pattern.
+        ValueError: describes what is wrong with the pattern.
     """
     alternatives = [pattern]
     while any(_BRACES.search(each) for each in alternatives):
@@ -41,7 +40,7 @@ def glob(pattern: str) -> re.Pattern[str]:
 
 
 def _unbraced(pattern: str) -> Iterator[str]:
-    """``pattern`` with its first innermost braces written out."""
+    """Yields ``pattern`` with its first innermost braces expanded."""
     found = _BRACES.search(pattern)
     for choice in found[1].split(",") if found else ():
         yield _BRACES.sub(lambda _, choice=choice: choice, pattern, count=1)
@@ -68,14 +67,14 @@ def _translated(pattern: str) -> str:
 
 
 def _folders(pattern: str) -> str:
-    """A part without ``**/``; a ``**`` at its end is everything below."""
+    """Translates a part without ``**/``; a final ``**`` matches everything below."""
     if pattern == "**" or pattern.endswith("/**"):
         return _folders(pattern[:-2]) + ".+"
     return "/".join(map(_segment, pattern.split("/")))
 
 
 def _segment(pattern: str) -> str:
-    """One name. Its stars are lazy and atomic but the last, which must reach the end."""
+    """Translates one name. Stars are lazy and atomic except the last, which must reach the end."""
     fixed = [""]
     for token in _TOKEN.findall(pattern):
         if token.startswith("*"):
@@ -100,7 +99,7 @@ def _set(body: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """Neighbouring lines that all leave out, or all take back, as one expression for each kind of entry."""
+    """Consecutive lines that all ignore, or all re-include, as one expression for each kind of entry."""
 
     files: re.Pattern[str]
     folders: re.Pattern[str]
@@ -109,17 +108,17 @@ class _Rules:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """What the ``.gitignore`` files of a folder and those above it leave out."""
+    """Rules of the ``.gitignore`` files of a folder and those above it."""
 
     files: tuple[tuple[str, tuple[_Rules, ...]], ...] = ()
-    """The folder of each file, with a separator at its end, and its rules; outermost first."""
+    """The folder of each file, with a trailing separator, and its rules; outermost first."""
 
     def below(self, folder: Path, text: str) -> "Ignored":
-        """These, and the ``.gitignore`` in ``folder`` that says ``text``."""
+        """Returns these rules plus those of the ``.gitignore`` in ``folder`` with content ``text``."""
         return Ignored((*self.files, (os.path.join(folder, ""), tuple(_rules(text)))))
 
     def __call__(self, path: str, *, is_folder: bool) -> bool:
-        """Whether ``path`` is left out: the last line that matches says so, of the nearest file."""
+        """Returns whether ``path`` is ignored: the last matching line of the nearest file decides."""
         for folder, rules in reversed(self.files):
             name = path.removeprefix(folder).replace(os.sep, "/")
             for each in reversed(rules):
@@ -143,7 +142,7 @@ class _Line(NamedTuple):
 
 
 def _line(text: str) -> _Line | None:
-    """A line of a ``.gitignore``; nothing for those that say nothing or, as in git, make no sense."""
+    """Parses a line of a ``.gitignore``; ``None`` for blank, comment and, as in git, malformed lines."""
     text = re.sub(r"(?<!\\)[ \t]+\Z", "", text.removesuffix("\r"))
     if not text or text.startswith("#"):
         return None

@@ -1,7 +1,7 @@
-"""A text as sentences worth quoting: no code, headings, tables or link lists; a speaker's name is kept.
+"""Splits a text into quotable sentences: no code, headings, tables or link lists; speakers' names are kept.
 
-The rules are those of plain text, Markdown, reStructuredText, transcripts with ``Name:`` before what is
-said, and source code, of which comments and docstrings are the sentences.
+Handles plain text, Markdown, reStructuredText, transcripts with ``Name:`` before each turn, and source code,
+whose comments and docstrings are the sentences.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 LONGEST = 70
-"""Words of a sentence; what goes on beyond is cut at a comma or another border."""
+"""Words of a sentence; a longer one is cut at a comma or another border."""
 SHORTEST = 4
 
 # Full stops that end no sentence. Own list, English.
@@ -51,9 +51,9 @@ _DOCSTRING = re.compile(r"(?:\"\"\"|''')(?P<said>.+?)(?:\"\"\"|''')", re.DOTALL)
 class Sentence:
     text: str
     at: float
-    """How far into its text it stands, 0 to 1."""
+    """Relative position in its text, 0 to 1."""
     opens: bool = False
-    """It begins a paragraph."""
+    """Whether it begins a paragraph."""
     speaker: str = ""
 
     @property
@@ -66,7 +66,7 @@ class Sentence:
 
 
 def sentences(text: str) -> list[Sentence]:
-    """The sentences of ``text``, in order."""
+    """Returns the sentences of ``text``, in order."""
     lines = text.split("\n")
     if is_dialogue(lines):
         return list(_spoken(lines))
@@ -76,14 +76,14 @@ def sentences(text: str) -> list[Sentence]:
 
 
 def is_dialogue(lines: list[str]) -> bool:
-    """Whether most lines say who speaks, and more than one does."""
+    """Returns whether most lines name a speaker, and there is more than one speaker."""
     filled = [line for line in lines[:400] if line.strip()]
     spoken = [found["who"] for line in filled if (found := _SPEAKER.match(line))]
     return len(spoken) > max(2, len(filled) / 3) and 1 < len(set(spoken)) < len(spoken)
 
 
 def is_code(lines: list[str]) -> bool:
-    """Whether most of the first lines are those of a program."""
+    """Returns whether most of the first lines are source code."""
     filled = [line for line in lines[:400] if line.strip()]
     return sum(_CODE_LINE.search(line) is not None for line in filled) > len(filled) / 3
 
@@ -93,13 +93,13 @@ def _spoken(lines: list[str]) -> Iterator[Sentence]:
     for index, line in enumerate(lines):
         turn = _SPEAKER.match(line)
         who = turn["who"] if turn else who
-        said = _SPACED.sub("", _FILLER.sub("", _NOISE.sub("", turn["said"] if turn else line)))
-        for number, one in enumerate(_split(" ".join(said.split()))):
+        turn_text = _SPACED.sub("", _FILLER.sub("", _NOISE.sub("", turn["said"] if turn else line)))
+        for number, one in enumerate(_split(" ".join(turn_text.split()))):
             yield Sentence(one, index / len(lines), number == 0, who)
 
 
 def _commented(text: str) -> Iterator[Sentence]:
-    """Comments and docstrings."""
+    """Yields the sentences of comments and docstrings."""
     found = [(m.start(), m["said"]) for m in _DOCSTRING.finditer(text)]
     at, held, start = 0, list[str](), 0
     for line in [*text.split("\n"), ""]:
@@ -111,8 +111,8 @@ def _commented(text: str) -> Iterator[Sentence]:
             found.append((start, " ".join(held)))
             held = []
         at += len(line) + 1
-    for start, said in sorted(found):
-        for number, one in enumerate(_split(" ".join(_plain(said).split()))):
+    for start, block in sorted(found):
+        for number, one in enumerate(_split(" ".join(_plain(block).split()))):
             yield Sentence(one, start / len(text), number == 0)
 
 
@@ -123,7 +123,7 @@ def _written(text: str) -> Iterator[Sentence]:
 
 
 def _paragraphs(text: str) -> Iterator[tuple[float, str]]:
-    """Paragraphs and list entries on one line each, without what is no prose."""
+    """Yields paragraphs and list entries on one line each, without what is not prose."""
     held: list[str] = []
     lines = text.split("\n")
     fenced = False
@@ -151,26 +151,28 @@ def _paragraphs(text: str) -> Iterator[tuple[float, str]]:
 
 
 def _plain(text: str) -> str:
-    """Without the marks of Markdown and reStructuredText."""
+    """Removes Markdown and reStructuredText markup."""
     text = _LINK.sub(lambda m: next((group for group in m.groups() if group), ""), text)
     return re.sub(r"(?<!\w)(\*\*|__|\*)(?=\S)(.+?)(?<=\S)\1(?!\w)", r"\2", _FOOTNOTE.sub("", text))
 
 
 def _split(text: str) -> Iterator[str]:
-    """Sentences of at most ``LONGEST`` words that say something."""
+    """Yields non-empty sentences of at most ``LONGEST`` words."""
     start = 0
     for end in [*(m.end() for m in _END.finditer(text)), len(text)]:
-        said = text[start:end].strip()
-        if end < len(text) and _ABBREVIATED.search(said):
+        sentence = text[start:end].strip()
+        if end < len(text) and _ABBREVIATED.search(sentence):
             continue
         start = end
-        if len(said.split()) >= SHORTEST and sum(c.isalpha() or c == " " for c in said) > 0.7 * len(said):
-            yield _shortened(said)
+        if len(sentence.split()) >= SHORTEST and sum(c.isalpha() or c == " " for c in sentence) > 0.7 * len(
+            sentence
+        ):
+            yield _shortened(sentence)
 
 
-def _shortened(said: str) -> str:
-    words = said.split()
+def _shortened(sentence: str) -> str:
+    words = sentence.split()
     if len(words) <= LONGEST:
-        return said
+        return sentence
     cut = max((i for i in range(20, LONGEST) if words[i][-1] in ",;:)"), default=LONGEST - 1)
     return " ".join(words[: cut + 1]).rstrip(",;:") + " …"

@@ -1,11 +1,11 @@
-"""The words of labels and names, and whether two mean the same, as ``qty`` and ``quantity`` do."""
+"""Splits labels and names into words, and matches synonyms such as ``qty`` and ``quantity``."""
 
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
-# Words that stand in descriptions of any field. Own list: English function words and the
+# Words that occur in descriptions of any field. Own list: English function words and the
 # vocabulary of schemas.
 COMMON = frozenset(
     """
@@ -15,7 +15,7 @@ COMMON = frozenset(
     """.split()  # noqa: SIM905
 )
 
-# What English adds to a word; longest first. A stem of under three letters is no stem, but ids and prs are.
+# English suffixes, longest first. A stem has at least three letters, except ids and prs.
 _ENDINGS = ("ures", "ings", "ions", "ure", "ing", "ion", "ers", "ed", "er", "es", "ly", "s", "e", "d")
 # Abbreviations and synonyms of labels in forms, logs and code; own list, from no data set.
 _GROUPS = (
@@ -57,7 +57,7 @@ _GROUPS = (
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of ``text`` in small letters, names in code taken apart."""
+    """Returns the words of ``text`` in lower case; identifiers are split."""
     return tuple(word.lower() for word in _WORDS.findall(text))
 
 
@@ -87,9 +87,9 @@ def alike(one: str, other: str) -> bool:
     return not meanings.get(first, frozenset()).isdisjoint(meanings.get(second, frozenset()))
 
 
-def shared(wanted: Sequence[str], said: Iterable[str]) -> float:
-    """How far two labels agree: 1 for the same words, 0 for none in common (Dice's coefficient)."""
-    kept = list(said)
+def shared(wanted: Sequence[str], label: Iterable[str]) -> float:
+    """Returns how far two labels agree: 1 for the same words, 0 for none in common (Dice's coefficient)."""
+    kept = list(label)
     if not wanted or not kept:
         return 0.0
     there = sum(any(alike(word, other) for other in kept) for word in wanted)

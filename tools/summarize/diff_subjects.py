@@ -1,8 +1,7 @@
-"""A diff in one line: what a commit of it would be called, read off its files and changed lines.
+"""Names a diff in one line, like a commit subject, from its files and changed lines.
 
-The wording is that of Git's own guide for commit subjects: imperative, no full stop, at most 72
-characters. What the authors say themselves (a new changelog entry, the name of a new test) goes before
-what the changed lines show.
+The wording follows Git's guide for commit subjects: imperative, no full stop, at most 72 characters. The
+authors' own words (a new changelog entry, the name of a new test) are preferred to the changed lines.
 """
 
 import re
@@ -51,17 +50,17 @@ _IMPERATIVE = {
 
 
 def subject(text: str) -> str:
-    """One line for the whole diff; empty where it shows nothing."""
+    """Returns one line for the whole diff; empty if nothing can be named."""
     found = changes(text)
-    for told in (_bumped, _announced, _moved, _renamed, _defined, _tested, _documented, _shown, _touched):
-        said = told(found)
-        if said:
-            return _trimmed(said)
+    for describe in (_bumped, _announced, _moved, _renamed, _defined, _tested, _documented, _shown, _touched):
+        line = describe(found)
+        if line:
+            return _trimmed(line)
     return ""
 
 
 def listed(text: str) -> list[str]:
-    """The subject, then a line for every file: how many lines come and go, and where."""
+    """Returns the subject, then a line for every file: added and removed lines, and where."""
     lines = [subject(text)]
     for change in changes(text):
         verb = "added" if change.made else "deleted" if change.deleted else "changed"
@@ -76,7 +75,7 @@ def _of(found: Sequence[Change], pattern: re.Pattern[str], *, without: bool = Fa
 
 
 def _announced(found: Sequence[Change]) -> str:
-    """The first entry added to a changelog."""
+    """Returns the first entry added to a changelog."""
     for change in _of(found, _CHANGELOG):
         gone = {line.strip() for line in change.removed}
         for index, line in enumerate(change.added):
@@ -90,26 +89,26 @@ def _announced(found: Sequence[Change]) -> str:
             more = [
                 part.strip() for part in change.added[index + 1 : index + 4] if part.startswith((" ", "\t"))
             ]
-            said = _sentence(" ".join([entry["said"], *more]))
-            if len(said.split()) >= 3 and not _VERSION.fullmatch(said):
-                return said
+            entry_subject = _sentence(" ".join([entry["said"], *more]))
+            if len(entry_subject.split()) >= 3 and not _VERSION.fullmatch(entry_subject):
+                return entry_subject
     return ""
 
 
-def _sentence(said: str) -> str:
-    """A changelog's entry as a subject: no links, no numbers of issues, in the imperative."""
-    said = re.sub(r"\\\\ ?", "", said)
-    said = _ROLE.sub(
+def _sentence(entry: str) -> str:
+    """Returns a changelog entry as a subject: no links, no issue numbers, imperative."""
+    entry = re.sub(r"\\\\ ?", "", entry)
+    entry = _ROLE.sub(
         lambda m: f"`{next(group for group in m.groups() if group)}`" if not m[3] else m[3],
-        _MARKS.sub("", said),
+        _MARKS.sub("", entry),
     )
-    said = re.split(r"(?<=[a-z`)])[.;](?:\s|$)", said.strip())[0].strip(" .:*_")
-    first, _, rest = said.partition(" ")
+    entry = re.split(r"(?<=[a-z`)])[.;](?:\s|$)", entry.strip())[0].strip(" .:*_")
+    first, _, rest = entry.partition(" ")
     return f"{_IMPERATIVE.get(first.lower(), first)} {rest}".strip()
 
 
 def _bumped(found: Sequence[Change]) -> str:
-    """Lines that change in nothing but version numbers."""
+    """Names a change of version numbers only."""
     pairs = [pair for change in found for pair in zip(change.removed, change.added, strict=False)]
     same = all(
         len(change.removed) == len(change.added) for change in found if not _CHANGELOG.search(change.path)
@@ -132,7 +131,7 @@ def _bumped(found: Sequence[Change]) -> str:
 
 
 def _moved(found: Sequence[Change]) -> str:
-    """Files that come, go or get another name, where nothing else of weight happens."""
+    """Names added, removed and renamed files, if the rest of the diff is small."""
     renamed = [change for change in found if change.old and change.old != change.path]
     if renamed and len(renamed) >= len(found) / 2:
         return f"Rename {renamed[0].old} to {renamed[0].path}"
@@ -144,7 +143,7 @@ def _moved(found: Sequence[Change]) -> str:
 
 
 def _renamed(found: Sequence[Change]) -> str:
-    """One word that gives way to another throughout."""
+    """Names one word that is replaced by another throughout."""
     swaps: Counter[tuple[str, str]] = Counter()
     lines = 0
     for change in found:
@@ -167,7 +166,7 @@ def _renamed(found: Sequence[Change]) -> str:
 
 
 def _defined(found: Sequence[Change]) -> str:
-    """Definitions, constants and arguments that come or go in the code itself."""
+    """Names definitions, constants and arguments added to or removed from the code itself."""
     code = [c for c in found if not _TEST.search(c.path) and not _DOCS.search(c.path)]
     for kinds, form in ((DEFINED, "{}"), (_ASSIGNED, "{}"), (_ARGUMENT, "{} to {}")):
         came, went = _names(code, kinds, "added"), _names(code, kinds, "removed")
@@ -193,7 +192,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _tested(found: Sequence[Change]) -> str:
-    """What the names of new tests say, where only tests change."""
+    """Names the new tests, if only tests change."""
     tests = _of(found, _TEST)
     new = [name for name in _names(tests, DEFINED, "added") if name not in _names(tests, DEFINED, "removed")]
     named = [name for name in new if name.lower().startswith("test")]
@@ -210,16 +209,16 @@ def _spoken(name: str) -> list[str]:
 
 
 def _shown(found: Sequence[Change]) -> str:
-    """What the name of a new test says that the code now does."""
+    """Names the behaviour described by the name of a new test."""
     tests, place = _of(found, _TEST), _place(found)
     gone = _names(tests, DEFINED, "removed")
     new = [name for name in _names(tests, DEFINED, "added") if name not in gone and name.startswith("test")]
-    said = _spoken(new[0]) if new else []
-    return f"Fix {' '.join(said)} in {place}" if len(said) > 1 else ""
+    name_words = _spoken(new[0]) if new else []
+    return f"Fix {' '.join(name_words)} in {place}" if len(name_words) > 1 else ""
 
 
 def _place(found: Sequence[Change]) -> str:
-    """The definition or file that changes most, tests apart."""
+    """Returns the definition or file that changes most, without tests."""
     code = _of(found, _TEST, without=True) or list(found)
     change = max(code, key=lambda one: len(one.added) + len(one.removed))
     return change.within[0] if change.within else change.name
@@ -242,7 +241,7 @@ def _close(one: str, other: str) -> bool:
 
 
 def _touched(found: Sequence[Change]) -> str:
-    """The place that changes most, and the word that is new there, or gone."""
+    """Names the place that changes most, and the word added or removed there."""
     if not found:
         return ""
     code = _of(found, _TEST, without=True) or list(found)
@@ -257,13 +256,13 @@ def _touched(found: Sequence[Change]) -> str:
     return f"Update {where}"
 
 
-def _trimmed(said: str) -> str:
-    """On one line, capitalised, within the length at a word's end."""
-    said = " ".join(said.split()).rstrip(".")
-    said = said[:1].upper() + said[1:]
-    if len(said) <= SUBJECT_CHARACTERS:
-        return said
-    cut = said[: SUBJECT_CHARACTERS + 1].rsplit(" ", 1)[0]
+def _trimmed(line: str) -> str:
+    """Returns the text on one line, capitalised, cut at a word's end."""
+    line = " ".join(line.split()).rstrip(".")
+    line = line[:1].upper() + line[1:]
+    if len(line) <= SUBJECT_CHARACTERS:
+        return line
+    cut = line[: SUBJECT_CHARACTERS + 1].rsplit(" ", 1)[0]
     if "," in cut[SUBJECT_CHARACTERS // 2 :]:
         cut = cut.rsplit(",", 1)[0]
     return re.sub(r"[\s,;:]+(?:and|or|the|a|an|of|to|in|for|with|by|on|when)?$", "", cut)

@@ -1,4 +1,4 @@
-"""A diff taken apart: which files it touches, what comes and what goes."""
+"""Parses a diff into the changes of each file."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ DEFINED = re.compile(
 
 @dataclass(slots=True)
 class Change:
-    """What a diff does to one file."""
+    """Changes of a diff to one file."""
 
     path: str
     old: str = ""
     added: list[str] = field(default_factory=list[str])
     removed: list[str] = field(default_factory=list[str])
     within: list[str] = field(default_factory=list[str])
-    """Definitions named in hunk headers, and those whose lines are seen around a change."""
+    """Definitions named in hunk headers, and those whose lines appear around a change."""
     made: bool = False
     deleted: bool = False
 
@@ -31,7 +31,7 @@ class Change:
 
 
 def is_diff(text: str) -> bool:
-    """Whether ``text`` is what ``git diff`` or ``diff -u`` prints."""
+    """Returns whether ``text`` is output of ``git diff`` or ``diff -u``."""
     head = text[:20_000]
     return (
         _FILE.search(head) is not None
@@ -40,7 +40,7 @@ def is_diff(text: str) -> bool:
 
 
 def changes(text: str) -> list[Change]:
-    """Every file the diff touches."""
+    """Returns the change of every file in the diff."""
     found: list[Change] = []
     for line in text.split("\n"):
         if line.startswith("diff --git ") or (line.startswith("+++ ") and not found):

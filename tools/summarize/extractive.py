@@ -1,9 +1,8 @@
-"""A summary in the text's own sentences, for models that cannot be trusted to write one.
+"""Extractive summaries: selects the text's own sentences, for models too small to write a summary.
 
-Sentences are scored by how near they lie to the middle of the whole (centrality, as in Radev's MEAD) or
-to a question, by where they stand and by cue phrases (Edmundson 1969), and taken one after another so
-that none repeats another (maximal marginal relevance, Carbonell and Goldstein 1998). On abstracts and
-on meetings ROUGE hardly changes when any of the weights below is halved or doubled.
+Sentences are scored by their similarity to the centroid (as in Radev's MEAD) or to a question, by position
+and by cue phrases (Edmundson 1969), and selected by maximal marginal relevance (Carbonell and Goldstein
+1998). Measured on abstracts and meetings: ROUGE is insensitive to halving or doubling any weight below.
 """
 
 import math
@@ -30,28 +29,28 @@ if TYPE_CHECKING:
     Vectors: TypeAlias = NDArray[np.float32]
 
 BATCH = 64
-"""Sentences embedded by one request: a part of the text, for progress and for the cache."""
+"""Sentences embedded by one request; the unit of progress and of the cache."""
 FOCUS = 0.7
-"""Weight of the nearness to a question; the rest is centrality."""
+"""Weight of the similarity to a question; the rest is centrality."""
 SAME_WORDS = 0.3
-"""Weight of a question's own rare words in a sentence: a name embeddings do not know."""
+"""Weight of a question's own rare words in a sentence, such as names that embeddings do not know."""
 TITLE = 0.2
 LEAD = 0.2
-"""Weight of standing at the beginning; it falls to a third within a fifth of the text."""
+"""Weight of a position at the beginning; it falls to a third within a fifth of the text."""
 OPENS = 0.03
 CUE = 0.15
 DULL = 0.1
-"""What a question, an announcement of a list or a very short sentence loses."""
+"""Penalty of a question, an announcement of a list or a very short sentence."""
 REPEATS = 0.5
-"""What a sentence loses that says what another one taken said."""
+"""Penalty of a sentence that repeats a selected one."""
 TWICE = 0.95
-"""Likeness from which two sentences say the same."""
+"""Similarity from which two sentences count as the same."""
 SPREAD = 0.1
-"""What a sentence gains from a third of the text that has none yet."""
+"""Bonus of a sentence from a third of the text that has none selected yet."""
 FILLED = 0.8
-"""Part of the words allowed after which a summary is long enough; two thirds for an answer to a question."""
+"""Share of the allowed words after which a summary is long enough; two thirds for an answer to a question."""
 LONG = 30
-"""Words from which on a sentence counts no more for the middle of the text."""
+"""Words beyond which a sentence's weight in the centroid no longer grows."""
 
 _CUE = re.compile(
     r"\bth(?:is|e) (?:paper|document|proposal|pep|rfc|report|library|package|module|change|article|page|guide"
@@ -73,28 +72,30 @@ _DIMENSIONS = 4096
 class Excerpt:
     sentences: list[tuple[Document, Sentence]]
     parts: int
-    """Requests the text was read in."""
+    """Requests in which the text was read."""
 
 
 async def excerpt(
     run: Run, documents: Sequence[Document], *, focus: str, max_words: int, most: int = 1_000
 ) -> Excerpt:
-    """The sentences that say most, in the order of the text; ``most`` of them at most."""
+    """Returns the most relevant sentences, at most ``most``, in the order of the text."""
     read = partial(_read, documents)
-    said = await anyio.to_thread.run_sync(read)
-    if not said:
+    found = await anyio.to_thread.run_sync(read)
+    if not found:
         return Excerpt([], 0)
     title = title_of(documents[0].text) if len(documents) == 1 else ""
-    texts = [sentence.text for _, sentence in said]
+    texts = [sentence.text for _, sentence in found]
     vectors, parts = await _vectors(run, [focus or title or "-", *texts])
-    scores = await anyio.to_thread.run_sync(partial(_scored, said, vectors, focus, bool(title)))
+    scores = await anyio.to_thread.run_sync(partial(_scored, found, vectors, focus, bool(title)))
     filled = max_words * (2 / 3 if focus else FILLED)
-    chosen = _chosen(said, scores, vectors[1:], max_words, filled, 1 if most == 1 else most, spread=not focus)
-    return Excerpt([said[index] for index in sorted(chosen)], parts)
+    chosen = _chosen(
+        found, scores, vectors[1:], max_words, filled, 1 if most == 1 else most, spread=not focus
+    )
+    return Excerpt([found[index] for index in sorted(chosen)], parts)
 
 
 def title_of(text: str) -> str:
-    """What the text calls itself in its first lines."""
+    """Returns the title in the text's first lines."""
     found = _TITLE.search(text[:5_000])
     return (found["meta"] or found["hash"] or found["lined"] or "").strip(" #*_\"'") if found else ""
 
@@ -104,7 +105,7 @@ def _read(documents: Sequence[Document]) -> list[tuple[Document, Sentence]]:
 
 
 async def _vectors(run: Run, texts: Sequence[str]) -> tuple["Vectors", int]:
-    """A vector of length one for each text, and how many requests that took."""
+    """Returns a unit vector for each text, and the number of requests."""
     import numpy as np
 
     if not run.profile.capabilities.embed:
@@ -118,13 +119,13 @@ async def _vectors(run: Run, texts: Sequence[str]) -> tuple["Vectors", int]:
 
 
 def _lexical(texts: Sequence[str]) -> "Vectors":
-    """Words weighted by rarity, hashed: what there is without an embedding model."""
+    """Returns hashed TF-IDF vectors, for use without an embedding model."""
     import numpy as np
 
-    said = [Counter(words(text)) for text in texts]
-    seen = Counter(word for counts in said for word in counts)
+    word_counts = [Counter(words(text)) for text in texts]
+    seen = Counter(word for counts in word_counts for word in counts)
     vectors = np.zeros((len(texts), _DIMENSIONS), dtype=np.float32)
-    for row, counts in enumerate(said):
+    for row, counts in enumerate(word_counts):
         for word, count in counts.items():
             rarity = math.log((1 + len(texts)) / seen[word])
             vectors[row, zlib.crc32(word.encode()) % _DIMENSIONS] += (1 + math.log(count)) * rarity
@@ -132,19 +133,19 @@ def _lexical(texts: Sequence[str]) -> "Vectors":
 
 
 def _scored(
-    said: Sequence[tuple[Document, Sentence]], vectors: "Vectors", focus: str, titled: bool
+    found: Sequence[tuple[Document, Sentence]], vectors: "Vectors", focus: str, titled: bool
 ) -> "Vectors":
-    """What each sentence is worth by itself; ``vectors`` begin with that of the question or title."""
+    """Returns the score of each sentence; ``vectors`` begin with that of the question or title."""
     import numpy as np
 
     wanted, there = vectors[0], vectors[1:]
-    lengths = np.array([sentence.words for _, sentence in said], dtype=np.float32)
+    lengths = np.array([sentence.words for _, sentence in found], dtype=np.float32)
     middle = (there * np.minimum(lengths, LONG)[:, None]).sum(axis=0)
     central = there @ (middle / max(float(np.linalg.norm(middle)), 1e-9))
-    own = np.array([_own(sentence) for _, sentence in said], dtype=np.float32)
+    own = np.array([_own(sentence) for _, sentence in found], dtype=np.float32)
     if focus:
-        return FOCUS * (there @ wanted) + (1 - FOCUS) * central + own + SAME_WORDS * _shared(said, focus)
-    lead = np.array([LEAD * math.exp(-5 * sentence.at) for _, sentence in said], dtype=np.float32)
+        return FOCUS * (there @ wanted) + (1 - FOCUS) * central + own + SAME_WORDS * _shared(found, focus)
+    lead = np.array([LEAD * math.exp(-5 * sentence.at) for _, sentence in found], dtype=np.float32)
     weight = TITLE if titled else 0.0
     return (1 - weight) * central + weight * (there @ wanted) + own + lead
 
@@ -154,11 +155,11 @@ def _own(sentence: Sentence) -> float:
     return OPENS * sentence.opens + CUE * bool(_CUE.search(sentence.text)) - DULL * dull
 
 
-def _shared(said: Sequence[tuple[Document, Sentence]], focus: str) -> "Vectors":
-    """How many of the question's words a sentence holds, rare ones counting more."""
+def _shared(found: Sequence[tuple[Document, Sentence]], focus: str) -> "Vectors":
+    """Scores each sentence by the question's words in it; rare ones count more."""
     import numpy as np
 
-    held = [set(words(sentence.shown)) for _, sentence in said]
+    held = [set(words(sentence.shown)) for _, sentence in found]
     rarity = {
         word: math.log((1 + len(held)) / (1 + sum(word in one for one in held))) for word in set(words(focus))
     }
@@ -169,7 +170,7 @@ def _shared(said: Sequence[tuple[Document, Sentence]], focus: str) -> "Vectors":
 
 
 def _chosen(
-    said: Sequence[tuple[Document, Sentence]],
+    found: Sequence[tuple[Document, Sentence]],
     scores: "Vectors",
     vectors: "Vectors",
     max_words: int,
@@ -178,21 +179,21 @@ def _chosen(
     *,
     spread: bool,
 ) -> list[int]:
-    """The best sentences that fit, none like another."""
+    """Returns the best sentences that fit, without near duplicates."""
     import numpy as np
 
-    thirds = np.arange(len(said)) * 3 // len(said)
-    left, likeness = scores.copy(), np.zeros(len(said), dtype=np.float32)
+    thirds = np.arange(len(found)) * 3 // len(found)
+    left, likeness = scores.copy(), np.zeros(len(found), dtype=np.float32)
     chosen: list[int] = []
     used = 0
     while used < filled and len(chosen) < most:
-        reached = np.isin(thirds, thirds[chosen]) if spread and chosen else np.ones(len(said), dtype=bool)
+        reached = np.isin(thirds, thirds[chosen]) if spread and chosen else np.ones(len(found), dtype=bool)
         best = int(np.argmax(left - REPEATS * likeness + SPREAD * ~reached))
         if left[best] == -np.inf:
             break
         left[best] = -np.inf
-        size = len(said[best][1].shown.split())
-        # The first is taken whatever its length: the words are counted again at the end.
+        size = len(found[best][1].shown.split())
+        # The first is selected whatever its length: the summary is cut at the end.
         if not chosen or used + size <= max_words:
             chosen.append(best)
             used += size

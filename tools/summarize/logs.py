@@ -1,7 +1,7 @@
-"""What a log says, told by counting: how often which kind of line is there, the worst kinds first.
+"""Summarizes a log by counting its kinds of lines, the most severe first.
 
-Lines are of one kind when they differ only in words that hold a digit: times, numbers, ids, addresses. That
-is the first step of log parsers such as Drain (He et al. 2017), and enough for a summary.
+Lines are of one kind if they differ only in words that contain a digit: times, numbers, ids, addresses (the
+first step of log parsers such as Drain, He et al. 2017).
 """
 
 import re
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from itertools import groupby
 
 LEAST_LINES = 20
-"""Fewer are no log."""
+"""Fewer lines are not treated as a log."""
 REPEATED = 0.5
-"""Kinds a line at most: where most lines are the only one of their kind it is none either."""
+"""Most kinds per line: a text whose lines hardly repeat is not treated as a log."""
 GAP = "…"
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -27,10 +27,10 @@ _WORST = (
 
 
 def counted(texts: Sequence[str], *, focus: str = "", max_words: int) -> list[str]:
-    """A line on all, then one for each kind, in at most about ``max_words``; none if ``texts`` are no log, or
-    mostly rows of figures.
+    """Returns a total line, then one for each kind, in at most about ``max_words``; none if ``texts`` are no
+    log, or mostly rows of figures.
 
-    Kinds that hold a word of ``focus`` come first, then the worst, then the most frequent.
+    Kinds that contain a word of ``focus`` come first, then the most severe, then the most frequent.
     """
     lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
     if len(lines) < LEAST_LINES:
@@ -41,28 +41,28 @@ def counted(texts: Sequence[str], *, focus: str = "", max_words: int) -> list[st
         return []
     sought = re.findall(r"[^\W\d_]{3,}", focus.lower())
     ranked = sorted(kinds, key=lambda kind: (-_hits(kind, sought), _severity(kind), -kinds[kind]))
-    told = [f"{len(lines):,} lines of {len(kinds):,} kinds"]
-    words = len(told[0].split())
+    result = [f"{len(lines):,} lines of {len(kinds):,} kinds"]
+    words = len(result[0].split())
     for kind in ranked:
-        said = f"{kinds[kind]:,} times: {kind}"
-        words += len(said.split())
-        if words > max_words and len(told) > 1:
+        entry = f"{kinds[kind]:,} times: {kind}"
+        words += len(entry.split())
+        if words > max_words and len(result) > 1:
             break
-        told.append(said)
-    return told
+        result.append(entry)
+    return result
 
 
 def _kind(line: str) -> str:
-    """Word by word: one pattern for it all would take the square of a long word's length."""
-    said = [GAP if _DIGIT.search(word) else word for word in line.split()]
-    return " ".join(word for word, _ in groupby(said))
+    """Replaces words with digits, word by word: one pattern would take quadratic time on a long word."""
+    masked = [GAP if _DIGIT.search(word) else word for word in line.split()]
+    return " ".join(word for word, _ in groupby(masked))
 
 
 def _hits(kind: str, sought: Sequence[str]) -> int:
-    said = kind.lower()
-    return sum(word in said for word in sought)
+    lowered = kind.lower()
+    return sum(word in lowered for word in sought)
 
 
 def _severity(kind: str) -> int:
-    """0 for the worst."""
+    """Returns the rank of the severity; 0 is the worst."""
     return next((rank for rank, words in enumerate(_WORST) if words.search(kind)), len(_WORST))

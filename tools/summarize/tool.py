@@ -1,7 +1,7 @@
-"""summarize: long texts in a few words; read here, in parts, so that the caller need not.
+"""summarize: summarizes long texts in a few words; the server reads them in chunks.
 
-A model that can write does, part by part and then from the parts; what it says is held against the
-text. For a smaller one the text's own sentences are chosen, and a diff is named by its changes.
+A model large enough writes the summary, chunk by chunk and then from the partial summaries; it is checked
+against the text. For a smaller model, sentences of the text are selected, and a diff is named by its changes.
 """
 
 import re
@@ -16,12 +16,12 @@ from engines.base import JsonObject, Message
 from engines.errors import ContextTooLongError
 from tools.arguments import SourceArguments
 from tools.pipeline.parallel import each
-from tools.pipeline.prompts import asking, fenced
+from tools.pipeline.prompts import fenced, prompt_messages
 from tools.pipeline.run import Run
 from tools.pipeline.trust import writes
 from tools.sources.chunks import Chunk, split
 from tools.sources.documents import Document
-from tools.sources.evidence import Places
+from tools.sources.evidence import EvidenceIndex
 from tools.summarize import diff_subjects as subjects
 from tools.summarize import logs
 from tools.summarize.diffs import is_diff
@@ -37,14 +37,14 @@ STYLES: dict[Style, str] = {
 }
 
 NOTED = 5
-"""Numbers and names that are told of when they are not in the text."""
+"""Unsupported numbers and names listed in a note."""
 BRIEF = 20
-"""Words of a summary that has room for one line only."""
+"""Most words of a summary that is limited to one line."""
 ONE_LINE = re.compile(r"\b(?:commit|subject|title|headline|one[- ]line|single line)\b", re.IGNORECASE)
 LONGEST_WORD = 20
-"""Characters a summary may have for each word asked for: a file's only line may be one word of 300 KB."""
+"""Most characters per word asked for: a file's only line may be one word of 300 KB."""
 TOKENS_PER_WORD = 1.6
-"""Answer tokens allowed for a word asked for; English takes 1.3 in o200k_base, other languages more."""
+"""Answer tokens per word asked for; English takes 1.3 in o200k_base, other languages more."""
 
 
 class SummarizeArguments(SourceArguments):
@@ -67,18 +67,18 @@ class Summarize(Tool[SummarizeArguments]):
     async def run(self, arguments: SummarizeArguments, run: Run) -> Output:
         documents = run.sources.documents
         if writes(run.profile):
-            summary, chunks = await _written(arguments, run)
+            summary, chunks = await _written_by_model(arguments, run)
             decided = "model"
         elif all(is_diff(document.text) for document in documents):
-            summary, chunks, decided = _named(arguments, documents), len(documents), "parser"
+            summary, chunks, decided = _diff_subjects(arguments, documents), len(documents), "parser"
         else:
-            summary, chunks = await _quoted(arguments, run)
+            summary, chunks = await _extracted(arguments, run)
             decided = "sentences"
             if not summary:
-                summary = await anyio.to_thread.run_sync(_counted, arguments, documents)
+                summary = await anyio.to_thread.run_sync(_log_counts, arguments, documents)
                 chunks, decided = len(documents), "parser"
         if not summary:
-            summary, chunks = await _written(arguments, run)
+            summary, chunks = await _written_by_model(arguments, run)
             decided = "model"
         covered: JsonObject = {
             "files": len({document.path for document in documents if document.path}),
@@ -88,96 +88,96 @@ class Summarize(Tool[SummarizeArguments]):
         return Output({"summary": within(summary, arguments.max_words), "covered": covered}, decided)
 
 
-async def _written(arguments: SummarizeArguments, run: Run) -> tuple[str, int]:
-    """The model's summary, and in how many parts it read the text."""
+async def _written_by_model(arguments: SummarizeArguments, run: Run) -> tuple[str, int]:
+    """Returns the model's summary, and the number of chunks it read."""
     documents = run.sources.documents
     count = await run.exact_count()
-    told = count(arguments.instructions or "") + count(arguments.focus or "")
-    room = max(run.route.context - run.route.max_tokens - PROMPT_OVERHEAD - told, 200)
-    chunks = pack(documents, room, count)
+    instruction_tokens = count(arguments.instructions or "") + count(arguments.focus or "")
+    budget = max(run.route.context - run.route.max_tokens - PROMPT_OVERHEAD - instruction_tokens, 200)
+    chunks = pack(documents, budget, count)
     if len(chunks) == 1:
         summary = await _write(run, arguments, chunks[0].text, whole=True)
     else:
-        summary = await _tree(run, arguments, chunks, room, count)
+        summary = await _tree(run, arguments, chunks, budget, count)
     absent = await anyio.to_thread.run_sync(unsupported, summary, documents)
     if absent:
         run.tally.note(f"not in the text: {', '.join(absent[:NOTED])}")
     return summary, len(chunks)
 
 
-async def _quoted(arguments: SummarizeArguments, run: Run) -> tuple[str, int]:
-    """The text's own sentences, and in how many parts they were read."""
+async def _extracted(arguments: SummarizeArguments, run: Run) -> tuple[str, int]:
+    """Returns sentences of the text, and the number of requests that read it."""
     documents = run.sources.documents
     most = 1 if arguments.style == "tldr" else 1_000
     focus = arguments.focus or ""
     title = title_of(documents[0].text) if len(documents) == 1 and not focus and most > 1 else ""
-    room = max(5, arguments.max_words - len(title.split()))
-    found = await excerpt(run, documents, focus=focus, max_words=room, most=most)
+    budget = max(5, arguments.max_words - len(title.split()))
+    found = await excerpt(run, documents, focus=focus, max_words=budget, most=most)
     if arguments.style == "bullets":
         lines = [f"- {sentence.shown}" for _, sentence in found.sentences]
         return "\n".join([*([f"{title}:"] if title and lines else []), *lines]), found.parts
-    said = _told(arguments, [sentence.shown for _, sentence in found.sentences])
-    return f"{title}. {said}" if title and said else said, found.parts
+    summary = _joined(arguments, [sentence.shown for _, sentence in found.sentences])
+    return f"{title}. {summary}" if title and summary else summary, found.parts
 
 
-def _told(arguments: SummarizeArguments, said: Sequence[str]) -> str:
-    """Sentences one after another; who goes on speaking is not named again."""
-    told: list[str] = []
+def _joined(arguments: SummarizeArguments, sentences: Sequence[str]) -> str:
+    """Joins sentences; a speaker who continues is not named again."""
+    kept: list[str] = []
     last = ""
-    for sentence in said:
+    for sentence in sentences:
         speaker, colon, rest = sentence.partition(": ")
-        told.append(rest if colon and speaker == last else sentence)
+        kept.append(rest if colon and speaker == last else sentence)
         last = speaker if colon else ""
-    return " ".join(told)
+    return " ".join(kept)
 
 
-def _counted(arguments: SummarizeArguments, documents: Sequence[Document]) -> str:
-    """The kinds of lines of a log; empty for other texts."""
+def _log_counts(arguments: SummarizeArguments, documents: Sequence[Document]) -> str:
+    """Returns the kinds of lines of a log; empty for other texts."""
     texts = [document.text for document in documents]
-    told = logs.counted(texts, focus=arguments.focus or "", max_words=arguments.max_words)
-    if not told:
+    lines = logs.counted(texts, focus=arguments.focus or "", max_words=arguments.max_words)
+    if not lines:
         return ""
     match arguments.style:
         case "tldr":
-            return ": ".join(told[:2])
+            return ": ".join(lines[:2])
         case "bullets":
-            return "\n".join([f"{told[0]}:", *(f"- {kind}" for kind in told[1:])])
+            return "\n".join([f"{lines[0]}:", *(f"- {kind}" for kind in lines[1:])])
         case _:
-            return "\n".join(told)
+            return "\n".join(lines)
 
 
-def _named(arguments: SummarizeArguments, documents: Sequence[Document]) -> str:
-    """What the diffs do: a subject each, and unless one line was asked for, what happens to which file."""
+def _diff_subjects(arguments: SummarizeArguments, documents: Sequence[Document]) -> str:
+    """Returns a subject for each diff, with a line per file unless one line was asked for."""
     asked = f"{arguments.instructions or ''} {arguments.focus or ''}"
     brief = arguments.style == "tldr" or arguments.max_words <= BRIEF or ONE_LINE.search(asked) is not None
-    told = [
+    lines = [
         line
         for document in documents
         for line in ([subjects.subject(document.text)] if brief else subjects.listed(document.text))
     ]
-    return "\n".join(told)
+    return "\n".join(lines)
 
 
 def unsupported(summary: str, documents: Sequence[Document]) -> list[str]:
-    """Numbers and names in ``summary`` that are not in the text."""
-    places = Places([Chunk(document, document.text, document.line) for document in documents])
+    """Returns numbers and names in ``summary`` that are not in the text."""
+    index = EvidenceIndex([Chunk(document, document.text, document.line) for document in documents])
     numbers = re.findall(r"(?<![\w.])\d[\d.,:/-]*\w*(?:%|\b)", summary)
     # A name is capitalised where no sentence begins.
     names = re.findall(r"(?<=[a-z,;:] )[A-Z][\w-]*[A-Za-z](?: [A-Z][\w-]*[A-Za-z])*", summary)
-    said = dict.fromkeys([*(number.rstrip(".,:/-") for number in numbers), *names])
-    return [one for one in said if one and not any(places.find(part) for part in (one, *one.split()))]
+    mentioned = dict.fromkeys([*(number.rstrip(".,:/-") for number in numbers), *names])
+    return [one for one in mentioned if one and not any(index.find(part) for part in (one, *one.split()))]
 
 
-def pack(documents: Sequence[Document], room: int, count: Callable[[str], int]) -> list[Chunk]:
-    """Chunks of at most ``room`` tokens; small neighbours share one, each under its path."""
+def pack(documents: Sequence[Document], budget: int, count: Callable[[str], int]) -> list[Chunk]:
+    """Returns chunks of at most ``budget`` tokens; small neighbours share one, each under its path."""
     chunks: list[Chunk] = []
     held: list[str] = []
     used = 0
     for document in documents:
-        for chunk in split(document, room - 50, count):
+        for chunk in split(document, budget - 50, count):
             text = f"{document.path}:\n{chunk.text}" if document.path and len(documents) > 1 else chunk.text
             size = count(text) + 2
-            if held and used + size > room:
+            if held and used + size > budget:
                 chunks.append(Chunk(document, "\n\n".join(held), 1))
                 held, used = [], 0
             held.append(text)
@@ -188,17 +188,17 @@ def pack(documents: Sequence[Document], room: int, count: Callable[[str], int]) 
 
 
 async def _tree(
-    run: Run, arguments: SummarizeArguments, chunks: Sequence[Chunk], room: int, count: Callable[[str], int]
+    run: Run, arguments: SummarizeArguments, chunks: Sequence[Chunk], budget: int, count: Callable[[str], int]
 ) -> str:
-    """Summaries of all chunks, then summaries of those, until one request can hold them."""
+    """Summarizes all chunks, then those summaries, until they fit into one request."""
     texts = [chunk.text for chunk in chunks]
     total = len(texts) + 1
     while True:
         parts = await each(run, texts, partial(_write, run, arguments, whole=False), "read part", total=total)
         joined = "\n\n".join(parts)
-        if count(joined) <= room:
+        if count(joined) <= budget:
             return await _write(run, arguments, joined, whole=True)
-        texts = [chunk.text for chunk in split(Document("parts", joined), room, count)]
+        texts = [chunk.text for chunk in split(Document("parts", joined), budget, count)]
         if len(texts) >= len(parts):
             raise ContextTooLongError(
                 f"a context of {run.route.context} tokens is too small to summarize in parts",
@@ -226,15 +226,15 @@ def _prompt(arguments: SummarizeArguments, text: str, words: int, *, whole: bool
         f"Tell only what answers this about the text: {arguments.focus}" if arguments.focus else "",
         arguments.instructions or "",
     )
-    return asking(system, fenced(text))
+    return prompt_messages(system, fenced(text))
 
 
 def within(summary: str, max_words: int) -> str:
-    """``summary`` with at most ``max_words`` words, ended at the last whole sentence or line that fits."""
-    room = LONGEST_WORD * max_words
+    """Returns ``summary`` cut to ``max_words`` words, at the last whole sentence or line that fits."""
+    budget = LONGEST_WORD * max_words
     words = list(re.finditer(r"\S+", summary))
-    if len(words) <= max_words and len(summary) <= room:
+    if len(words) <= max_words and len(summary) <= budget:
         return summary
-    fitting = [word for word in words[:max_words] if word.end() <= room]
+    fitting = [word for word in words[:max_words] if word.end() <= budget]
     ends = [w.end() for w in fitting if w[0][-1] in ".!?" or summary[w.end() : w.end() + 1] == "\n"]
-    return summary[: (ends or [word.end() for word in fitting] or [room])[-1]]
+    return summary[: (ends or [word.end() for word in fitting] or [budget])[-1]]

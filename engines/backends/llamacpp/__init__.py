@@ -1,1 +1,1 @@
-"""The embedded engine: llama.cpp in a process of its own."""
+"""The embedded engine: llama.cpp in a separate process."""

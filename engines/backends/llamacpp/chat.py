@@ -1,4 +1,4 @@
-"""What llama.cpp's server is asked, and what it is not: it ignores much it cannot do without a word."""
+"""Builds chat requests for llama.cpp's server, and rejects features it would ignore silently."""
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.backends.llamacpp import grammar
-from engines.backends.llamacpp.tools import demanded, schema_of
+from engines.backends.llamacpp.tools import required_tools, schema_of
 from engines.backends.openai_json import chat_body
 from engines.base import Event, JsonObject, JsonValue, Request, TextDelta
 from engines.errors import AgentError, UnsupportedFeatureError
@@ -14,19 +14,19 @@ from engines.models.gguf_header import read_header
 from engines.models.pull import ModelCard, context_of, parameters_of
 
 THINKS = re.compile(r"enable_thinking|<\|channel\|>|add_generation_prompt.*<think>", re.DOTALL)
-"""Chat templates of models that think before they answer."""
+"""Matches chat templates of reasoning models."""
 SCHEMA_ERROR = re.compile(r"JSON schema error at .*|failed to parse grammar", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a model's file tells without being loaded."""
+    """Properties of a model, read from its file without loading it."""
 
     name: str
     context: int
     parameters: float
     tools: bool
-    """Its chat template knows tools; llama.cpp leaves them out of the prompt otherwise."""
+    """Its chat template supports tools; llama.cpp drops them from the prompt otherwise."""
     thinks: bool
 
 
@@ -42,29 +42,29 @@ def read_facts(card: ModelCard, path: Path) -> Facts:
 
 
 def body_of(request: Request, facts: Facts, adapters: Sequence[str]) -> JsonObject:
-    """The body of a chat completion; ``adapters`` are those the process has loaded, in its order.
+    """Returns the body of a chat completion; ``adapters`` are those loaded by the process, in its order.
 
     Raises:
-        UnsupportedFeatureError: the model cannot do what is asked.
+        UnsupportedFeatureError: the model does not support a feature of the request.
     """
     _refuse(request, facts)
-    called = demanded(request)
+    called = required_tools(request)
     if called and facts.thinks:
-        # llama.cpp knows the form of such a model's calls, and no tool by name.
+        # llama.cpp parses the calls of such models, but cannot require a tool by name.
         request = replace(request, tools=called, tool_choice="required")
     elif called:
-        # The tools stand in the prompt, and the answer is held to a call of one of them.
+        # The tools are in the prompt, and constrained decoding requires a call of one of them.
         request = replace(request, tools=called, tool_choice="none", schema=schema_of(called))
     elif request.tool_choice == "none":
         request = replace(request, tools=())
     body = chat_body(request, facts.name)
     if request.logprobs is not None:
-        # With 0 it leaves out the chosen token, too.
+        # With 0 it omits the chosen token, too.
         body["top_logprobs"] = max(request.logprobs, 1)
     if request.choices:
         body["grammar"] = grammar.of_choices(request.choices)
     elif request.schema is not None and (facts.thinks or (request.tools and not called)):
-        # A grammar of ours would forbid the thought, or the call, before the JSON.
+        # Our grammar would forbid reasoning, or a call, before the JSON.
         schema: JsonObject = request.schema or {"type": "object"}
         body["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
     elif request.schema is not None:
@@ -78,7 +78,7 @@ def body_of(request: Request, facts: Facts, adapters: Sequence[str]) -> JsonObje
 
 
 def _scales(adapters: Sequence[str], chosen: str | None) -> list[JsonValue]:
-    """Each adapter by its number, 0 for those not meant: left out, a neighbour's in the batch may apply."""
+    """Returns a scale for each adapter, 0 if not chosen: an omitted one may apply from the same batch."""
     return [{"id": number, "scale": float(name == chosen)} for number, name in enumerate(adapters)]
 
 
@@ -94,8 +94,8 @@ def _refuse(request: Request, facts: Facts) -> None:
         )
 
 
-def refined(status: int, message: str) -> AgentError | None:
-    """The wire's ``refine``: a schema that llama.cpp's own converter cannot keep."""
+def refine_error(status: int, message: str) -> AgentError | None:
+    """Maps schema errors of llama.cpp's converter; the ``refine`` of ``Wire``."""
     if found := SCHEMA_ERROR.search(message):
         return UnsupportedFeatureError(
             f"llama.cpp cannot keep this schema: {found[0]}", hint="simplify the schema"
@@ -103,8 +103,10 @@ def refined(status: int, message: str) -> AgentError | None:
     return None
 
 
-async def under_schema(events: AsyncIterator[Event], schema: JsonObject) -> AsyncGenerator[Event, None]:
-    """``events``, unless they show that the grammar of ``schema`` was not applied.
+async def check_grammar_applied(
+    events: AsyncIterator[Event], schema: JsonObject
+) -> AsyncGenerator[Event, None]:
+    """Passes ``events`` through; raises if the grammar of ``schema`` was not applied.
 
     Raises:
         UnsupportedFeatureError: llama.cpp generates freely when llguidance refuses a grammar.
@@ -113,8 +115,9 @@ async def under_schema(events: AsyncIterator[Event], schema: JsonObject) -> Asyn
     async for event in events:
         if isinstance(event, TextDelta) and event.text and not begun:
             begun = True
-            if grammar.is_broken_by(event.text):
-                found = ", ".join(grammar.suspects(schema)) or "no keyword is known to be the reason"
+            if grammar.is_violated_by(event.text):
+                keywords = grammar.unsupported_keywords(schema)
+                found = ", ".join(keywords) or "no keyword is known to be the reason"
                 raise UnsupportedFeatureError(
                     f"llama.cpp cannot keep this schema: {found}",
                     hint="no lookaround, \\b or back-reference in `pattern`; some value must satisfy it",

@@ -1,11 +1,11 @@
-"""The embedded engine's own process: llama.cpp's HTTP servers for one chat and one embedding model.
+"""The embedded engine's process: llama.cpp's HTTP servers for one chat and one embedding model.
 
-Run by ``llamacpp_server`` as a script, in the runtime folder, with its configuration as JSON on
-standard input; it imports nothing of this project. It detaches itself, is shared by all processes
-of the user, and leaves three files named after the configuration's fingerprint:
+Started by ``server.py`` as a script, in the runtime folder, with its configuration as JSON on
+standard input; it imports no module of this project. It detaches itself, is shared by all processes
+of the user, and has these files, named after the configuration's fingerprint:
 
-    llamacpp-FINGERPRINT.lock   locked for as long as the process lives; the kernel unlocks it
-    llamacpp-FINGERPRINT.json   where it listens and the key; there from readiness to idle exit
+    llamacpp-FINGERPRINT.lock   locked while the process lives; the kernel unlocks it
+    llamacpp-FINGERPRINT.json   addresses and API key; exists from readiness to idle exit
 """
 
 import contextlib
@@ -36,7 +36,7 @@ COUNTERS = (
     "llamacpp:prompt_tokens_cached_total",
     "llamacpp:tokens_predicted_total",
 )
-UNDER_WAY = ("llamacpp:requests_processing", "llamacpp:requests_deferred")
+IN_FLIGHT = ("llamacpp:requests_processing", "llamacpp:requests_deferred")
 
 
 class Config(TypedDict):
@@ -66,7 +66,7 @@ def main() -> None:
     config: Config = json.load(sys.stdin)
     lock = _lock(Path(f"llamacpp-{config['fingerprint']}.lock"))
     if os.fork():
-        # The lock stays with the child. Nobody has to wait for a process that init adopted.
+        # The child keeps the lock. init reaps the process.
         os._exit(0)
     os.setsid()
     resource.setrlimit(resource.RLIMIT_FSIZE, (LOG_BYTES, LOG_BYTES))
@@ -78,9 +78,9 @@ def main() -> None:
 
 
 def _lock(path: Path) -> int:
-    """Take the lock, or exit with status 3 if another child has it.
+    """Takes the lock, or exits with status 3 if another child has it.
 
-    Clients who look whether the lock is free hold it for an instant, hence the patience.
+    Retries for a while, because clients hold the lock for a moment when they check it.
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     until = time.monotonic() + LOCK_S
@@ -95,9 +95,8 @@ def _lock(path: Path) -> int:
 
 
 def _serve(config: Config, stop: threading.Event) -> None:
-    # Threads wait for each other about a hundred times a token. Ones that sleep at once cost a third of the
-    # speed; ones that spin on take the core from the thread they wait for when the machine is busy. libgomp
-    # reads this when it is loaded; docs/performance.md has the figures.
+    # Threads that sleep at once while they wait for each other slow generation down; threads that spin
+    # too long block the cores of a busy machine. libgomp reads this on loading; see docs/performance.md.
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     import xllamacpp
 
@@ -107,7 +106,7 @@ def _serve(config: Config, stop: threading.Event) -> None:
         if config["embedding_path"]:
             servers.append(xllamacpp.Server(_embedding(config, key)))
     except RuntimeError as error:
-        # llama.cpp has said what is wrong, just above in the log.
+        # llama.cpp has logged the reason just before.
         sys.exit(str(error))
     urls = [server.listening_address for server in servers]
     state: State = {
@@ -118,12 +117,12 @@ def _serve(config: Config, stop: threading.Event) -> None:
         "key": key,
     }
     while not stop.is_set():
-        with _announced(state) as path:
+        with _published_state(state) as path:
             _wait_until_idle(servers, path, config["idle_seconds"], stop)
-        # Whoever read the state just before it went may still be on the way here.
-        last = _work(servers)
+        # Clients that have just read the state file may still send requests.
+        last = _activity(servers)
         stop.wait(GRACE_S)
-        if _work(servers) == last:
+        if _activity(servers) == last:
             return
 
 
@@ -133,7 +132,7 @@ def _chat(config: Config, key: str) -> "xllamacpp.CommonParams":
     params = _common(config, config["model"], config["path"], key)
     params.n_ctx = config["context"]
     params.n_parallel = config["parallel"]
-    # One pool: a lone request may use all of it.
+    # One pool: a single request may use all of it.
     params.kv_unified = True
     params.cache_ram_mib = PROMPT_CACHE_MIB
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 0.0) for path in config["adapters"]]
@@ -147,7 +146,7 @@ def _embedding(config: Config, key: str) -> "xllamacpp.CommonParams":
     params.embedding = True
     params.n_parallel = EMBEDDING_SEQUENCES
     params.n_ctx = EMBEDDING_SEQUENCES * window
-    # A text is never spread over two batches, so one must take the longest.
+    # A text is never split over two batches, so a batch must fit the longest.
     params.n_batch = params.n_ubatch = window
     return params
 
@@ -166,7 +165,7 @@ def _common(config: Config, name: str, path: str, key: str) -> "xllamacpp.Common
     params.verbosity = 2
     params.warmup = False
     params.n_gpu_layers = config["gpu_layers"]
-    # Fitting loads the model twice, and there is nothing to fit into without a GPU.
+    # Fitting loads the model twice, and is useless without a GPU.
     params.fit_params = len(xllamacpp.get_device_info()) > 1
     if config["threads"]:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = config["threads"]
@@ -174,8 +173,8 @@ def _common(config: Config, name: str, path: str, key: str) -> "xllamacpp.Common
 
 
 @contextlib.contextmanager
-def _announced(state: State):
-    """The state file is there, whole and for the owner's eyes only, while the body runs."""
+def _published_state(state: State):
+    """Publishes the state file, atomically and readable by its owner only, while the body runs."""
     path = Path(f"llamacpp-{state['fingerprint']}.json")
     draft = path.with_suffix(f".{state['pid']}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -190,27 +189,27 @@ def _announced(state: State):
 def _wait_until_idle(
     servers: "list[xllamacpp.Server]", state: Path, seconds: float, stop: threading.Event
 ) -> None:
-    """Return when nothing was asked of ``servers`` for ``seconds``, or when told to stop.
+    """Returns when ``servers`` were idle for ``seconds``, or when ``stop`` is set.
 
-    Without its state file nobody finds this process any more: then as soon as nothing is under way.
+    Without its state file no client finds this process: then returns once no request is active.
     """
-    last, since = _work(servers), time.monotonic()
+    last, since = _activity(servers), time.monotonic()
     while not stop.wait(min(seconds / 4, POLL_S)):
-        if (now := _work(servers)) != last:
+        if (now := _activity(servers)) != last:
             last, since = now, time.monotonic()
         elif time.monotonic() - since >= seconds or not state.exists():
             return
 
 
-def _work(servers: "list[xllamacpp.Server]") -> list[str]:
-    """The servers' own counters, different from what they were as soon as anything was done.
+def _activity(servers: "list[xllamacpp.Server]") -> list[str]:
+    """Returns the servers' counters, which change with any activity.
 
-    Each counts the tokens of a request when it ends, so a request under way counts by the clock.
+    They count tokens when a request ends, so the clock is included while a request is active.
     """
     lines = [line for server in servers for line in server.handle_metrics().splitlines()]
     counts = [line for line in lines if line.startswith(COUNTERS)]
-    under_way = any(line.startswith(UNDER_WAY) and not line.endswith(" 0") for line in lines)
-    return [*counts, str(time.monotonic() if under_way else 0)]
+    active = any(line.startswith(IN_FLIGHT) and not line.endswith(" 0") for line in lines)
+    return [*counts, str(time.monotonic() if active else 0)]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Sentence embeddings from llama.cpp's server: in batches, and of texts longer than the model reads."""
+"""Sentence embeddings from llama.cpp's server, in batches; long texts are split and averaged."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from engines.backends.openai_wire import Wire
 from engines.base import Embeddings, JsonObject
 
 BATCH = 256
-"""Texts in one HTTP request; the server works on 16 of them at a time."""
+"""Texts in one HTTP request; the server processes 16 at a time."""
 
 Vector = tuple[float, ...]
 
@@ -19,29 +19,27 @@ Vector = tuple[float, ...]
 async def embed(
     wire: Wire, server: ServerAddress, texts: Sequence[str], *, window: int, model: str, deadline: float
 ) -> Embeddings:
-    """The embeddings of ``texts``; one longer than ``window`` tokens is the mean of its parts."""
+    """Returns the embeddings of ``texts``; one longer than ``window`` tokens is the mean of its parts."""
     parts: list[tuple[int, str]] = []
     for index, text in enumerate(texts):
-        parts += [(index, part) for part in await _fitting(wire, server, text, window, deadline)]
+        parts += [(index, part) for part in await _split(wire, server, text, window, deadline)]
     vectors: list[Vector] = []
     tokens = 0
     for start in range(0, len(parts), BATCH):
         batch = [part for _, part in parts[start : start + BATCH]]
         body: JsonObject = {"model": model, "input": [*batch], "encoding_format": "base64"}
         url = f"{server.embedding_url}/v1/embeddings"
-        told = read_embeddings(await wire.ask(url, body, key=server.key, deadline=deadline), model)
-        vectors += told.vectors
-        tokens += told.tokens
+        answer = read_embeddings(await wire.ask(url, body, key=server.key, deadline=deadline), model)
+        vectors += answer.vectors
+        tokens += answer.tokens
     rows = [(index, len(part), vector) for (index, part), vector in zip(parts, vectors, strict=True)]
     whole = (_mean([row[1:] for row in group]) for _, group in groupby(rows, itemgetter(0)))
     return Embeddings(tuple(whole), tokens, model)
 
 
-async def _fitting(
-    wire: Wire, server: ServerAddress, text: str, window: int, deadline: float
-) -> Sequence[str]:
-    """``text`` in as many parts as it takes for each to fit, cut between words where there are any."""
-    # No tokenizer makes more tokens than bytes, but for what it adds at the ends.
+async def _split(wire: Wire, server: ServerAddress, text: str, window: int, deadline: float) -> Sequence[str]:
+    """Splits ``text`` into parts that fit the window, between words if possible."""
+    # A text has at most one token per byte, plus the special tokens.
     if len(text.encode()) + 4 <= window:
         return [text]
     tokens = await count_tokens(wire, server.embedding_url, server.key, text, special=True, deadline=deadline)
@@ -50,7 +48,7 @@ async def _fitting(
     cut = text.rfind(" ", 1, len(text) // 2) + 1 or len(text) // 2
     parts: list[str] = []
     for half in (text[:cut], text[cut:]):
-        parts += await _fitting(wire, server, half, window, deadline)
+        parts += await _split(wire, server, half, window, deadline)
     return parts
 
 

@@ -1,7 +1,7 @@
-"""The embedded engine: llama.cpp in a process of its own, started when first needed.
+"""The embedded engine: llama.cpp in a separate process, started on first use.
 
-It needs no server and no GPU. All processes of a user share one such process for each model; how
-is told in ``llamacpp_server``.
+Needs no server and no GPU. All processes of a user share one process per model, see
+``engines.backends.llamacpp.server``.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from engines.backends.deadline import before
 from engines.backends.llamacpp import embedding
-from engines.backends.llamacpp.chat import Facts, body_of, read_facts, refined, under_schema
+from engines.backends.llamacpp.chat import Facts, body_of, check_grammar_applied, read_facts, refine_error
 from engines.backends.llamacpp.server import (
     ServerAddress,
     adapters_of,
@@ -29,7 +29,7 @@ from engines.backends.llamacpp.server import (
     package_version,
     window_of,
 )
-from engines.backends.llamacpp.tools import with_calls
+from engines.backends.llamacpp.tools import parse_tool_calls
 from engines.backends.openai_wire import Wire
 from engines.base import (
     Capabilities,
@@ -54,7 +54,7 @@ from engines.settings import LlamaCppSettings
 if TYPE_CHECKING:
     from engines.backends.llamacpp.child import Config
 
-GOING_S = 2.0
+EXIT_S = 2.0
 POLL_S = 0.02
 
 T = TypeVar("T")
@@ -70,11 +70,11 @@ class LlamaCppEngine(Engine):
         models_folder: Path | None = None,
         runtime_folder: Path | None = None,
     ) -> None:
-        """``None`` for a folder means the user's own."""
+        """``None`` for a folder means the user's default."""
         self._given = settings
         self._models_folder = models_folder
         self._folder = runtime_folder or default_folder()
-        self._wire = Wire(self.name, hint="ask again: it is started anew", refine=refined)
+        self._wire = Wire(self.name, hint="ask again: it is started anew", refine=refine_error)
         self._adapters = adapters_of(settings)
         self._facts: dict[str, Facts] = {}
         self._servers: dict[str, ServerAddress] = {}
@@ -94,10 +94,10 @@ class LlamaCppEngine(Engine):
 
     @property
     def _settings(self) -> LlamaCppSettings:
-        """The settings, with the best model that is pulled in place of "auto" from its first use on.
+        """The settings, with "auto" replaced by the best pulled model on first use.
 
         Raises:
-            ModelNotPulledError: none is.
+            ModelNotPulledError: no model is pulled.
         """
         if self._given.model == AUTO:
             model = best_pulled(self._models_folder).name
@@ -105,7 +105,7 @@ class LlamaCppEngine(Engine):
         return self._given
 
     async def profile(self, model: str = "") -> Profile:
-        """Read from the model's file; the process is not started."""
+        """Returns the profile from the model's file, without starting the process."""
         facts = await self._facts_of(model)
         capabilities = Capabilities(
             json_schema=True,
@@ -133,18 +133,19 @@ class LlamaCppEngine(Engine):
                     self._wire.stream(url, body, done=done, key=server.key, deadline=request.deadline)
                 )
 
-            events = await self._asked(facts.name, request.deadline, opened)
+            events = await self._with_restart(facts.name, request.deadline, opened)
             if request.schema is not None and "grammar" in body:
-                events = await stack.enter_async_context(aclosing(under_schema(events, request.schema)))
+                checked = check_grammar_applied(events, request.schema)
+                events = await stack.enter_async_context(aclosing(checked))
             if request.tools and request.tool_choice != "none":
-                events = await stack.enter_async_context(aclosing(with_calls(events, request.tools)))
+                events = await stack.enter_async_context(aclosing(parse_tool_calls(events, request.tools)))
             yield events
 
     async def models(self) -> Sequence[Model]:
         return await anyio.to_thread.run_sync(self._models)
 
     async def check(self) -> None:
-        """Return if the engine could start: the package and the files are there."""
+        """Checks that the engine could start: the package and the files are present."""
         await anyio.to_thread.run_sync(self._check)
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
@@ -158,27 +159,29 @@ class LlamaCppEngine(Engine):
                 self._wire, server, texts, window=window, model=model, deadline=deadline
             )
 
-        return await self._asked(self._settings.model, deadline, asked)
+        return await self._with_restart(self._settings.model, deadline, asked)
 
     async def count_tokens(self, text: str, *, model: str = "") -> int:
         async def asked(server: ServerAddress) -> int:
             return await embedding.count_tokens(self._wire, server.url, server.key, text)
 
-        return await self._asked((await self._facts_of(model)).name, math.inf, asked)
+        return await self._with_restart((await self._facts_of(model)).name, math.inf, asked)
 
-    async def _asked(self, model: str, deadline: float, ask: Callable[[ServerAddress], Awaitable[T]]) -> T:
-        """What ``ask`` gets from the process; from a new one, once, if it was just going away."""
+    async def _with_restart(
+        self, model: str, deadline: float, ask: Callable[[ServerAddress], Awaitable[T]]
+    ) -> T:
+        """Calls ``ask`` with the process; repeats it once with a new one if the process was exiting."""
         server = await self._server(model, deadline)
         try:
             return await ask(server)
         except EngineUnavailableError:
             self._servers.pop(model, None)
-            await self._gone_or_well(server, deadline)
+            await self._wait_for_exit(server, deadline)
             return await ask(await self._server(model, deadline))
 
-    async def _gone_or_well(self, server: ServerAddress, deadline: float) -> None:
-        """Wait for a process that no longer answers to lose its lock, too."""
-        with anyio.CancelScope(deadline=min(deadline, anyio.current_time() + GOING_S)):
+    async def _wait_for_exit(self, server: ServerAddress, deadline: float) -> None:
+        """Waits until a process that does not answer has released its lock, or answers again."""
+        with anyio.CancelScope(deadline=min(deadline, anyio.current_time() + EXIT_S)):
             while server.is_alive():
                 with contextlib.suppress(EngineUnavailableError):
                     await self._wire.ask(f"{server.url}/health")
@@ -186,17 +189,17 @@ class LlamaCppEngine(Engine):
                 await anyio.sleep(POLL_S)
 
     async def _server(self, model: str, deadline: float) -> ServerAddress:
-        if server := self._living(model):
+        if server := self._running_server(model):
             return server
         with before(deadline, self.name):
             async with self._starting:
-                if server := self._living(model):
+                if server := self._running_server(model):
                     return server
                 config = await anyio.to_thread.run_sync(self._configuration, model)
                 self._servers[model] = await attach(config, self._folder, deadline=deadline)
                 return self._servers[model]
 
-    def _living(self, model: str) -> ServerAddress | None:
+    def _running_server(self, model: str) -> ServerAddress | None:
         server = self._servers.get(model)
         return server if server and server.is_alive() else None
 
@@ -207,7 +210,7 @@ class LlamaCppEngine(Engine):
         return self._facts[name]
 
     def _read_facts(self, name: str) -> Facts:
-        # A path comes from the settings or not at all: a caller must not make us open any file.
+        # Only the settings may contain a path: a caller must not open arbitrary files.
         if name != self._settings.model and name not in CATALOGUE and not HUB_NAME.fullmatch(name):
             raise UnknownModelError(f"no model {name!r}", hint=f"one of {', '.join(CATALOGUE)}")
         card = find(name)
@@ -223,7 +226,7 @@ class LlamaCppEngine(Engine):
         return Done("stop", Usage(), engine=self.name, model=model, adapter=adapter, notes=notes)
 
     def _adapters_for(self, model: str) -> Sequence[str]:
-        """Adapters fit one model, the one they stand beside in the settings."""
+        """Returns the adapters if ``model`` is the settings' model, which they are made for."""
         return list(self._adapters) if model == self._settings.model else []
 
     def _models(self) -> Sequence[Model]:

@@ -1,7 +1,7 @@
-"""What a text must be, as a grammar of llguidance, which llama.cpp here was built with.
+"""Grammars for constrained decoding, in the format of llguidance, which llama.cpp is built with.
 
-llama.cpp's own converter lets a model put its JSON between ``` marks, or fill up with white space
-after it, a third of the tokens on small models. And it drops more of JSON Schema silently.
+llama.cpp's own converter allows ``` fences and trailing white space around the JSON, which small models
+generate, and silently ignores more of JSON Schema.
 """
 
 import json
@@ -14,31 +14,31 @@ from engines.base import JsonObject, JsonValue
 _HEADER = "%llguidance {}\nstart: "
 _JSON_STARTS = tuple('{["-0123456789tfn')
 _STYLE: JsonObject = {
-    # As most JSON in a model's training; without the spaces small models go astray.
+    # As most JSON in training data; small models do worse without the spaces.
     "whitespace_flexible": False,
     "item_separator": ", ",
     "key_separator": ": ",
-    # What the grammar cannot express is left to whoever validates the answer.
+    # The caller validates what the grammar cannot express.
     "lenient": True,
     "coerce_one_of": True,
 }
 
 _BEYOND_REGULAR = re.compile(r"\(\?<?[=!]|\\[bB1-9]")
-"""Lookaround, word borders and references back to a group."""
+"""Matches lookaround, word boundaries and back-references."""
 
 
 def of_choices(choices: Sequence[str]) -> str:
-    """The text is one of ``choices``. One terminal, for as rules there may only be 2,000."""
+    """Returns a grammar for one of ``choices``; one terminal, because rules are limited to 2,000."""
     return f"{_HEADER}CHOICE\nCHOICE: {' | '.join(map(json.dumps, choices))}"
 
 
 def of_schema(schema: JsonObject) -> str:
-    """The text is JSON that satisfies ``schema``, as far as a grammar can tell."""
-    meant: dict[str, JsonValue] = schema or {"type": "object"}
-    return f"{_HEADER}%json {json.dumps({**meant, 'x-guidance': _STYLE})}"
+    """Returns a grammar for JSON that satisfies ``schema``, as far as a grammar can express it."""
+    effective: dict[str, JsonValue] = schema or {"type": "object"}
+    return f"{_HEADER}%json {json.dumps({**effective, 'x-guidance': _STYLE})}"
 
 
-def is_broken_by(text: str) -> bool:
+def is_violated_by(text: str) -> bool:
     """Whether ``text`` cannot be the start of an answer under ``of_schema``.
 
     llama.cpp generates freely when llguidance refuses a grammar: a pattern with lookaround, an
@@ -47,14 +47,14 @@ def is_broken_by(text: str) -> bool:
     return not text.startswith(_JSON_STARTS)
 
 
-def suspects(schema: JsonValue, at: str = "") -> Iterator[str]:
-    """The keywords of ``schema`` that llguidance is known to refuse, each with its JSON pointer.
+def unsupported_keywords(schema: JsonValue, at: str = "") -> Iterator[str]:
+    """Yields the keywords of ``schema`` that llguidance is known to reject, with their JSON pointers.
 
-    It says which one only to llama.cpp's log.
+    llguidance reports the keyword only in llama.cpp's log.
     """
     if isinstance(schema, list):
         for index, each in enumerate(schema):
-            yield from suspects(each, f"{at}/{index}")
+            yield from unsupported_keywords(each, f"{at}/{index}")
     if not isinstance(schema, dict):
         return
     patterns = [schema.get("pattern"), *cast("JsonObject", schema.get("patternProperties") or {})]
@@ -66,4 +66,4 @@ def suspects(schema: JsonValue, at: str = "") -> Iterator[str]:
         yield f"minProperties at {at or '/'}"
     for key, value in schema.items():
         if key not in ("enum", "const", "default", "examples"):
-            yield from suspects(value, f"{at}/{key}")
+            yield from unsupported_keywords(value, f"{at}/{key}")

@@ -1,6 +1,6 @@
-"""Finding the embedded engine's process, or starting it: one per configuration and user.
+"""Finds or starts the embedded engine's process, one per configuration and user.
 
-Whether it lives is never guessed: it holds a file lock for as long as it does.
+A process is alive if and only if it holds its file lock.
 """
 
 import functools
@@ -33,7 +33,7 @@ POLL_S = 0.02
 SPAWN_S = 30.0
 LOG_LINES = 6
 WINDOW = 2048
-"""Longest text for an embedding model that would take more: its whole batch must fit one."""
+"""Upper limit of an embedding model's window in tokens: a batch must fit one text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ def default_folder() -> Path:
 
 
 def configuration(settings: LlamaCppSettings, *, model: str, models_folder: Path | None) -> "Config":
-    """What the process for ``model`` shall serve; the embedding model comes with the default model.
+    """Returns the configuration of the process for ``model``; the default model's also serves embeddings.
 
     Raises:
         UnknownModelError: a model of the settings is neither in the catalogue nor a path.
-        ModelNotPulledError: its file is not there.
+        ModelNotPulledError: its file is missing.
         EngineUnavailableError: xllamacpp is not installed.
     """
     chat = path_of(find(model), models_folder)
@@ -82,22 +82,22 @@ def configuration(settings: LlamaCppSettings, *, model: str, models_folder: Path
 
 
 def adapters_of(settings: LlamaCppSettings) -> dict[str, Path]:
-    """The adapters whose files are there, in the order in which llama.cpp numbers them."""
+    """Returns the adapters whose files exist, in the order in which llama.cpp numbers them."""
     paths = {name: Path(path).expanduser() for name, path in settings.adapters.items()}
     return {name: path for name, path in paths.items() if path.is_file()}
 
 
 @functools.cache
 def window_of(embedding: Path) -> int:
-    """Tokens of the longest text the embedding model is given at once. Reads the file, once."""
+    """Returns the embedding model's window in tokens. Reads the file once."""
     return min(context_of(embedding) or WINDOW, WINDOW)
 
 
 def package_version() -> str:
-    """xllamacpp's.
+    """Returns the version of xllamacpp.
 
     Raises:
-        EngineUnavailableError: it is not installed, or would not run here.
+        EngineUnavailableError: it is not installed, or not supported on this platform.
     """
     if sys.platform == "win32":
         raise EngineUnavailableError("the embedded engine needs POSIX", hint="use WSL, or Ollama")
@@ -108,7 +108,7 @@ def package_version() -> str:
 
 
 def _fingerprint(config: "Config", files: list[Path]) -> str:
-    """Same fingerprint, same answers: a new package or a file pulled anew means a new process."""
+    """Returns the fingerprint; a new package or model file changes it, and needs a new process."""
     version = package_version()
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     what = {key: value for key, value in config.items() if key != "idle_seconds"}
@@ -116,7 +116,7 @@ def _fingerprint(config: "Config", files: list[Path]) -> str:
 
 
 def is_running(config: "Config", folder: Path) -> bool:
-    """Whether some process of the user started it."""
+    """Whether a process with this configuration is running."""
     return is_held(_stem(config, folder).with_suffix(".lock"))
 
 
@@ -125,10 +125,10 @@ def _stem(config: "Config", folder: Path) -> Path:
 
 
 async def attach(config: "Config", folder: Path, *, deadline: float) -> ServerAddress:
-    """The address of the living process for ``config``, started if there is none.
+    """Returns the address of the process for ``config``; starts it if needed.
 
     Raises:
-        EngineUnavailableError: it does not start; the message ends with what it said last.
+        EngineUnavailableError: it does not start; the message ends with its last log lines.
         EngineTimeoutError: it was not ready before ``deadline``, or not within two minutes.
     """
     _make_private(folder)
@@ -142,7 +142,7 @@ async def _find_or_start(config: "Config", stem: Path) -> ServerAddress:
     lock, log = stem.with_suffix(".lock"), stem.with_suffix(".log")
     started = False
     while True:
-        # In this order: a state file that outlived its process is not believed.
+        # In this order: a state file without a live process is stale.
         if is_held(lock):
             if address := _read_state(stem.with_suffix(".json"), lock):
                 return address
@@ -158,14 +158,14 @@ async def _find_or_start(config: "Config", stem: Path) -> ServerAddress:
 
 
 def _spawn(config: "Config", folder: Path, log: Path) -> None:
-    """Start the process; when this returns it holds its lock, or has failed and told the log."""
-    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as said:
-        # -P: or the script's folder comes first in sys.path, and with it our ollama.py.
+    """Starts the process; on return it holds its lock, or has failed and logged why."""
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
+        # -P: keeps the script's folder out of sys.path, where our modules would shadow packages.
         subprocess.run(
             [sys.executable, "-P", str(CHILD)],
             input=json.dumps(config).encode(),
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             cwd=folder,
             start_new_session=True,
             timeout=SPAWN_S,
@@ -187,7 +187,7 @@ def _last_lines(log: Path) -> str:
 
 
 def _make_private(folder: Path) -> None:
-    """Nobody else may read the key in there, or put a file of their own in its place."""
+    """Makes the folder private: it contains the API key, and other users must not replace files."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid != os.getuid():

@@ -1,7 +1,7 @@
-"""Tool calls that a model writes as JSON into its text, and calls that must be made.
+"""Parses tool calls from a model's text, and builds the schema of required calls.
 
-llama.cpp reads a call in the form the model's template asks for. Some models, Qwen2.5-Coder among them, write
-the same JSON into a code fence instead, and what llama.cpp cannot read it passes on as text.
+llama.cpp parses calls in the format of the model's template. Some models, such as Qwen2.5-Coder, write the
+same JSON into a code fence instead, which llama.cpp returns as text.
 """
 
 import json
@@ -14,13 +14,13 @@ from typing import cast
 from engines.base import Done, Event, JsonObject, JsonValue, Request, TextDelta, ToolCallDelta
 
 OPENINGS = ("{", "[", "```", "<tool_call>", "<tools>", "<function_call>")
-"""How a text begins that may be a call."""
+"""Prefixes of a text that may be a call."""
 OPENING = re.compile(r"\s*(?:```\w*|<\w+>)?\s*(?=[\[{])")
 CLOSING = re.compile(r"\s*(?:```|</\w+>)?\s*")
 
 
-def demanded(request: Request) -> tuple[JsonObject, ...]:
-    """The tools of which one must be called; none where the model may choose."""
+def required_tools(request: Request) -> tuple[JsonObject, ...]:
+    """Returns the tools of which one must be called; empty if the model may choose."""
     choice = request.tool_choice
     if choice == "required":
         return request.tools
@@ -29,7 +29,7 @@ def demanded(request: Request) -> tuple[JsonObject, ...]:
 
 
 def schema_of(tools: Sequence[JsonObject]) -> JsonObject:
-    """The JSON of a call of one of ``tools``."""
+    """Returns the JSON Schema of a call of one of ``tools``."""
     calls: list[JsonValue] = []
     definitions: JsonObject = {}
     for tool in tools:
@@ -48,8 +48,10 @@ def schema_of(tools: Sequence[JsonObject]) -> JsonObject:
     return {"anyOf": calls, "$defs": definitions}
 
 
-async def with_calls(events: AsyncIterator[Event], tools: Sequence[JsonObject]) -> AsyncGenerator[Event]:
-    """``events``, with the calls that stand in the text as tool calls; such text is held back meanwhile."""
+async def parse_tool_calls(
+    events: AsyncIterator[Event], tools: Sequence[JsonObject]
+) -> AsyncGenerator[Event]:
+    """Passes ``events`` through, with calls in the text as tool calls; holds possible calls back."""
     names = {str(_function(tool)["name"]) for tool in tools}
     held: list[TextDelta] | None = []
     async for event in events:
@@ -73,7 +75,7 @@ async def with_calls(events: AsyncIterator[Event], tools: Sequence[JsonObject]) 
 
 
 def read_calls(text: str, names: set[str]) -> list[ToolCallDelta]:
-    """The calls of tools called ``names`` with which ``text`` begins; what follows them is left out."""
+    """Returns the calls of tools in ``names`` at the start of ``text``; ignores the text after them."""
     calls: list[ToolCallDelta] = []
     decoder, at = json.JSONDecoder(), 0
     while opening := OPENING.match(text, at):

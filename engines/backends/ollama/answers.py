@@ -1,4 +1,4 @@
-"""Ollama's answers, as far as they are read."""
+"""Pydantic models of Ollama's answers, with the fields that are read."""
 
 from collections.abc import Sequence
 
@@ -19,22 +19,22 @@ class Function(BaseModel):
     arguments: dict[str, JsonValue]
 
 
-class Called(BaseModel):
+class FunctionCall(BaseModel):
     id: str = ""
     function: Function
 
 
-class Said(BaseModel):
-    """A piece of the answer. Ollama puts what the model thinks in ``thinking``, which is left out here."""
+class ChatMessage(BaseModel):
+    """A delta of the answer. Reasoning is in ``thinking``, which is not read."""
 
     content: str = ""
-    tool_calls: Sequence[Called] | None = None
+    tool_calls: Sequence[FunctionCall] | None = None
 
 
 class Line(BaseModel):
-    """One line of a streamed ``/api/chat``; the counters come with the one that is ``done``."""
+    """One line of a streamed ``/api/chat``; the last one has ``done`` set and contains the counters."""
 
-    message: Said
+    message: ChatMessage
     done: bool = False
     done_reason: str = ""
     logprobs: Sequence[Position] | None = None
@@ -47,8 +47,8 @@ class Details(BaseModel):
     parent_model: str = ""
 
 
-class Shown(BaseModel):
-    """What ``/api/show`` says of a model."""
+class ShowResponse(BaseModel):
+    """The answer of ``/api/show``."""
 
     details: Details
     model_info: dict[str, JsonValue]

@@ -1,9 +1,8 @@
-"""Ollama, through its native API and the PyPI client.
+"""Engine for Ollama, through its native API and the PyPI client.
 
-The client is imported, in a thread, once something listens at the address: whoever has no Ollama
-pays a refused connection. Every request to a model names the same ``num_ctx``, because another one
-makes Ollama load the model anew, and forbids truncation, because Ollama's default is to cut a long
-prompt without a word.
+The client is imported, in a thread, after the address accepts a connection, so that it costs nothing
+without Ollama. All requests to a model have the same ``num_ctx``, because another value makes Ollama
+reload the model, and disable truncation, because Ollama truncates long prompts silently by default.
 """
 
 import math
@@ -44,24 +43,24 @@ if TYPE_CHECKING:
     from engines.backends.ollama.client import Client
 
 ANSWERS_WITHIN = 10.0
-"""Seconds a question that needs no model (version, show, tags) may take."""
+"""Timeout in seconds of requests that need no model (version, show, tags)."""
 
 CONNECT_SECONDS = 5.0
-"""Seconds a connection may take; a model may take its time to load after that."""
+"""Timeout in seconds of connecting; loading a model may take longer."""
 
-LOOK_AGAIN = 60.0
-"""Seconds after which a missing embedding model is looked for again."""
+EMBEDDING_RETRY_S = 60.0
+"""Seconds after which a missing embedding model is checked again."""
 
-KEEPS_LONG_PROMPTS = (0, 12, 6)
+HAS_TRUNCATE = (0, 12, 6)
 HAS_LOGPROBS = (0, 12, 11)
-"""First versions whose ``/api/chat`` knows ``truncate`` and ``shift``, or ``logprobs`` (api/types.go)."""
+"""First versions whose ``/api/chat`` supports ``truncate`` and ``shift``, or ``logprobs`` (api/types.go)."""
 
-CUTS_PROMPTS = "this Ollama cuts long prompts silently; update it to 0.12.6 or later"
+TRUNCATES_NOTE = "this Ollama cuts long prompts silently; update it to 0.12.6 or later"
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A model in memory, as ``/api/ps`` tells it."""
+    """A loaded model, as reported by ``/api/ps``."""
 
     name: str
     bytes: int
@@ -69,15 +68,15 @@ class Running:
     context: int
     """Tokens per request."""
     until: datetime | None
-    """When Ollama drops it unless it is asked again."""
+    """When Ollama unloads it, without further requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Who answers a request."""
+    """The model or adapter that answers a request."""
 
     name: str
-    """Sent as ``model``: the adapter's name, if there is one."""
+    """Sent as ``model``: the adapter's name, if any."""
     base: str
     known: Facts
     adapter: str | None = None
@@ -85,7 +84,7 @@ class _Target:
 
 
 class OllamaEngine(Engine):
-    """One Ollama server; ``context`` is the largest any tier needs, in tokens."""
+    """Engine for one Ollama server; ``context`` is the largest context of the tiers, in tokens."""
 
     name = "ollama"
 
@@ -96,7 +95,7 @@ class OllamaEngine(Engine):
         self._opening = anyio.Lock()
         self._version: tuple[int, ...] = ()
         self._known: dict[str, Facts] = {}
-        self._look_for_embedding_at = -math.inf
+        self._retry_embedding_at = -math.inf
 
     async def __aexit__(
         self,
@@ -109,7 +108,7 @@ class OllamaEngine(Engine):
 
     async def profile(self, model: str = "") -> Profile:
         model = model or self._settings.model
-        with self._promptly():
+        with self._short_deadline():
             known = await self._facts(model)
             embedding = await self._embedding()
             if not self._version:
@@ -128,7 +127,7 @@ class OllamaEngine(Engine):
             ),
             embedding_model=embedding,
             parameters=known.billions,
-            notes=() if self._version >= KEEPS_LONG_PROMPTS else (CUTS_PROMPTS,),
+            notes=() if self._version >= HAS_TRUNCATE else (TRUNCATES_NOTE,),
         )
 
     @asynccontextmanager
@@ -142,17 +141,17 @@ class OllamaEngine(Engine):
                 context=self._num_ctx(target.known),
                 keep_alive=self._settings.keep_alive,
             )
-            async with self._asking(target.name) as client:
+            async with self._connected(target.name) as client:
                 lines = await client.chat_lines(body)
         async with aclosing(lines):
-            # Waited for here, so that a refusal is raised on entering and not in the middle of a stream.
+            # Read here, so that an error status is raised on entering and not within the stream.
             first = await self._line(lines, request, target)
             async with aclosing(self._events(first, lines, request, target)) as events:
                 yield events
 
     async def models(self) -> Sequence[Model]:
-        with self._promptly():
-            async with self._asking() as client:
+        with self._short_deadline():
+            async with self._connected() as client:
                 installed = (await client.tags()).models
                 loaded = {model.name for model in (await client.ps()).models}
             return [
@@ -168,31 +167,31 @@ class OllamaEngine(Engine):
             ]
 
     async def check(self) -> None:
-        with self._promptly():
-            async with self._asking() as client:
+        with self._short_deadline():
+            async with self._connected() as client:
                 self._version = _numbers(await client.version())
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
-        """Sentence embeddings of ``texts``, in order.
+        """Returns sentence embeddings of ``texts``, in order.
 
         Raises:
             ContextTooLongError: a text is too long for the embedding model.
-            UnsupportedFeatureError: the configured model is not there or makes no embeddings.
+            UnsupportedFeatureError: the configured model is missing or makes no embeddings.
         """
         with before(deadline, self.name):
             model = await self._embedding()
             if not model:
                 return await super().embed(texts, deadline=deadline)
-            async with self._asking(model) as client:
+            async with self._connected(model) as client:
                 answer = await client.embed(
                     model, list(texts), truncate=False, keep_alive=self._settings.keep_alive
                 )
         return Embeddings(tuple(map(_unit, answer.embeddings)), answer.prompt_eval_count or 0, model)
 
     async def running(self) -> Sequence[Running]:
-        """The models in memory now."""
-        with self._promptly():
-            async with self._asking() as client:
+        """Returns the loaded models."""
+        with self._short_deadline():
+            async with self._connected() as client:
                 models = (await client.ps()).models
         return [
             Running(m.name or "", m.size or 0, m.size_vram or 0, m.context_length or 0, m.expires_at)
@@ -200,23 +199,23 @@ class OllamaEngine(Engine):
         ]
 
     async def unload(self, model: str) -> None:
-        """Free the memory ``model`` takes; fine if it is not loaded."""
-        with self._promptly():
-            async with self._asking(model) as client:
+        """Unloads ``model``; no error if it is not loaded."""
+        with self._short_deadline():
+            async with self._connected(model) as client:
                 await client.unload(model)
 
     async def show(self, model: str) -> JsonObject:
-        """All of ``/api/show``, for ``engines.models.shapes.from_ollama``."""
-        with self._promptly():
-            async with self._asking(model) as client:
+        """Returns all of ``/api/show``, for ``engines.models.shapes.from_ollama``."""
+        with self._short_deadline():
+            async with self._connected(model) as client:
                 return await client.show_raw(model)
 
-    def _promptly(self) -> AbstractContextManager[None]:
+    def _short_deadline(self) -> AbstractContextManager[None]:
         return before(anyio.current_time() + ANSWERS_WITHIN, self.name)
 
     @asynccontextmanager
-    async def _asking(self, model: str = "") -> AsyncGenerator["Client", None]:
-        """The client, whose errors come out as ours."""
+    async def _connected(self, model: str = "") -> AsyncGenerator["Client", None]:
+        """Returns the client; its errors are translated."""
         client = self._client or await self._open()
         from engines.backends.ollama.client import translated
 
@@ -226,7 +225,7 @@ class OllamaEngine(Engine):
     async def _open(self) -> "Client":
         async with self._opening:
             if self._client is None:
-                await _knock(self._settings.url)
+                await _check_listening(self._settings.url)
                 await anyio.to_thread.run_sync(import_module, "engines.backends.ollama.client")
                 from engines.backends.ollama.client import Client
 
@@ -235,19 +234,19 @@ class OllamaEngine(Engine):
 
     async def _facts(self, model: str) -> Facts:
         if model not in self._known:
-            async with self._asking(model) as client:
+            async with self._connected(model) as client:
                 self._known[model] = facts(await client.show_all(model))
         return self._known[model]
 
     async def _embedding(self) -> str:
-        """The embedding model, empty if it is not there."""
+        """Returns the embedding model, empty if it is missing."""
         model, now = self._settings.embedding, anyio.current_time()
-        if not model or now < self._look_for_embedding_at:
+        if not model or now < self._retry_embedding_at:
             return ""
         try:
             known = await self._facts(model)
         except UnknownModelError:
-            self._look_for_embedding_at = now + LOOK_AGAIN
+            self._retry_embedding_at = now + EMBEDDING_RETRY_S
             return ""
         return model if "embedding" in known.can else ""
 
@@ -267,7 +266,7 @@ class OllamaEngine(Engine):
 
     async def _line(self, lines: "AsyncGenerator[Line]", request: Request, target: _Target) -> "Line | None":
         with before(request.deadline, self.name):
-            async with self._asking(target.name):
+            async with self._connected(target.name):
                 return await anext(lines, None)
 
     async def _events(
@@ -278,10 +277,10 @@ class OllamaEngine(Engine):
             for call in tool_calls(line, calls):
                 calls += 1
                 yield call
-            for delta in answer.pieces(line):
+            for delta in answer.deltas(line):
                 yield delta
             if line.done:
-                # The stream's end is read too, or its connection could not be used again.
+                # Read the end of the stream too, so that the connection can be reused.
                 await self._line(lines, request, target)
                 yield self._done(line, target, called=calls > 0)
                 return
@@ -303,8 +302,8 @@ class OllamaEngine(Engine):
         )
 
 
-async def _knock(url: str) -> None:
-    """Fail at once if nothing listens, before anything is imported. Ports default as in the client."""
+async def _check_listening(url: str) -> None:
+    """Fails at once if nothing listens, before the client is imported. Default ports as in the client."""
     scheme, _, rest = url.rpartition("://")
     try:
         address = urlsplit(f"//{rest}")
@@ -317,7 +316,7 @@ async def _knock(url: str) -> None:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """``0.32.15-rc1`` as numbers. A build of one's own says 0.0.0, and is taken as new."""
+    """Parses a version such as ``0.32.15-rc1``. Local builds report 0.0.0 and count as the newest."""
     numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))
     return numbers if any(numbers) else (sys.maxsize,)
 

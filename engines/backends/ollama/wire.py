@@ -1,4 +1,4 @@
-"""Pure translation between our vocabulary and Ollama's ``/api/chat``."""
+"""Converts requests and answers between ``engines.base`` and Ollama's ``/api/chat``. No I/O."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from engines.backends.thinking import Spoken
+from engines.backends.thinking import ThoughtFilter
 from engines.base import (
     Effort,
     JsonObject,
@@ -21,36 +21,36 @@ from engines.base import (
 from engines.errors import EngineUnavailableError, RequestRefusedError, UnsupportedFeatureError
 
 if TYPE_CHECKING:
-    from engines.backends.ollama.answers import Line, Shown
+    from engines.backends.ollama.answers import Line, ShowResponse
 
 MAX_TOP_LOGPROBS = 20
-"""More is a 400 (recording ``logprobs_bad_400``)."""
+"""Ollama's limit; more is a 400 (recording ``logprobs_bad_400``)."""
 
-ROOM_TO_THINK: Mapping[Effort, int] = {"off": 0, "low": 512, "medium": 2048, "high": 8192}
-"""Tokens on top of the answer's, because ``num_predict`` counts thoughts too. A guess, not measured."""
+THINKING_TOKENS: Mapping[Effort, int] = {"off": 0, "low": 512, "medium": 2048, "high": 8192}
+"""Token budget for reasoning, which ``num_predict`` includes. Not measured."""
 
-QUOTES = 4
-"""Tokens on top of a choice's: it comes as a JSON string."""
+QUOTE_TOKENS = 4
+"""Additional tokens of a choice, which is returned as a JSON string."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What ``/api/show`` tells about a model, as far as requests depend on it."""
+    """The properties of a model from ``/api/show`` that requests depend on."""
 
     can: frozenset[str]
     """``completion``, ``tools``, ``thinking``, ``embedding``, ..."""
     context: int
-    """Tokens it was trained for; 0 when unknown."""
+    """Trained context length in tokens; 0 when unknown."""
     billions: float
     thinks_in_levels: bool
     """GPT-OSS: ``think`` takes a level and cannot be switched off (Ollama's docs on thinking)."""
     base: str
-    """The model it adapts, if it was made with ``ADAPTER``."""
+    """The base model, if it was made with ``ADAPTER``."""
     stop: tuple[str, ...]
-    """Its own stop strings, which those of a request would replace."""
+    """The model's stop strings, which those of a request would replace."""
 
 
-def facts(shown: "Shown") -> Facts:
+def facts(shown: "ShowResponse") -> Facts:
     info = shown.model_info
     architecture = str(info.get("general.architecture"))
     adapted = re.search(r"^ADAPTER ", shown.modelfile, re.MULTILINE)
@@ -65,14 +65,14 @@ def facts(shown: "Shown") -> Facts:
 
 
 def chat_body(request: Request, model: str, known: Facts, *, context: int, keep_alive: str) -> JsonObject:
-    """The body of ``/api/chat``.
+    """Returns the body of ``/api/chat``.
 
     Raises:
-        RequestRefusedError: an earlier tool call's arguments are no JSON object.
-        UnsupportedFeatureError: a tool call is demanded; Ollama has no ``tool_choice``.
+        RequestRefusedError: an earlier tool call's arguments are not a JSON object.
+        UnsupportedFeatureError: a tool call is required; Ollama has no ``tool_choice``.
     """
-    think, room = _think(request.effort, known)
-    limit = request.max_tokens + room + (QUOTES if request.choices else 0)
+    think, thinking_tokens = _think(request.effort, known)
+    limit = request.max_tokens + thinking_tokens + (QUOTE_TOKENS if request.choices else 0)
     body: dict[str, JsonValue] = {
         "model": model,
         "messages": list(_messages(request.messages)),
@@ -91,25 +91,25 @@ def chat_body(request: Request, model: str, known: Facts, *, context: int, keep_
 
 
 class Answer:
-    """The text of one answer, line by line."""
+    """Converts the lines of one answer to ``TextDelta``s."""
 
     def __init__(self, request: Request) -> None:
-        self._spoken = Spoken()
+        self._thoughts = ThoughtFilter()
         self._held: list[TextDelta] | None = [] if request.choices else None
 
-    def pieces(self, line: "Line") -> Sequence[TextDelta]:
-        """What can be said after ``line``. A choice is said at the end, when all of its string is there."""
-        said = list(self._spoken.pass_on(_delta(line)) if line.message.content else ())
+    def deltas(self, line: "Line") -> Sequence[TextDelta]:
+        """Returns the deltas to emit after ``line``. A choice is one delta at the end."""
+        deltas = list(self._thoughts.feed(_delta(line)) if line.message.content else ())
         if line.done:
-            said += self._spoken.rest()
+            deltas += self._thoughts.flush()
         if self._held is None:
-            return said
-        self._held += said
+            return deltas
+        self._held += deltas
         return [_unquoted(self._held)] if line.done else []
 
 
 def tool_calls(line: "Line", first: int) -> Iterator[ToolCallDelta]:
-    """The line's calls, numbered from ``first``; Ollama sends each whole."""
+    """Yields the tool calls of a line, numbered from ``first``; Ollama sends each complete."""
     for index, call in enumerate(line.message.tool_calls or (), first):
         identity = call.id or f"call_{secrets.token_hex(4)}"
         arguments = json.dumps(call.function.arguments, ensure_ascii=False)
@@ -132,19 +132,19 @@ def _delta(line: "Line") -> TextDelta:
 
 
 def _unquoted(deltas: Sequence[TextDelta]) -> TextDelta:
-    """The choice inside the JSON string it came as.
+    """Removes the JSON quotes around a choice.
 
-    Servers that ignore ``format`` (0.17 to 0.20 with ``think`` off) send it bare. Tokens and their
-    alternatives lose their quotes too, and those that were nothing else are left out.
+    Servers that ignore ``format`` (0.17 to 0.20 with ``think`` off) send it without quotes. Quotes are
+    also removed from the logprob tokens, and tokens that become empty are dropped.
     """
     text = "".join(delta.text for delta in deltas).strip()
     try:
-        said = json.loads(text)
+        choice = json.loads(text)
     except ValueError:
-        said = None
+        choice = None
     bare = [_bare(token) for delta in deltas for token in delta.logprobs]
     return TextDelta(
-        said if isinstance(said, str) else text.strip('"'), tuple(token for token in bare if token.token)
+        choice if isinstance(choice, str) else text.strip('"'), tuple(token for token in bare if token.token)
     )
 
 
@@ -158,16 +158,16 @@ def _bare(position: TokenLogprob) -> TokenLogprob:
 
 
 def _think(effort: Effort | None, known: Facts) -> tuple[str | bool | None, int]:
-    """``think``, and the tokens it may take. Said outright, because unsaid means on.
+    """Returns ``think`` and its token budget. Always set, because the default is on.
 
-    Levels go to GPT-OSS alone: up to 0.14 other models answer them with a 400.
+    Levels are sent to GPT-OSS only: up to 0.14 other models answer them with a 400.
     """
     if "thinking" not in known.can:
         return None, 0
     if known.thinks_in_levels:
         level: Effort = "low" if effort == "off" else effort or "medium"
-        return level, ROOM_TO_THINK[level]
-    return effort != "off", ROOM_TO_THINK[effort or "medium"]
+        return level, THINKING_TOKENS[level]
+    return effort != "off", THINKING_TOKENS[effort or "medium"]
 
 
 def _format(request: Request) -> JsonValue:

@@ -1,7 +1,7 @@
-"""An engine with no model behind it: it says what a script tells it, the same every time.
+"""An engine without a model: returns scripted, deterministic answers.
 
-For tests, and for trying the doors on a machine without weights. Without a script it keeps every
-promise a request asks for (choices, schema, tools, limits) and otherwise repeats the user.
+For tests, and to try the transports on a machine without a model. Without a script it satisfies the
+request's constraints (choices, schema, tools, limits) and otherwise repeats the user's message.
 """
 
 import json
@@ -42,9 +42,9 @@ from engines.errors import (
 )
 
 Reply: TypeAlias = str | Sequence[Event | AgentError] | AgentError
-"""Text; or events, with an error where the stream shall break; or an error before the first event.
+"""Text; or events, with an error where the stream fails; or an error before the first event.
 
-Events without ``Done`` get one.
+``Done`` is added if it is missing.
 """
 Script: TypeAlias = Callable[[Request], Reply] | Sequence[Reply]
 
@@ -65,10 +65,10 @@ _TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
 
 
 class ScriptedEngine(Engine):
-    """Answers from ``script``: a function of the request, or replies used up one by one.
+    """Answers from ``script``: a function of the request, or a sequence of replies.
 
-    ``requests`` keeps what it was asked, ``active`` how many answers are under way, and ``pace``
-    is the time between two events in seconds, to have something to cancel or to run late.
+    ``requests`` records the requests, ``active`` counts the running answers, and ``pace`` is the
+    time between two events in seconds, for tests of cancellation and deadlines.
     """
 
     name = "scripted"
@@ -111,7 +111,7 @@ class ScriptedEngine(Engine):
         reply = self._reply(request)
         if isinstance(reply, AgentError):
             raise reply
-        events = _spoken(reply, request) if isinstance(reply, str) else reply
+        events = _as_events(reply, request) if isinstance(reply, str) else reply
         self.active += 1
         try:
             async with aclosing(self._play(events, request, prompt_tokens)) as playing:
@@ -127,7 +127,7 @@ class ScriptedEngine(Engine):
         await anyio.lowlevel.checkpoint()
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
-        """Hashed bags of words and their trigrams: texts that share words are near each other."""
+        """Returns hashed bags of words and trigrams: texts that share words are similar."""
         if not self.capabilities.embed:
             return await super().embed(texts, deadline=deadline)
         with before(deadline, self.name):
@@ -137,7 +137,7 @@ class ScriptedEngine(Engine):
         return Embeddings(vectors, sum(map(_count, texts)), f"{self.model}-embedding")
 
     async def count_tokens(self, text: str, *, model: str = "") -> int:
-        """Words and punctuation marks."""
+        """Counts words and punctuation marks."""
         if not self.capabilities.tokenize:
             return await super().count_tokens(text, model=model)
         self._require(model)
@@ -158,14 +158,14 @@ class ScriptedEngine(Engine):
                 raise event
             sent += isinstance(event, TextDelta)
             if isinstance(event, Done):
-                yield self._signed(event, request, Usage(prompt_tokens, sent))
+                yield self._completed(event, request, Usage(prompt_tokens, sent))
                 return
             yield event
         called = any(isinstance(event, ToolCallDelta) for event in events)
-        yield self._signed(_done("tool_calls" if called else "stop"), request, Usage(prompt_tokens, sent))
+        yield self._completed(_done("tool_calls" if called else "stop"), request, Usage(prompt_tokens, sent))
 
-    def _signed(self, done: Done, request: Request, usage: Usage) -> Done:
-        """``done`` with what the script left out."""
+    def _completed(self, done: Done, request: Request, usage: Usage) -> Done:
+        """Fills in the fields of ``done`` that the script omits."""
         known = request.adapter in self.adapters
         lost = request.adapter is not None and not known
         missing = (f"no adapter {request.adapter!r}, used the base model",) if lost else ()
@@ -200,7 +200,7 @@ def _default_reply(request: Request) -> Reply:
 
 
 def _tool_call(request: Request) -> ToolCallDelta | None:
-    """A call of the tool that was demanded, else of the first, unless one has been answered."""
+    """Returns a call of the required tool, else of the first; ``None`` after a tool result."""
     wish = request.tool_choice
     if wish == "none" or (wish in (None, "auto") and request.messages[-1].role == "tool"):
         return None
@@ -211,8 +211,8 @@ def _tool_call(request: Request) -> ToolCallDelta | None:
     return ToolCallDelta(0, "call_0", str(function.get("name")), arguments)
 
 
-def _spoken(text: str, request: Request) -> list[Event | AgentError]:
-    """``text`` as a model would say it: token by token, within the request's limits."""
+def _as_events(text: str, request: Request) -> list[Event | AgentError]:
+    """Returns ``text`` as token deltas, within the request's limits."""
     ends = [at for stop in request.stop if (at := text.find(stop)) >= 0]
     text = text[: min(ends, default=len(text))]
     tokens = [text] if text in request.choices else _TOKEN.findall(text)
@@ -226,7 +226,7 @@ def _done(finish: FinishReason) -> Done:
 
 
 def _logprobs(token: str, request: Request) -> tuple[TokenLogprob, ...]:
-    """A half for the token, a half of what is left for each next choice."""
+    """Returns a probability of one half for the token, and half of the rest for each other choice."""
     if request.logprobs is None:
         return ()
     others = [choice for choice in request.choices if choice != token]

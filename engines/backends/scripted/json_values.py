@@ -1,4 +1,4 @@
-"""The smallest JSON that a schema accepts, for an engine that has nothing of its own to say."""
+"""Generates minimal JSON that satisfies a schema, for the scripted engine."""
 
 import math
 from functools import reduce
@@ -9,10 +9,10 @@ from engines.errors import UnsupportedFeatureError
 
 
 def valid_instance(schema: JsonObject) -> JsonValue:
-    """A small value that ``schema`` accepts.
+    """Returns a minimal value that ``schema`` accepts.
 
     Raises:
-        UnsupportedFeatureError: the value made for it does not validate (a pattern, ``not``).
+        UnsupportedFeatureError: the generated value does not validate (a pattern, ``not``).
     """
     import jsonschema
 
@@ -51,7 +51,7 @@ def _instance(schema: JsonObject, root: JsonObject) -> JsonValue:
 
 
 def _resolved(schema: JsonObject, root: JsonObject) -> JsonObject:
-    """``schema`` with its local reference followed, its parts joined, its first branch taken."""
+    """Returns ``schema`` with local references resolved, ``allOf`` merged, and the first branch taken."""
     if isinstance(reference := schema.get("$ref"), str):
         steps = reference.removeprefix("#").strip("/").split("/")
         target = reduce(lambda at, step: as_object(at.get(step)), filter(None, steps), root)

@@ -1,7 +1,7 @@
-"""Adapters at a vLLM server: loaded when a request needs one, the least recently used out first.
+"""Loads LoRA adapters on a vLLM server on demand, and unloads the least recently used.
 
-A server is shared: other processes, its own start-up options and its plugins give it adapters too. So
-its list, asked for before each load, is the truth, and of it only what the settings name is ever unloaded.
+A server is shared: other processes, its start-up options and its plugins may load adapters too. So its
+list is fetched before each load, and only adapters named in the settings are unloaded.
 """
 
 import math
@@ -17,12 +17,12 @@ from engines.backends.vllm.wire import LORA_HINT
 from engines.errors import RequestRefusedError, UnknownModelError, UnsupportedFeatureError
 from engines.settings import VllmSettings
 
-GIVEN_UP_S = 30.0
-"""An adapter that could not be had is not tried again for this long."""
+RETRY_S = 30.0
+"""Time before an adapter that failed to load is tried again."""
 
 
 class Adapters:
-    """Those of the settings, and what became of them. ``listed`` asks the server for all it has."""
+    """Loads the adapters of the settings. ``listed`` fetches the names of all adapters of the server."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Adapters:
         listed: Callable[[float], Awaitable[Collection[str]]],
     ) -> None:
         self._paths: Mapping[str, str] = settings.adapters
-        self._room = settings.max_loras
+        self._max_loaded = settings.max_loras
         self._key = settings.api_key
         self._wire = wire
         self._url = url
@@ -40,11 +40,11 @@ class Adapters:
         self._changing = anyio.Lock()
         self._busy: Counter[str] = Counter()
         self._used_at: dict[str, float] = {}
-        self._given_up: dict[str, tuple[float, str]] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
 
     @contextmanager
     def using(self, name: str) -> Generator[None, None, None]:
-        """Keep ``name`` from being unloaded for now."""
+        """Prevents unloading ``name`` during the body."""
         self._busy[name] += 1
         try:
             yield
@@ -53,16 +53,16 @@ class Adapters:
             self._used_at[name] = anyio.current_time()
 
     async def load(self, name: str, deadline: float) -> None:
-        """Make the server know ``name``.
+        """Loads the adapter ``name`` on the server.
 
         Raises:
-            UnknownModelError: it cannot be had; the message says why.
+            UnknownModelError: it cannot be loaded; the message contains the reason.
             EngineUnavailableError: the server does not answer.
             EngineTimeoutError: the deadline passed.
         """
         if name not in self._paths:
             raise UnknownModelError("the server does not know it, and [vllm.adapters] has no path for it")
-        until, why = self._given_up.get(name, (-math.inf, ""))
+        until, why = self._failed.get(name, (-math.inf, ""))
         if anyio.current_time() < until:
             raise UnknownModelError(why)
         try:
@@ -71,7 +71,7 @@ class Adapters:
                     await self._load(name, deadline)
         except (UnknownModelError, UnsupportedFeatureError, RequestRefusedError) as error:
             why = f"{error.message} ({error.hint})"
-            self._given_up[name] = (anyio.current_time() + GIVEN_UP_S, why)
+            self._failed[name] = (anyio.current_time() + RETRY_S, why)
             raise UnknownModelError(why) from error
 
     async def _load(self, name: str, deadline: float) -> None:
@@ -80,20 +80,20 @@ class Adapters:
             return
         idle = [old for old in listed if old in self._paths and not self._busy[old]]
         idle.sort(key=lambda old: self._used_at.get(old, -math.inf))
-        surplus = sum(old in self._paths for old in listed) + 1 - self._room
+        surplus = sum(old in self._paths for old in listed) + 1 - self._max_loaded
         for old in idle[: max(surplus, 0)]:
             with suppress(UnknownModelError):  # another process was faster
-                await self._tell("unload", {"lora_name": old}, deadline)
+                await self._post("unload", {"lora_name": old}, deadline)
         try:
-            await self._tell("load", {"lora_name": name, "lora_path": self._paths[name]}, deadline)
+            await self._post("load", {"lora_name": name, "lora_path": self._paths[name]}, deadline)
         except RequestRefusedError as error:
             if "already been loaded" not in error.message:  # another process was faster
                 raise
 
-    async def _tell(self, what: str, body: dict[str, str], deadline: float) -> None:
+    async def _post(self, what: str, body: dict[str, str], deadline: float) -> None:
         url = f"{self._url}/{what}_lora_adapter"
         try:
-            await self._wire.tell(url, {**body}, key=self._key, deadline=deadline)
+            await self._wire.post(url, {**body}, key=self._key, deadline=deadline)
         except UnknownModelError as error:
             if not error.message.endswith("Not Found"):
                 raise

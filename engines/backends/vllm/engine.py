@@ -1,7 +1,7 @@
-"""vLLM's OpenAI server, one or several behind a router. It runs beside us: nothing of it is imported.
+"""Engine for vLLM's OpenAI server, or a router before several. vLLM itself is not imported.
 
-An adapter is a model name there. It is asked for by that name first, whoever made the server know it; only
-if the server does not is it loaded, and only if that fails the base model answers, and says so.
+An adapter is a model name there. A request uses that name first; if the server does not know it, the
+adapter is loaded, and if that fails the base model answers, with a note.
 """
 
 import math
@@ -17,7 +17,7 @@ import anyio
 from engines.backends.openai_json import readable
 from engines.backends.openai_wire import Wire
 from engines.backends.vllm.adapters import Adapters
-from engines.backends.vllm.wire import Served, as_promised, read_models, refine, request_body
+from engines.backends.vllm.wire import Served, normalized, read_models, refine, request_body
 from engines.base import (
     Capabilities,
     Done,
@@ -38,22 +38,22 @@ from engines.errors import (
 from engines.settings import VllmSettings
 
 LISTED_S = 30.0
-"""How long the server's list of models is believed."""
+"""How long the server's list of models is cached."""
 
 ANSWERS_WITHIN_S = 10.0
-"""How long a question that needs no model may take."""
+"""Timeout of requests that need no model."""
 
 PARALLEL = 128
-"""vLLM's default ``--max-num-seqs`` on a CPU, the least of its defaults; the server does not tell its own."""
+"""vLLM's smallest default of ``--max-num-seqs`` (CPU); the server does not report its value."""
 
 HINT = "start it with `vllm serve MODEL`, or set `url` in the settings' [vllm]"
 
 NO_PRIORITY = "Priority scheduling is not enabled"
-"""How versions that do not ignore a priority they cannot keep refuse it."""
+"""Error message of versions that reject an unsupported priority."""
 
 
 class VllmEngine(Engine):
-    """A server at ``settings.url``, which ends in ``/v1``."""
+    """Engine for the server at ``settings.url``, which ends in ``/v1``."""
 
     name = "vllm"
 
@@ -87,9 +87,9 @@ class VllmEngine(Engine):
             try:
                 answer = await self._begin(request, stack)
             except UnknownModelError:
-                self._list_again = -math.inf  # the server may have been started anew with another model
+                self._list_again = -math.inf  # the server may have been restarted with another model
                 raise
-            yield await stack.enter_async_context(aclosing(as_promised(answer)))
+            yield await stack.enter_async_context(aclosing(normalized(answer)))
 
     async def models(self) -> Sequence[Model]:
         await self._list(anyio.current_time() + ANSWERS_WITHIN_S)
@@ -111,7 +111,7 @@ class VllmEngine(Engine):
             return cast("int", answer["count"])
 
     async def _begin(self, request: Request, stack: AsyncExitStack) -> AsyncIterator[Event]:
-        """The adapter's answer if it can be had, else the base model's."""
+        """Opens the adapter's answer if it can be loaded, else the base model's."""
         served = await self._find(request.model, request.deadline)
         notes = ()
         if request.adapter is not None:
@@ -160,7 +160,7 @@ class VllmEngine(Engine):
         return await self._chat(request, served, stack, adapter=adapter, notes=notes)
 
     async def _find(self, model: str, deadline: float = math.inf) -> Served:
-        """``model``, or the default; a name that is missing from the list is looked for in a new one."""
+        """Returns ``model``, or the default; refreshes the list for an unknown name."""
         wanted = model or self._settings.model
         if time.monotonic() > self._list_again or (wanted and wanted not in self._served):
             await self._list(min(deadline, anyio.current_time() + ANSWERS_WITHIN_S))
@@ -171,10 +171,10 @@ class VllmEngine(Engine):
         return found
 
     async def _list(self, deadline: float) -> Sequence[str]:
-        """Ask what is served; the adapters among it.
+        """Refreshes the list of models; returns the names of the adapters.
 
         Raises:
-            EngineUnavailableError: nothing answers, or something that is no such server.
+            EngineUnavailableError: nothing answers, or the answer is not vLLM's.
         """
         try:
             answer = await self._wire.ask(

@@ -1,4 +1,4 @@
-"""What vLLM takes and says in its own way: fields, list of models, refusals. Nothing here waits."""
+"""vLLM-specific request fields, model list and error messages. No I/O."""
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from engines.backends.openai_json import chat_body, readable
-from engines.backends.thinking import Spoken
+from engines.backends.thinking import ThoughtFilter
 from engines.base import Done, Event, JsonObject, Request, TextDelta, ToolCallDelta
 from engines.errors import AgentError, ContextTooLongError, RequestRefusedError, UnsupportedFeatureError
 
-UNTOLD_CONTEXT = 4096
-"""Of a server that speaks the same protocol but does not tell its context, as vLLM does."""
+DEFAULT_CONTEXT = 4096
+"""Context of a compatible server that does not report ``max_model_len``."""
 
 MAX_LOGPROBS = 20
 """vLLM's default ``--max-logprobs``; more is a 400."""
 
-NOTHING = TextDelta("")
+EMPTY = TextDelta("")
 
 LORA_HINT = "start vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"
 
@@ -29,21 +29,21 @@ BILLIONS = re.compile(r"(?<![a-z\d.])(\d+(?:\.\d+)?)([bm])(?![a-z\d])", re.IGNOR
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model or an adapter, as ``/v1/models`` lists it."""
+    """A model or an adapter in ``/v1/models``."""
 
     name: str
     base: str
     """The model it adapts, empty for a model."""
     context: int
-    """Tokens; of an adapter, those of its base."""
+    """Context in tokens; an adapter has its base model's."""
     source: str
     """Folder or repository it was loaded from."""
 
     @property
     def billions(self) -> float:
-        """The size most models carry in their name (``Qwen3-4B``, ``smollm2-135m``), 0 without one."""
-        told = BILLIONS.search(self.name) or BILLIONS.search(self.source)
-        return float(told[1]) / (1 if told[2] in "bB" else 1000) if told else 0.0
+        """Billions of weights, from the model's name (``Qwen3-4B``, ``smollm2-135m``); 0 if not named."""
+        found = BILLIONS.search(self.name) or BILLIONS.search(self.source)
+        return float(found[1]) / (1 if found[2] in "bB" else 1000) if found else 0.0
 
 
 def read_models(answer: JsonObject) -> Sequence[Served]:
@@ -54,8 +54,8 @@ def read_models(answer: JsonObject) -> Sequence[Served]:
 
 def _read_card(card: JsonObject, cards: Sequence[JsonObject]) -> Served:
     base = str(card.get("parent") or "")
-    bearer = next((other for other in cards if other["id"] == base), card)
-    context = cast("int | None", bearer.get("max_model_len")) or UNTOLD_CONTEXT
+    source = next((other for other in cards if other["id"] == base), card)
+    context = cast("int | None", source.get("max_model_len")) or DEFAULT_CONTEXT
     return Served(str(card["id"]), base, context, str(card.get("root") or ""))
 
 
@@ -74,59 +74,59 @@ def request_body(request: Request, served: Served, name: str) -> JsonObject:
     if request.tools and request.tool_choice not in (None, "auto", "none"):
         body["tools"] = [_strict(tool) for tool in request.tools]
     if request.effort is not None:
-        # Models that think in levels know no "off"; templates that can switch it off know no levels.
+        # Models with reasoning levels have no "off"; templates with an off switch have no levels.
         body["reasoning_effort"] = "low" if request.effort == "off" else request.effort
         body["chat_template_kwargs"] = {"enable_thinking": request.effort != "off"}
     return body
 
 
 def _strict(tool: JsonObject) -> JsonObject:
-    """A tool that must be called: without ``strict`` vLLM lets its arguments be any JSON."""
+    """Sets ``strict`` on a required tool: otherwise vLLM does not constrain its arguments."""
     return {**tool, "function": {"strict": True, **cast("JsonObject", tool.get("function") or {})}}
 
 
-async def as_promised(events: AsyncIterator[Event]) -> AsyncGenerator[Event, None]:
-    """``events`` as the contract has them.
+async def normalized(events: AsyncIterator[Event]) -> AsyncGenerator[Event, None]:
+    """Adapts vLLM's ``events`` to the ``Engine`` contract.
 
-    Without thoughts, which a server without ``--reasoning-parser`` leaves in the text; without the end
-    token's probability; ended by ``tool_calls`` where vLLM says ``stop`` of a tool demanded by name.
+    Removes reasoning, which a server without ``--reasoning-parser`` leaves in the text, and the end
+    token's logprob; corrects the finish reason of a tool required by name, which vLLM reports as ``stop``.
     """
-    spoken, held, called = Spoken(), NOTHING, False
+    thoughts, held, called = ThoughtFilter(), EMPTY, False
     async for event in events:
         ended = isinstance(event, Done) and event.finish_reason != "length"
         if ended:
             held = _without_end(held)
-        if held != NOTHING:
-            for delta in spoken.pass_on(held):
+        if held != EMPTY:
+            for delta in thoughts.feed(held):
                 yield delta
-            held = NOTHING
+            held = EMPTY
         match event:
             case TextDelta() if event.logprobs:
                 held = event
             case TextDelta():
-                for delta in spoken.pass_on(event):
+                for delta in thoughts.feed(event):
                     yield delta
             case ToolCallDelta():
                 called = True
                 yield event
             case Done():
-                for delta in spoken.rest():
+                for delta in thoughts.flush():
                     yield delta
                 yield replace(event, finish_reason="tool_calls") if called and ended else event
 
 
 def _without_end(last: TextDelta) -> TextDelta:
-    """``last`` without a token that is none of its text. A busy server puts it beside others."""
-    said = "".join(token.token for token in last.logprobs[:-1])
-    return TextDelta(last.text, last.logprobs[:-1]) if said == last.text else last
+    """Removes the end token, which is not part of the text, from the logprobs of ``last``."""
+    text = "".join(token.token for token in last.logprobs[:-1])
+    return TextDelta(last.text, last.logprobs[:-1]) if text == last.text else last
 
 
 def refine(status: int, message: str) -> AgentError | None:
-    """vLLM's refusals, in our words."""
-    if told := TOO_LONG.search(message):
-        room, asked = told.groups()
+    """Maps vLLM's error messages to errors; the ``refine`` of ``Wire``."""
+    if found := TOO_LONG.search(message):
+        limit, tokens = found.groups()
         return ContextTooLongError(
-            f"the prompt has at least {asked} tokens, the model takes {room}", hint="send less text"
+            f"the prompt has at least {tokens} tokens, the model takes {limit}", hint="send less text"
         )
     if "LoRA is not enabled" in message:
         return UnsupportedFeatureError(f"vLLM answered {status}: {message}", hint=LORA_HINT)

@@ -1,7 +1,7 @@
-"""What every engine promises, one suite over all of them.
+"""Contract tests that every engine must pass.
 
-A further engine is a further line in ``ENGINES``: the name of a fixture that gives it, and the mark
-of the runs that have it.
+To add an engine, add a line to ``ENGINES``: the name of its fixture, and the mark of the test runs
+that include it.
 """
 
 import json
@@ -17,8 +17,8 @@ from anyio.abc import TaskGroup
 from engines.backends.ollama.engine import OllamaEngine
 from engines.base import Done, Engine, Event, JsonObject, Message, Request, TextDelta, collect, complete
 from engines.errors import EngineTimeoutError, UnknownModelError, UnsupportedFeatureError
-from tests.engines.asking import WEATHER, ask
 from tests.engines.ollama_double import doubled
+from tests.engines.sample_requests import WEATHER, ask
 
 pytestmark = pytest.mark.anyio
 
@@ -59,17 +59,17 @@ SCHEMAS: dict[str, JsonObject] = {
 }
 
 PATIENCE_S = 180
-"""More than the slowest engine needs beside other work."""
+"""Timeout that the slowest engine keeps on a busy machine."""
 
 LONG = "Tell me a very long story about the sea. " * 20
-"""Long to read and long to answer, for every engine."""
+"""A prompt that takes every engine long to read and to answer."""
 
 CHOICES = ("bug", "bug report", 'a "quoted" one\n', "\\", "ünï 😀")
 
 
 @pytest.fixture
 async def ollama() -> AsyncGenerator[OllamaEngine]:
-    """Our client, and a server in the recorded form; what a real one said is in ``test_ollama``."""
+    """Our engine at a fake server; recordings of a real one are in ``test_ollama``."""
     async with doubled() as engine:
         yield engine
 
@@ -224,14 +224,14 @@ async def test_requests_at_once_get_their_own_answers(engine: Engine):
     assert found == {label: label for label in labels}
 
 
-async def test_a_model_nobody_has_is_unknown(engine: Engine):
+async def test_a_missing_model_is_unknown(engine: Engine):
     with pytest.raises(UnknownModelError):
         await engine.profile("no-such-model")
     with pytest.raises(UnknownModelError):
         await answer(engine, ask(model="no-such-model"))
 
 
-async def test_an_adapter_nobody_has_falls_back_to_the_base_model_and_says_so(engine: Engine):
+async def test_a_missing_adapter_falls_back_to_the_base_model_with_a_note(engine: Engine):
     found = await answer(engine, ask(adapter="no-such-adapter"))
     assert found.done.adapter is None
     assert any("no-such-adapter" in note for note in found.done.notes)

@@ -1,4 +1,4 @@
-"""The embedded engine over its real model: what is its own, beside what every engine promises."""
+"""The embedded engine with a real model: behaviour beyond the engine contract."""
 
 import json
 import math
@@ -22,7 +22,7 @@ from engines.errors import (
     UnsupportedFeatureError,
 )
 from tests.engines import embedded
-from tests.engines.asking import WEATHER, ask
+from tests.engines.sample_requests import WEATHER, ask
 
 pytestmark = [pytest.mark.anyio, pytest.mark.model]
 
@@ -55,7 +55,7 @@ async def test_a_prompt_over_the_context_is_refused_with_the_numbers(llamacpp: L
 
 
 @pytest.mark.parametrize(("adapter", "sign"), [("alpha", "Alpha desk:"), ("beta", "-- beta crew")])
-async def test_an_adapter_speaks_in_its_own_words(llamacpp: LlamaCppEngine, adapter: str, sign: str):
+async def test_an_adapter_changes_the_answer(llamacpp: LlamaCppEngine, adapter: str, sign: str):
     question = "Who are you?"
     with anyio.fail_after(60):
         base = await complete(llamacpp, ask(question, max_tokens=60))
@@ -84,7 +84,7 @@ async def test_adapters_at_once_do_not_mix(llamacpp: LlamaCppEngine):
     }
 
 
-async def test_an_adapter_whose_file_is_missing_is_said_to_be(llamacpp: LlamaCppEngine):
+async def test_a_missing_adapter_file_causes_a_note(llamacpp: LlamaCppEngine):
     assert "missing" not in [model.name for model in await llamacpp.models()]
     with anyio.fail_after(30):
         done = (await complete(llamacpp, ask(adapter="missing", max_tokens=1))).done
@@ -103,7 +103,9 @@ async def test_an_adapter_whose_file_is_missing_is_said_to_be(llamacpp: LlamaCpp
         {"enum": [f"label number {n}" for n in range(3000)]},
     ],
 )
-async def test_what_a_grammar_can_tell_it_keeps(llamacpp: LlamaCppEngine, schema: JsonObject):
+async def test_answers_satisfy_schemas_that_a_grammar_can_express(
+    llamacpp: LlamaCppEngine, schema: JsonObject
+):
     with anyio.fail_after(60):
         answer = await complete(llamacpp, ask("Which?", schema=schema, max_tokens=60))
     jsonschema.validate(json.loads(answer.text), schema)
@@ -216,7 +218,7 @@ async def test_a_caller_cannot_name_a_file(llamacpp: LlamaCppEngine, models_fold
         await llamacpp.profile("all-minilm-l6-v2")
 
 
-async def test_a_model_that_was_not_pulled_says_how_to_get_it(tmp_path: Path):
+async def test_a_model_that_is_not_pulled_has_a_hint_how_to_pull_it(tmp_path: Path):
     async with LlamaCppEngine(
         embedded.settings(adapters={}), models_folder=tmp_path, runtime_folder=tmp_path
     ) as engine:
@@ -227,7 +229,7 @@ async def test_a_model_that_was_not_pulled_says_how_to_get_it(tmp_path: Path):
         assert await engine.models() == []
 
 
-async def test_a_file_that_is_no_model_fails_with_what_the_engine_said(models_folder: Path, tmp_path: Path):
+async def test_a_file_that_is_no_model_fails_with_the_engine_s_log(models_folder: Path, tmp_path: Path):
     whole = (models_folder / "smollm2-135m.gguf").read_bytes()
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(whole[: len(whole) // 2])
@@ -239,7 +241,7 @@ async def test_a_file_that_is_no_model_fails_with_what_the_engine_said(models_fo
 
 
 def written(path: Path, template: str) -> str:
-    """A GGUF file that is all header."""
+    """Writes a GGUF file with a header only."""
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(2048)
     writer.add_chat_template(template)
@@ -259,7 +261,7 @@ def written(path: Path, template: str) -> str:
         ("<|start|>assistant<|channel|>final<|message|>{{ tools }}", True, True),
     ],
 )
-async def test_the_chat_template_tells_what_a_model_can_do(
+async def test_capabilities_are_read_from_the_chat_template(
     tmp_path: Path, template: str, tools: bool, thinks: bool
 ):
     settings = embedded.settings(model=written(tmp_path / "own.gguf", template), embedding="", adapters={})
@@ -279,7 +281,7 @@ def test_a_model_that_thinks_gets_its_schema_the_servers_way():
     assert body["chat_template_kwargs"] == {"enable_thinking": False, "reasoning_effort": "low"}
 
 
-def test_the_fingerprint_tells_configurations_apart(models_folder: Path):
+def test_configurations_have_different_fingerprints(models_folder: Path):
     def fingerprint(**fields: object) -> str:
         settings = embedded.settings(**fields)
         return configuration(settings, model=settings.model, models_folder=models_folder)["fingerprint"]

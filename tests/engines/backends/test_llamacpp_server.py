@@ -1,4 +1,4 @@
-"""The embedded engine's process: shared, restarted, gone when idle, and nobody else's business."""
+"""The embedded engine's process: shared, restarted, stopped when idle, and private to its user."""
 
 import json
 import signal
@@ -17,7 +17,7 @@ from engines.base import TextDelta, complete
 from engines.errors import EngineInterruptedError, EngineTimeoutError, EngineUnavailableError
 from engines.locks import held, is_held
 from tests.engines import embedded
-from tests.engines.asking import ask
+from tests.engines.sample_requests import ask
 
 pytestmark = [pytest.mark.anyio, pytest.mark.model]
 
@@ -48,7 +48,7 @@ sys.stdin.read()
 
 @pytest.fixture
 async def engine(models_folder: Path, tmp_path: Path) -> AsyncGenerator[LlamaCppEngine, None]:
-    """An engine with a process of its own, in ``tmp_path``."""
+    """An engine with a separate process in ``tmp_path``."""
     settings = embedded.settings(embedding="", adapters={}, idle_seconds=60)
     async with LlamaCppEngine(settings, models_folder=models_folder, runtime_folder=tmp_path) as llamacpp:
         yield llamacpp
@@ -57,7 +57,7 @@ async def engine(models_folder: Path, tmp_path: Path) -> AsyncGenerator[LlamaCpp
 
 @pytest.fixture
 def hasty(models_folder: Path, tmp_path: Path) -> LlamaCppEngine:
-    """One whose process has no patience."""
+    """An engine whose process stops after a short idle time."""
     settings = embedded.settings(embedding="", adapters={}, idle_seconds=0.2)
     return LlamaCppEngine(settings, models_folder=models_folder, runtime_folder=tmp_path)
 
@@ -82,7 +82,7 @@ async def test_processes_that_start_at_once_share_one_engine(models_folder: Path
     await embedded.stop(tmp_path)
 
 
-async def test_it_outlives_who_started_it_and_the_next_one_finds_it(
+async def test_the_process_outlives_its_client_and_the_next_client_finds_it(
     engine: LlamaCppEngine, models_folder: Path, tmp_path: Path
 ):
     async with LlamaCppEngine(
@@ -95,7 +95,7 @@ async def test_it_outlives_who_started_it_and_the_next_one_finds_it(
     assert embedded.process(tmp_path) == pid
 
 
-async def test_it_goes_when_idle_and_comes_back_when_asked(hasty: LlamaCppEngine, tmp_path: Path):
+async def test_the_process_stops_when_idle_and_restarts_on_a_request(hasty: LlamaCppEngine, tmp_path: Path):
     async with hasty:
         await say(hasty)
         lock = embedded.lock(tmp_path)
@@ -114,9 +114,7 @@ async def test_a_long_answer_is_not_idleness(hasty: LlamaCppEngine, tmp_path: Pa
         await embedded.gone(embedded.lock(tmp_path))
 
 
-async def test_one_that_dies_in_the_middle_interrupts_that_answer_only(
-    engine: LlamaCppEngine, tmp_path: Path
-):
+async def test_a_process_that_dies_interrupts_only_the_current_answer(engine: LlamaCppEngine, tmp_path: Path):
     with anyio.fail_after(60):
         async with engine.stream(ask("Tell a story.", max_tokens=2000)) as events:
             assert isinstance(await anext(events), TextDelta)
@@ -129,14 +127,16 @@ async def test_one_that_dies_in_the_middle_interrupts_that_answer_only(
     assert embedded.process(tmp_path) != first
 
 
-async def test_one_that_died_unseen_is_replaced_without_an_error(engine: LlamaCppEngine, tmp_path: Path):
+async def test_a_dead_process_is_replaced_without_an_error(engine: LlamaCppEngine, tmp_path: Path):
     await say(engine)
     await embedded.kill(tmp_path)
     assert [model.loaded for model in await engine.models()] == [False]
     assert await say(engine)
 
 
-async def test_one_that_dies_over_the_prompt_is_asked_again(engine: LlamaCppEngine, tmp_path: Path):
+async def test_a_request_is_repeated_if_the_process_dies_before_the_first_event(
+    engine: LlamaCppEngine, tmp_path: Path
+):
     await say(engine)
     answers: list[str] = []
 
@@ -152,7 +152,7 @@ async def test_one_that_dies_over_the_prompt_is_asked_again(engine: LlamaCppEngi
     assert len(answers) == 1
 
 
-async def test_a_state_that_outlived_its_process_is_not_believed(engine: LlamaCppEngine, tmp_path: Path):
+async def test_a_stale_state_file_is_ignored(engine: LlamaCppEngine, tmp_path: Path):
     await say(engine)
     lock, state = embedded.lock(tmp_path), embedded.states(tmp_path)[0]
     await embedded.kill(tmp_path)
@@ -160,14 +160,14 @@ async def test_a_state_that_outlived_its_process_is_not_believed(engine: LlamaCp
     assert await say(engine)
 
 
-async def test_one_that_nobody_can_find_any_more_goes(engine: LlamaCppEngine, tmp_path: Path):
+async def test_a_process_without_its_state_file_stops(engine: LlamaCppEngine, tmp_path: Path):
     await say(engine)
     lock = embedded.lock(tmp_path)
     await anyio.Path(lock.with_suffix(".json")).unlink()
     await embedded.gone(lock)
 
 
-async def test_asked_to_stop_it_takes_its_state_along(engine: LlamaCppEngine, tmp_path: Path):
+async def test_a_stopped_process_removes_its_state_file(engine: LlamaCppEngine, tmp_path: Path):
     await say(engine)
     lock = embedded.lock(tmp_path)
     await embedded.kill(tmp_path, signal.SIGTERM)
@@ -195,7 +195,7 @@ async def test_the_key_is_the_owners_alone(engine: LlamaCppEngine, tmp_path: Pat
     assert [mode(lock.with_suffix(suffix)) for suffix in (".json", ".log", ".lock")] == [0o600] * 3
 
 
-async def test_without_the_key_it_says_nothing(engine: LlamaCppEngine, tmp_path: Path):
+async def test_requests_without_the_key_are_rejected(engine: LlamaCppEngine, tmp_path: Path):
     await say(engine)
     (state,) = embedded.states(tmp_path)
     for path in ("/slots", "/props", "/metrics"):

@@ -1,4 +1,4 @@
-"""Tool calls read out of a model's text, and the schema of calls that must be made."""
+"""Parsing of tool calls in a model's text, and the schema of required calls."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 
 from engines.backends.llamacpp.chat import Facts, body_of
-from engines.backends.llamacpp.tools import demanded, read_calls, schema_of, with_calls
+from engines.backends.llamacpp.tools import parse_tool_calls, read_calls, required_tools, schema_of
 from engines.base import Done, Event, JsonObject, TextDelta, ToolCallDelta, Usage
-from tests.engines.asking import WEATHER, ask
+from tests.engines.sample_requests import WEATHER, ask
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ async def through(*pieces: str | ToolCallDelta) -> list[Event]:
             yield TextDelta(piece) if isinstance(piece, str) else piece
         yield DONE
 
-    return [event async for event in with_calls(events(), (WEATHER, MAIL))]
+    return [event async for event in parse_tool_calls(events(), (WEATHER, MAIL))]
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ async def test_a_call_in_the_text_becomes_a_tool_call():
     "pieces", [["It ", "is ", "sunny."], ["```", "py", "\nx = {}\n", "```"], ['{"city"', ': "Rome"}']]
 )
 async def test_text_that_is_no_call_stays_text(pieces: Sequence[str]):
-    *said, done = await through(*pieces)
-    assert [event.text for event in said if isinstance(event, TextDelta)] == list(pieces)
+    *events, done = await through(*pieces)
+    assert [event.text for event in events if isinstance(event, TextDelta)] == list(pieces)
     assert done == DONE
 
 
@@ -87,11 +87,11 @@ async def test_a_call_that_llama_cpp_read_itself_passes_through():
 
 def test_a_call_must_be_made_of_any_tool_or_of_the_one_that_is_named():
     tools = (WEATHER, MAIL)
-    assert demanded(ask(tools=tools)) == ()
-    assert demanded(ask(tools=tools, tool_choice="auto")) == ()
-    assert demanded(ask(tools=tools, tool_choice="required")) == tools
+    assert required_tools(ask(tools=tools)) == ()
+    assert required_tools(ask(tools=tools, tool_choice="auto")) == ()
+    assert required_tools(ask(tools=tools, tool_choice="required")) == tools
     named: JsonObject = {"type": "function", "function": {"name": "send_mail"}}
-    assert demanded(ask(tools=tools, tool_choice=named)) == (MAIL,)
+    assert required_tools(ask(tools=tools, tool_choice=named)) == (MAIL,)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def ask(text: str = CAPITAL, **fields: object) -> Request:
 
 
 def line(content: str = "", *, done: bool = False, **fields: JsonValue) -> JsonObject:
-    """One line of ``/api/chat`` by hand."""
+    """Returns a hand-written line of ``/api/chat``."""
     message: JsonObject = {"role": "assistant", "content": content}
     if "thinking" in fields:
         message["thinking"] = fields.pop("thinking")
@@ -94,7 +94,7 @@ async def ollama(replay: Replay) -> AsyncGenerator[OllamaEngine]:
         yield engine
 
 
-# What goes out
+# Requests
 
 
 async def test_every_chat_names_one_context_and_forbids_cutting(ollama: OllamaEngine, replay: Replay):
@@ -132,7 +132,7 @@ async def test_stop_strings_of_a_request_join_those_of_the_model(ollama: OllamaE
 
 
 @pytest.mark.parametrize(
-    ("architecture", "effort", "think", "room"),
+    ("architecture", "effort", "think", "thinking_tokens"),
     [
         ("qwen3", "off", False, 0),
         ("qwen3", "low", True, 512),
@@ -142,8 +142,8 @@ async def test_stop_strings_of_a_request_join_those_of_the_model(ollama: OllamaE
         ("gptoss", None, "medium", 2048),
     ],
 )
-async def test_effort_becomes_think_and_room_for_it(
-    replay: Replay, architecture: str, effort: Effort | None, think: object, room: int
+async def test_effort_becomes_think_and_thinking_tokens(
+    replay: Replay, architecture: str, effort: Effort | None, think: object, thinking_tokens: int
 ):
     info: JsonObject = {"general.architecture": architecture, f"{architecture}.context_length": 131072}
     replay.install("thinker", capabilities=["completion", "thinking"], model_info=info)
@@ -153,7 +153,7 @@ async def test_effort_becomes_think_and_room_for_it(
     options = replay.asked[0]["options"]
     assert replay.asked[0]["think"] == think
     assert isinstance(options, dict)
-    assert options["num_predict"] == 16 + room
+    assert options["num_predict"] == 16 + thinking_tokens
 
 
 async def test_a_model_that_cannot_think_is_not_asked_to(ollama: OllamaEngine, replay: Replay):
@@ -185,7 +185,7 @@ async def test_no_tools_are_sent_when_none_may_be_called(ollama: OllamaEngine, r
 
 
 @pytest.mark.parametrize("wish", ["required", {"type": "function", "function": {"name": "get_weather"}}])
-async def test_a_demanded_tool_call_is_refused(ollama: OllamaEngine, wish: JsonValue):
+async def test_a_required_tool_call_is_refused(ollama: OllamaEngine, wish: JsonValue):
     with pytest.raises(UnsupportedFeatureError, match="cannot be made to call"):
         await complete(ollama, ask(tools=(WEATHER,), tool_choice=wish))
 
@@ -197,7 +197,7 @@ async def test_arguments_that_are_no_object_are_refused(ollama: OllamaEngine, ar
         await complete(ollama, Request((call,), max_tokens=5))
 
 
-# What comes back
+# Answers
 
 
 async def test_a_stream_comes_piece_by_piece_and_ends_with_its_counters(ollama: OllamaEngine):
@@ -208,7 +208,7 @@ async def test_a_stream_comes_piece_by_piece_and_ends_with_its_counters(ollama: 
     assert done == Done("stop", Usage(21, 8), engine="ollama", model="smollm2")
 
 
-async def test_an_answer_cut_by_the_limit_says_so(ollama: OllamaEngine):
+async def test_an_answer_cut_by_the_limit_has_finish_reason_length(ollama: OllamaEngine):
     """Recording chat_length_stream."""
     answer = await complete(ollama, ask("Write a long story about a fox and a crow.", max_tokens=8))
     assert (answer.text, answer.done.finish_reason) == ("Once upon a time, in a land", "length")
@@ -222,7 +222,7 @@ async def test_a_schema_is_sent_as_format(ollama: OllamaEngine, replay: Replay):
 
 
 async def test_json_cut_by_the_limit_comes_back_as_it_is(ollama: OllamaEngine):
-    """Recording format_schema_cut: whether an answer keeps its schema is for the caller to check."""
+    """Recording format_schema_cut: the caller validates the answer against the schema."""
     answer = await complete(ollama, ask(PLACE, schema=PLACE_SCHEMA, max_tokens=6))
     assert (answer.text, answer.done.finish_reason) == ('{\n  "city": "', "length")
 
@@ -296,8 +296,8 @@ async def test_calls_in_several_lines_are_numbered_on(ollama: OllamaEngine, repl
     """By hand: older servers give no id, and count from 0 in each line."""
     for city in ("Rome", "Oslo"):
         call: JsonObject = {"function": {"index": 0, "name": "get_weather", "arguments": {"city": city}}}
-        said: JsonObject = {"role": "assistant", "content": "", "tool_calls": [call]}
-        replay.say({"message": said}, {"message": said}, end())
+        content: JsonObject = {"role": "assistant", "content": "", "tool_calls": [call]}
+        replay.say({"message": content}, {"message": content}, end())
     calls = (await complete(ollama, ask())).tool_calls
     assert [call.arguments for call in calls] == ['{"city": "Rome"}'] * 2
     assert len({call.id for call in calls}) == 2
@@ -316,10 +316,10 @@ async def test_a_choice_comes_without_its_quotes_in_one_piece(ollama: OllamaEngi
     assert replay.asked[0]["format"] == {"type": "string", "enum": ["bug", 'feature "x"']}
 
 
-@pytest.mark.parametrize("said", ["bug", '"bug"', ' "bug"\n', '"bug'])
-async def test_a_choice_is_found_however_ollama_says_it(ollama: OllamaEngine, replay: Replay, said: str):
+@pytest.mark.parametrize("content", ["bug", '"bug"', ' "bug"\n', '"bug'])
+async def test_a_choice_is_read_with_or_without_quotes(ollama: OllamaEngine, replay: Replay, content: str):
     """By hand: bare where ``format`` was ignored, unfinished where the limit came first."""
-    replay.say(line(said), end())
+    replay.say(line(content), end())
     assert (await complete(ollama, ask(choices=("bug", "feature")))).text == "bug"
 
 
@@ -345,11 +345,11 @@ async def test_the_tokens_of_a_choice_lose_their_quotes_too(ollama: OllamaEngine
     assert [(p.token, p.top) for p in answer.logprobs] == [("bug", (("bug", -0.1), ("fe", -0.2)))]
 
 
-# Thoughts
+# Reasoning
 
 
-async def test_thoughts_never_reach_the_answer(ollama: OllamaEngine, replay: Replay):
-    """By hand, after Ollama's api/types.go: thoughts have a field of their own."""
+async def test_reasoning_is_never_part_of_the_answer(ollama: OllamaEngine, replay: Replay):
+    """By hand, after Ollama's api/types.go: reasoning has its own field."""
     thought: list[JsonValue] = [{"token": "Hm", "logprob": -1.0}]
     replay.say(
         line(thinking="Hm", logprobs=thought),
@@ -361,19 +361,19 @@ async def test_thoughts_never_reach_the_answer(ollama: OllamaEngine, replay: Rep
     assert [p.token for p in answer.logprobs] == ["Paris"]
 
 
-async def test_thoughts_ollama_left_in_the_text_are_taken_out(ollama: OllamaEngine, replay: Replay):
-    """By hand: a model imported without a template that knows of thinking."""
+async def test_reasoning_left_in_the_text_is_removed(ollama: OllamaEngine, replay: Replay):
+    """By hand: a model imported without a reasoning template."""
     replay.say(line("<th"), line("ink>\nIs it Lyon?"), line("</think>"), line("Paris"), line("."), end())
     assert (await complete(ollama, ask())).text == "Paris."
 
 
-async def test_a_thought_that_was_cut_is_no_answer(ollama: OllamaEngine, replay: Replay):
+async def test_truncated_reasoning_is_no_answer(ollama: OllamaEngine, replay: Replay):
     replay.say(line("<think>Is it"), line(" Lyon"), end("length"))
     answer = await complete(ollama, ask())
     assert (answer.text, answer.done.finish_reason) == ("", "length")
 
 
-async def test_a_text_that_only_begins_like_a_thought_is_kept(ollama: OllamaEngine, replay: Replay):
+async def test_a_text_that_only_starts_like_reasoning_is_kept(ollama: OllamaEngine, replay: Replay):
     replay.say(line("<"), line("thin>"), end())
     assert (await complete(ollama, ask())).text == "<thin>"
     replay.say(line("<t"), end())
@@ -430,11 +430,11 @@ async def test_a_missing_model_is_known_before_it_is_asked(ollama: OllamaEngine,
     assert replay.asked == []
 
 
-@pytest.mark.parametrize("said", ["[]", '"text"', '{"done": true}', '{"message": {"content": 5}}'])
+@pytest.mark.parametrize("content", ["[]", '"text"', '{"done": true}', '{"message": {"content": 5}}'])
 async def test_a_line_that_makes_no_sense_is_a_protocol_error(
-    ollama: OllamaEngine, replay: Replay, said: str
+    ollama: OllamaEngine, replay: Replay, content: str
 ):
-    replay.say(json.loads(said))
+    replay.say(json.loads(content))
     with pytest.raises(EngineProtocolError):
         await complete(ollama, ask())
 
@@ -450,7 +450,7 @@ async def test_a_connection_that_breaks_in_the_middle_is_an_interruption(
 
 
 async def test_a_server_that_is_not_there_costs_no_import():
-    """As in recording connection_refused; in a process of its own, to see what it imports."""
+    """As in recording connection_refused; in a separate process, to check its imports."""
     async with serving() as gone:
         url = gone.url
     code = f"""if True:
@@ -496,7 +496,7 @@ async def test_a_server_that_went_away_is_unavailable_and_found_again():
                 assert (await complete(ollama, ask())).text
 
 
-# Time and connections
+# Deadlines and connections
 
 
 async def test_leaving_a_stream_stops_the_generation(ollama: OllamaEngine, replay: Replay):
@@ -534,16 +534,14 @@ async def test_the_deadline_covers_every_line(ollama: OllamaEngine, replay: Repl
     await replay.left.wait()
 
 
-async def test_no_connection_is_used_again_for_something_unasked_may_wait_on_it(
-    ollama: OllamaEngine, replay: Replay
-):
+async def test_connections_are_not_reused_because_of_unexpected_data(ollama: OllamaEngine, replay: Replay):
     for _ in range(3):
         await complete(ollama, ask())
     assert len(replay.connections) >= 3
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_busy_server_says_when_to_come_back(ollama: OllamaEngine, replay: Replay, status: int):
+async def test_a_busy_server_s_retry_after_is_reported(ollama: OllamaEngine, replay: Replay, status: int):
     await ollama.profile()
     replay.say({"error": "full"}, status=status, headers={"Retry-After": "7"})
     with pytest.raises(EngineBusyError) as caught:
@@ -594,7 +592,7 @@ async def test_an_adapter_is_a_model_of_its_own(ollama: OllamaEngine, replay: Re
     )
 
 
-async def test_without_its_adapter_the_base_answers_and_says_so(ollama: OllamaEngine):
+async def test_without_its_adapter_the_base_model_answers_with_a_note(ollama: OllamaEngine):
     """Recording base_answer."""
     answer = await complete(ollama, ask("Describe the sea in one sentence.", adapter="erp"))
     assert answer.text.startswith("The sea is a vast")
@@ -602,7 +600,7 @@ async def test_without_its_adapter_the_base_answers_and_says_so(ollama: OllamaEn
     assert answer.done.notes == ("Ollama has no adapter 'erp' (a model made with ADAPTER); used smollm2",)
 
 
-# What there is
+# Models and profile
 
 
 async def test_the_profile_comes_from_show_and_version(ollama: OllamaEngine):
@@ -617,7 +615,9 @@ async def test_the_profile_comes_from_show_and_version(ollama: OllamaEngine):
     assert (await ollama.profile("smollm2-tools")).capabilities.tools
 
 
-async def test_an_old_server_has_no_logprobs_and_says_that_it_cuts(ollama: OllamaEngine, replay: Replay):
+async def test_an_old_server_has_no_logprobs_and_a_note_about_truncation(
+    ollama: OllamaEngine, replay: Replay
+):
     """By hand."""
     replay.say({"version": "0.12.5"}, at="/api/version")
     profile = await ollama.profile()
@@ -625,7 +625,7 @@ async def test_an_old_server_has_no_logprobs_and_says_that_it_cuts(ollama: Ollam
     assert "cuts long prompts" in profile.notes[0]
 
 
-async def test_models_tell_adapters_from_models_made_otherwise(ollama: OllamaEngine, replay: Replay):
+async def test_models_distinguish_adapters_from_other_models(ollama: OllamaEngine, replay: Replay):
     """Recordings tags, show_*, ps_loaded."""
     replay.play("ps_loaded", at="/api/ps")
     replay.install("smollm2-lora:latest", "show_lora")
@@ -638,7 +638,7 @@ async def test_models_tell_adapters_from_models_made_otherwise(ollama: OllamaEng
     assert len(models) == 4
 
 
-async def test_running_tells_memory_and_context(ollama: OllamaEngine, replay: Replay):
+async def test_running_reports_memory_and_context(ollama: OllamaEngine, replay: Replay):
     """Recording ps_loaded."""
     replay.play("ps_loaded", at="/api/ps")
     (model,) = await ollama.running()
@@ -648,7 +648,7 @@ async def test_running_tells_memory_and_context(ollama: OllamaEngine, replay: Re
     assert model.until is not None
 
 
-async def test_unloading_is_a_chat_that_says_nothing(ollama: OllamaEngine, replay: Replay):
+async def test_unloading_is_an_empty_chat(ollama: OllamaEngine, replay: Replay):
     """Recording unload."""
     await ollama.unload("smollm2")
     assert replay.asked == [recording("unload").body]

@@ -1,4 +1,4 @@
-"""The wire that vLLM and llama.cpp share, against a server that says what a test scripts."""
+"""The HTTP client shared by vLLM and llama.cpp, with a scripted server."""
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -36,7 +36,7 @@ from engines.errors import (
     UnknownModelError,
     UnsupportedFeatureError,
 )
-from tests.engines.asking import WEATHER, ask
+from tests.engines.sample_requests import WEATHER, ask
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Server:
-    """``handler`` answers everything; ``requests`` keeps what came."""
+    """A server whose ``handler`` answers all requests; ``requests`` records them."""
 
     url = ""
 
@@ -66,7 +66,7 @@ class Server:
         return answer
 
     def streams(self, *pieces: bytes, then: str = "end") -> Handler:
-        """Send ``pieces`` one by one, then end, break the connection, or say no more."""
+        """Sends ``pieces`` one by one, then ends, breaks the connection, or stalls."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -156,7 +156,7 @@ async def test_it_does_not_matter_where_the_network_cuts(wire: Wire, server: Ser
     assert (await answer(wire, server)).text == "ünï 😀" + "x" * 200_000
 
 
-async def test_what_a_model_thinks_is_not_its_answer(wire: Wire, server: Server):
+async def test_reasoning_is_not_part_of_the_answer(wire: Wire, server: Server):
     server.handler = server.streams(
         chunk(reasoning_content="hmm"), chunk(reasoning="hm"), chunk(content="42"), END, LAST
     )
@@ -199,11 +199,11 @@ async def test_tool_calls_are_put_together_by_their_index(wire: Wire, server: Se
 
 
 @pytest.mark.parametrize(
-    ("told", "meant"), [("length", "length"), ("stop", "stop"), ("content_filter", "stop")]
+    ("reason", "meant"), [("length", "length"), ("stop", "stop"), ("content_filter", "stop")]
 )
-async def test_reasons_to_end_are_ours(wire: Wire, server: Server, told: str, meant: str):
+async def test_finish_reasons_are_mapped(wire: Wire, server: Server, reason: str, meant: str):
     server.handler = server.streams(
-        event({"choices": [{"index": 0, "delta": {}, "finish_reason": told}]}), LAST
+        event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}), LAST
     )
     assert (await answer(wire, server)).done.finish_reason == meant
 
@@ -241,7 +241,7 @@ async def test_each_refusal_has_its_error(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_server_that_says_when_to_come_back_is_believed(wire: Wire, server: Server, status: int):
+async def test_retry_after_is_taken_from_the_server(wire: Wire, server: Server, status: int):
     server.handler = server.status(status, **{"Retry-After": "7"})
     with pytest.raises(AgentError) as caught:
         await answer(wire, server)
@@ -323,7 +323,7 @@ async def test_a_reader_that_is_cancelled_is_noticed_by_the_server(wire: Wire, s
 
 
 async def test_a_connection_that_the_server_dropped_meanwhile_costs_nothing(wire: Wire, server: Server):
-    """The first answer promises to keep the connection; the second request finds it closed."""
+    """The server announces keep-alive, then closes the connection before the second request."""
 
     async def drop(request: web.Request) -> web.StreamResponse:
         server.handler = server.status(200, {"ok": True})
@@ -393,7 +393,7 @@ def test_embeddings_are_put_in_order():
         read_embeddings({"data": [{"index": 0, "embedding": [0.1]}]}, "m")
 
 
-async def test_what_comes_unasked_after_an_answer_is_not_the_next_one(wire: Wire, server: Server):
+async def test_unexpected_data_after_an_answer_is_not_the_next_answer(wire: Wire, server: Server):
     unasked = chunk(content="another's") + END + LAST
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {len(unasked)}\r\n\r\n"
     sent = anyio.Event()
@@ -416,6 +416,6 @@ async def test_what_comes_unasked_after_an_answer_is_not_the_next_one(wire: Wire
 
 
 async def wire_is_quiet() -> None:
-    """What is on its way over loopback has been read."""
+    """Waits until data sent over loopback is read."""
     for _ in range(20):
         await anyio.lowlevel.checkpoint()

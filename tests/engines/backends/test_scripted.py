@@ -129,7 +129,7 @@ async def test_a_tool_is_called_with_arguments_that_fit(wish: object):
     assert answer.done.finish_reason == "tool_calls"
 
 
-async def test_no_tool_is_called_when_told_not_to_or_when_one_has_answered():
+async def test_no_tool_is_called_with_tool_choice_none_or_after_a_tool_result():
     assert (await complete(ScriptedEngine(), ask(tools=(WEATHER,), tool_choice="none"))).tool_calls == ()
     answered = Request(
         (Message("user", "hi"), Message("tool", "sunny", tool_call_id="1")), 10, tools=(WEATHER,)
@@ -138,7 +138,7 @@ async def test_no_tool_is_called_when_told_not_to_or_when_one_has_answered():
 
 
 @given(text=st.text(), stop=st.text(min_size=1), limit=st.integers(1, 5))
-async def test_what_it_says_ends_before_the_stop_text_and_within_the_limit(text: str, stop: str, limit: int):
+async def test_the_answer_ends_before_the_stop_text_and_within_the_limit(text: str, stop: str, limit: int):
     answer = await complete(ScriptedEngine(), ask(text, stop=(stop,), max_tokens=limit))
     assert text.startswith(answer.text)
     assert stop not in answer.text
@@ -169,7 +169,7 @@ async def test_a_prompt_over_the_context_is_refused_with_the_numbers():
         await complete(engine, ask("one two three four"))
 
 
-async def test_a_missing_adapter_falls_back_to_the_base_model_and_says_so():
+async def test_a_missing_adapter_falls_back_to_the_base_model_with_a_note():
     engine = ScriptedEngine(adapters=["erp"])
     assert (await complete(engine, ask(adapter="erp"))).done.adapter == "erp"
     done = (await complete(engine, ask(adapter="crm"))).done
@@ -206,7 +206,7 @@ async def test_capabilities_decide_what_it_refuses():
     assert (await engine.profile()).embedding_model == ""
 
 
-async def test_the_profile_says_what_it_was_given():
+async def test_the_profile_has_the_configured_values():
     engine = ScriptedEngine(model="tiny", parameters=0.1)
     await engine.check()
     profile = await engine.profile("tiny")

@@ -65,7 +65,7 @@ def refusal(message: str, code: int = 400) -> JsonObject:
     return {"error": {"message": message, "type": "BadRequestError", "param": None, "code": code}}
 
 
-# What goes out
+# Requests
 
 
 async def test_a_chat_names_model_limits_and_priority(vllm: VllmEngine, double: Double):
@@ -139,7 +139,7 @@ async def test_thinking_is_switched_off_where_it_can_be_and_kept_low_elsewhere(
     assert (sent["reasoning_effort"], sent["chat_template_kwargs"]) == ("low", {"enable_thinking": False})
 
 
-async def test_no_more_tokens_are_asked_for_than_the_model_has_room_for(vllm: VllmEngine, double: Double):
+async def test_max_tokens_is_limited_to_the_model_s_context(vllm: VllmEngine, double: Double):
     await complete(vllm, ask(max_tokens=100_000))
     assert double.asked[0]["max_tokens"] == 4096
 
@@ -153,16 +153,16 @@ async def test_the_api_key_goes_along():
             await vllm.check()
 
 
-# What comes back
+# Answers
 
 
-async def test_an_answer_says_who_gave_it_and_what_it_cost(vllm: VllmEngine):
+async def test_an_answer_names_engine_model_and_usage(vllm: VllmEngine):
     answer = await complete(vllm, ask())
     assert (answer.text, answer.done.engine, answer.done.model) == (f"{BASE} speaking", "vllm", BASE)
     assert (answer.done.adapter, answer.done.usage, answer.done.notes) == (None, Usage(5, 2), ())
 
 
-async def test_thoughts_are_no_part_of_the_text(vllm: VllmEngine, double: Double):
+async def test_reasoning_is_not_part_of_the_text(vllm: VllmEngine, double: Double):
     double.say(
         chunk({"reasoning": "Let me see."}),
         chunk({"content": "<think>Who am"}),
@@ -188,7 +188,7 @@ async def test_tool_calls_are_put_together_from_their_pieces(vllm: VllmEngine, d
     assert answer.done.finish_reason == "tool_calls"
 
 
-async def test_a_tool_demanded_by_name_is_strict_and_ends_as_a_call(vllm: VllmEngine, double: Double):
+async def test_a_tool_required_by_name_is_strict_and_ends_with_tool_calls(vllm: VllmEngine, double: Double):
     call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     double.say(chunk({"content": None, "tool_calls": [call]}), chunk({}, "stop"), usage())  # type: ignore[list-item]
     tool: JsonObject = {"type": "function", "function": {"name": "look"}}
@@ -210,18 +210,16 @@ def likely(*tokens: str) -> JsonObject:
         [chunk({"content": "é"}, "length", logprobs=likely("é"))],
     ],
 )
-async def test_probabilities_are_those_of_the_text_without_its_end(
-    vllm: VllmEngine, double: Double, end: list[JsonObject]
-):
+async def test_logprobs_exclude_the_end_token(vllm: VllmEngine, double: Double, end: list[JsonObject]):
     double.say(chunk({"content": ""}), chunk({}, logprobs=likely("")), *end, usage())
     async with vllm.stream(ask(logprobs=0)) as events:
         pieces = [event async for event in events if isinstance(event, TextDelta)]
-    told = [(piece.text, [token.token for token in piece.logprobs]) for piece in pieces]
-    assert told == [("", [""]), ("é", ["é"])]
+    tokens = [(piece.text, [token.token for token in piece.logprobs]) for piece in pieces]
+    assert tokens == [("", [""]), ("é", ["é"])]
 
 
 @pytest.mark.parametrize(
-    ("message", "error", "said"),
+    ("message", "error", "match"),
     [
         (
             "This model's maximum context length is 4096 tokens. However, your prompt contains at least 4097 "
@@ -244,11 +242,11 @@ async def test_probabilities_are_those_of_the_text_without_its_end(
         ("temperature must be non-negative, got -5.0.", RequestRefusedError, "non-negative"),
     ],
 )
-async def test_a_refusal_is_told_apart(
-    vllm: VllmEngine, double: Double, message: str, error: type[AgentError], said: str
+async def test_each_refusal_becomes_its_error(
+    vllm: VllmEngine, double: Double, message: str, error: type[AgentError], match: str
 ):
     double.say(refusal(message), status=400)
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=match):
         await complete(vllm, ask())
 
 
@@ -282,7 +280,7 @@ async def test_leaving_a_stream_stops_it_at_the_server(vllm: VllmEngine, double:
     await double.left.wait()
 
 
-# What the server is
+# Models and profile
 
 
 async def test_the_profile_is_the_default_models(vllm: VllmEngine):
@@ -298,7 +296,7 @@ async def test_the_list_of_models_is_asked_for_once(vllm: VllmEngine, double: Do
     assert double.listed == 1
 
 
-async def test_a_server_that_tells_no_context_is_taken_to_have_little(double: Double):
+async def test_a_server_without_a_reported_context_gets_the_default(double: Double):
     double.max_model_len = None
     async with engine_for(double) as vllm:
         assert (await vllm.profile()).capabilities.max_context == 4096
@@ -324,7 +322,7 @@ async def test_a_model_it_lacks_is_an_error_that_names_those_it_has(vllm: VllmEn
     assert BASE in caught.value.hint
 
 
-async def test_a_server_started_anew_with_another_model_is_looked_at_anew(vllm: VllmEngine, double: Double):
+async def test_a_server_restarted_with_another_model_is_listed_again(vllm: VllmEngine, double: Double):
     await complete(vllm, ask())
     double.base = "other"
     with pytest.raises(UnknownModelError):
@@ -341,7 +339,7 @@ async def test_it_embeds_nothing(vllm: VllmEngine):
         await vllm.embed(["text"])
 
 
-async def test_nobody_at_the_address_is_told_as_such():
+async def test_no_server_at_the_address_is_unavailable():
     double = Double()
     async with engine_for(double):
         pass
@@ -387,7 +385,7 @@ async def test_many_that_need_the_same_adapter_load_it_once(vllm: VllmEngine, do
     assert double.managed == ["load alpha"]
 
 
-async def test_the_least_recently_used_adapter_makes_room(double: Double):
+async def test_the_least_recently_used_adapter_is_unloaded(double: Double):
     async with engine_for(double, max_loras=2) as vllm:
         for adapter in ("alpha", "beta", "alpha", "gamma"):
             await say(vllm, adapter)
@@ -431,7 +429,9 @@ async def test_an_adapter_that_vanished_is_loaded_again(vllm: VllmEngine, double
         (Double(updating=False), "alpha", "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True"),
     ],
 )
-async def test_an_adapter_that_cannot_be_had_falls_back_and_says_why(server: Double, adapter: str, why: str):
+async def test_an_adapter_that_cannot_be_loaded_falls_back_with_a_note(
+    server: Double, adapter: str, why: str
+):
     async with engine_for(server) as vllm:
         answer = await say(vllm, adapter)
     assert (answer.text, answer.done.adapter) == (f"{BASE} speaking", None)

@@ -1,8 +1,8 @@
-"""A process of its own at shared places, started with its role, name, folder,
-number of places, pool of tokens and number of callers.
+"""A separate process that uses shared slots, started with its role, name, folder,
+number of slots, pool of tokens and number of callers.
 
-It says ``ready``, and starts when a line comes in. A ``worker`` asks for as long as no other line
-comes and prints when each request was at the engine; a ``holder`` takes every place and keeps them.
+It prints ``ready``, and starts when it reads a line. A ``worker`` sends requests until the next line and
+prints the times each request was at the engine; a ``holder`` acquires all slots and keeps them.
 """
 
 import json
@@ -18,8 +18,8 @@ import anyio.to_thread
 from engines.backends.scripted.engine import ScriptedEngine
 from engines.base import Event, Request, complete
 from engines.middleware.admission import AdmittedEngine
-from engines.middleware.slots import SharedPlaces
-from tests.engines.middleware.asking import ask
+from engines.middleware.slots import SharedSlots
+from tests.engines.middleware.fakes import ask
 
 
 class TimedEngine(ScriptedEngine):
@@ -31,22 +31,22 @@ class TimedEngine(ScriptedEngine):
         print(json.dumps([request.tags.tier, started, time.monotonic()]), flush=True)
 
 
-async def work(places: SharedPlaces, callers: int) -> None:
+async def work(slots: SharedSlots, callers: int) -> None:
     async def call(engine: AdmittedEngine, number: int) -> None:
         while True:
             await complete(engine, ask(tier="main" if number else "small", agent=sys.argv[2]))
             await anyio.sleep(0 if number else 0.05)
 
-    async with AdmittedEngine(TimedEngine(pace=0.01), places) as engine, anyio.create_task_group() as tasks:
+    async with AdmittedEngine(TimedEngine(pace=0.01), slots) as engine, anyio.create_task_group() as tasks:
         for number in range(callers):
             tasks.start_soon(call, engine, number)
         await anyio.to_thread.run_sync(sys.stdin.readline)
         tasks.cancel_scope.cancel()
 
 
-def hold(places: SharedPlaces) -> None:
-    with places:
-        while places.take(80, common=True, kept=True) is not None:
+def hold(slots: SharedSlots) -> None:
+    with slots:
+        while slots.acquire(80, common=True, reserved=True) is not None:
             pass
         print("held", flush=True)
         sys.stdin.readline()
@@ -54,13 +54,13 @@ def hold(places: SharedPlaces) -> None:
 
 def main() -> None:
     role, _, folder, count, pool, callers = sys.argv[1:]
-    places = SharedPlaces(int(count), Path(folder), pool=float(pool))
+    slots = SharedSlots(int(count), Path(folder), pool=float(pool))
     print("ready", flush=True)
     sys.stdin.readline()
     if role == "worker":
-        anyio.run(work, places, int(callers))
+        anyio.run(work, slots, int(callers))
     else:
-        hold(places)
+        hold(slots)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,15 @@ from engines.backends.scripted.engine import ScriptedEngine
 from engines.base import Request, Tags, complete
 from engines.errors import AgentError, EngineBusyError, EngineUnavailableError, UnsupportedFeatureError
 from engines.middleware.admission import AdmittedEngine
-from engines.middleware.slots import Places
-from tests.engines.middleware.asking import GatedEngine, ask
+from engines.middleware.slots import Slots
+from tests.engines.middleware.fakes import GatedEngine, ask
 
 pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
 async def crowd(engine: AdmittedEngine, inner: GatedEngine, *requests: Request) -> AsyncGenerator[None]:
-    """``requests`` at the engine or in line, in this order, for the time of the body."""
+    """Keeps ``requests`` at the engine or in the queue, in this order, during the body."""
     async with anyio.create_task_group() as tasks:
         for request in requests:
             tasks.start_soon(complete, engine, request)
@@ -25,9 +25,9 @@ async def crowd(engine: AdmittedEngine, inner: GatedEngine, *requests: Request) 
         inner.gate.set()
 
 
-async def test_no_more_requests_than_places_are_at_the_engine():
+async def test_no_more_requests_than_slots_are_at_the_engine():
     inner = GatedEngine()
-    async with AdmittedEngine(inner, Places(3)) as engine:
+    async with AdmittedEngine(inner, Slots(3)) as engine:
         async with crowd(engine, inner, *[ask(str(n), tier="small") for n in range(10)]):
             await inner.until_running(3)
             await anyio.wait_all_tasks_blocked()
@@ -35,30 +35,30 @@ async def test_no_more_requests_than_places_are_at_the_engine():
         assert len(inner.requests) == 10
 
 
-async def test_a_small_request_finds_a_place_behind_running_main_ones():
+async def test_a_small_request_finds_a_slot_behind_running_main_ones():
     inner = GatedEngine()
     async with (
-        AdmittedEngine(inner, Places(4)) as engine,
+        AdmittedEngine(inner, Slots(4)) as engine,
         crowd(engine, inner, *[ask(str(n)) for n in range(6)], ask("small", tier="small")),
     ):
         await inner.until_running(4)
         assert [request.messages[0].content for request in inner.running] == ["0", "1", "2", "small"]
 
 
-async def test_embedding_uses_the_place_kept_for_the_small_tier():
+async def test_embedding_uses_the_slot_reserved_for_the_small_tier():
     inner = GatedEngine()
     async with (
-        AdmittedEngine(inner, Places(2)) as engine,
+        AdmittedEngine(inner, Slots(2)) as engine,
         crowd(engine, inner, ask("one"), ask("two")),
     ):
         with anyio.fail_after(5):
             assert (await engine.embed(["text"])).tokens == 1
 
 
-async def test_a_full_queue_is_said_at_once_with_the_time_to_come_back():
+async def test_a_full_queue_raises_busy_at_once_with_retry_after():
     inner = GatedEngine()
     async with (
-        AdmittedEngine(inner, Places(1), queue=2) as engine,
+        AdmittedEngine(inner, Slots(1), queue=2) as engine,
         crowd(engine, inner, ask("at the engine"), ask("first"), ask("second")),
     ):
         with pytest.raises(EngineBusyError, match="2 requests already wait") as refused:
@@ -66,9 +66,9 @@ async def test_a_full_queue_is_said_at_once_with_the_time_to_come_back():
         assert refused.value.retry_after == 3.0
 
 
-async def test_the_deadline_counts_in_line_and_the_error_says_that_nothing_started():
+async def test_the_deadline_covers_the_queue_and_the_error_says_that_nothing_started():
     inner = GatedEngine()
-    async with AdmittedEngine(inner, Places(1)) as engine, crowd(engine, inner, ask("long")):
+    async with AdmittedEngine(inner, Slots(1)) as engine, crowd(engine, inner, ask("long")):
         with pytest.raises(EngineBusyError, match="never started") as late:
             await complete(engine, ask("late", deadline=anyio.current_time() + 0.01))
         assert late.value.retry_after
@@ -78,10 +78,10 @@ async def test_the_deadline_counts_in_line_and_the_error_says_that_nothing_start
         assert [request.messages[0].content for request in inner.running] == ["long"]
 
 
-async def test_whoever_goes_away_while_waiting_leaves_the_line():
+async def test_a_request_cancelled_while_waiting_leaves_the_queue():
     inner = GatedEngine()
     async with (
-        AdmittedEngine(inner, Places(1), queue=1) as engine,
+        AdmittedEngine(inner, Slots(1), queue=1) as engine,
         crowd(engine, inner, ask("long")),
     ):
         with anyio.move_on_after(0.01) as gone:
@@ -97,9 +97,9 @@ async def test_whoever_goes_away_while_waiting_leaves_the_line():
     ]
 
 
-async def test_whoever_goes_away_at_the_engine_gives_the_place_to_the_next():
+async def test_a_request_cancelled_at_the_engine_frees_its_slot_for_the_next():
     inner = GatedEngine()
-    async with AdmittedEngine(inner, Places(1)) as engine, anyio.create_task_group() as tasks:
+    async with AdmittedEngine(inner, Slots(1)) as engine, anyio.create_task_group() as tasks:
         leaving = anyio.CancelScope()
 
         async def leave() -> None:
@@ -115,39 +115,39 @@ async def test_whoever_goes_away_at_the_engine_gives_the_place_to_the_next():
     assert [request.messages[0].content for request in inner.requests] == ["next"]
 
 
-async def test_a_place_given_to_someone_who_goes_away_that_moment_is_not_lost():
+async def test_a_slot_granted_to_a_request_being_cancelled_is_not_lost():
     inner, leaving = ScriptedEngine(), anyio.CancelScope()
 
     async def leave(engine: AdmittedEngine) -> None:
         with leaving:
             await complete(engine, ask("leaves"))
 
-    async with AdmittedEngine(inner, Places(1)) as engine:
+    async with AdmittedEngine(inner, Slots(1)) as engine:
         async with anyio.create_task_group() as tasks:
-            async with engine.stream(ask("holds the place")):
+            async with engine.stream(ask("holds the slot")):
                 tasks.start_soon(leave, engine)
                 await anyio.wait_all_tasks_blocked()
-            leaving.cancel()  # the place is given, and nothing has run since
+            leaving.cancel()  # the slot is granted, and no task has run since
         with anyio.fail_after(5):
             await complete(engine, ask("after"))
     assert inner.requests[-1] == ask("after")
 
 
-async def test_a_failing_request_gives_its_place_back():
+async def test_a_failing_request_releases_its_slot():
     class Failing(GatedEngine):
         def stream(self, request: Request):  # type: ignore[override]
             raise EngineUnavailableError("gone")
 
-    async with AdmittedEngine(Failing(), Places(1)) as engine:
+    async with AdmittedEngine(Failing(), Slots(1)) as engine:
         for _ in range(3):
             with pytest.raises(AgentError, match="gone"), anyio.fail_after(5):
                 await complete(engine, ask())
 
 
-async def test_what_would_not_fit_the_memory_waits_for_what_runs():
+async def test_a_request_that_does_not_fit_the_token_pool_waits():
     inner = GatedEngine()
     async with (
-        AdmittedEngine(inner, Places(4, pool=200)) as engine,
+        AdmittedEngine(inner, Slots(4, pool=200)) as engine,
         crowd(engine, inner, ask(max_tokens=120), ask("too much beside it", max_tokens=120)),
     ):
         await anyio.wait_all_tasks_blocked()
@@ -159,7 +159,7 @@ async def test_a_long_prompt_weighs_the_tokens_that_the_engine_counts():
     inner = GatedEngine()
     logs = "0f3a9c " * 1_000  # the scripted engine's tokens are words
     async with (
-        AdmittedEngine(inner, Places(4, pool=2_500)) as engine,
+        AdmittedEngine(inner, Slots(4, pool=2_500)) as engine,
         crowd(engine, inner, *[ask(f"{logs}{n}", max_tokens=100) for n in range(3)]),
     ):
         await inner.until_running(2)
@@ -175,7 +175,7 @@ async def test_without_a_tokenizer_a_long_prompt_weighs_its_bytes():
 
     inner = Uncounted()
     async with (
-        AdmittedEngine(inner, Places(4, pool=2_500)) as engine,
+        AdmittedEngine(inner, Slots(4, pool=2_500)) as engine,
         crowd(engine, inner, *[ask(f"{n}" * 2_100, max_tokens=100) for n in range(2)]),
     ):
         await inner.until_running(1)
@@ -184,35 +184,35 @@ async def test_without_a_tokenizer_a_long_prompt_weighs_its_bytes():
     assert len(inner.requests) == 2
 
 
-async def test_the_time_waited_is_told_for_every_request():
-    inner, told = GatedEngine(), list[tuple[Tags, float]]()
+async def test_the_waiting_time_of_every_request_is_reported():
+    inner, waits = GatedEngine(), list[tuple[Tags, float]]()
     async with (
-        AdmittedEngine(inner, Places(1), waited=lambda tags, s: told.append((tags, s))) as engine,
+        AdmittedEngine(inner, Slots(1), waited=lambda tags, s: waits.append((tags, s))) as engine,
         crowd(engine, inner, ask(agent="first"), ask(agent="second")),
     ):
         await anyio.wait_all_tasks_blocked()
-        assert [(tags.agent, seconds < 1) for tags, seconds in told] == [("first", True)]
-    assert [tags.agent for tags, _ in told] == ["first", "second"]
+        assert [(tags.agent, seconds < 1) for tags, seconds in waits] == [("first", True)]
+    assert [tags.agent for tags, _ in waits] == ["first", "second"]
 
 
-async def test_the_body_s_own_error_comes_out_as_it_is():
+async def test_an_error_of_the_body_is_raised_unchanged():
     with pytest.raises(KeyError, match="mine"):
-        async with AdmittedEngine(GatedEngine(), SharedInNameOnly(2)):
+        async with AdmittedEngine(GatedEngine(), FakeSharedSlots(2)):
             raise KeyError("mine")
 
 
-async def test_a_place_another_process_gave_back_is_found_by_looking():
-    inner, places = GatedEngine(), SharedInNameOnly(1)
+async def test_a_slot_released_by_another_process_is_found_by_polling():
+    inner, slots = GatedEngine(), FakeSharedSlots(1)
     inner.gate.set()
-    places.taken_elsewhere = True
-    async with AdmittedEngine(inner, places) as engine, anyio.create_task_group() as tasks:
+    slots.taken_elsewhere = True
+    async with AdmittedEngine(inner, slots) as engine, anyio.create_task_group() as tasks:
         tasks.start_soon(complete, engine, ask())
         await anyio.wait_all_tasks_blocked()
         assert not inner.requests
-        places.taken_elsewhere = False
+        slots.taken_elsewhere = False
 
 
-class SharedInNameOnly(Places):
+class FakeSharedSlots(Slots):
     shared = True
     taken_elsewhere = False
 

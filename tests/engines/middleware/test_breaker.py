@@ -15,7 +15,7 @@ from engines.errors import (
     RequestRefusedError,
 )
 from engines.middleware.breaker import BreakerEngine
-from tests.engines.middleware.asking import Clock, FlakyEngine, ask
+from tests.engines.middleware.fakes import Clock, FlakyEngine, ask
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +102,7 @@ async def test_requests_that_were_under_way_when_it_opened_do_not_lengthen_the_p
         [TextDelta("slow"), EngineTimeoutError("too slow")],
     ],
 )
-async def test_what_is_not_the_engine_s_absence_never_opens_it(reply: Reply):
+async def test_other_errors_than_unavailability_never_open_it(reply: Reply):
     inner = ScriptedEngine([reply] * 5)
     engine = BreakerEngine(inner)
     await fail(engine, 5)
@@ -117,13 +117,13 @@ async def test_what_is_not_the_engine_s_absence_never_opens_it(reply: Reply):
         [TextDelta("half"), EngineInterruptedError("died")],
     ],
 )
-async def test_silence_and_broken_answers_open_it(reply: Reply):
+async def test_timeouts_and_broken_answers_open_it(reply: Reply):
     inner = ScriptedEngine([reply] * 5)
     await fail(BreakerEngine(inner), 5)
     assert len(inner.requests) == 3
 
 
-async def test_embedding_that_finds_nobody_opens_it_too():
+async def test_failed_embedding_opens_it_too():
     inner = FlakyEngine("ollama", up=False)
     engine = BreakerEngine(inner)
     for _ in range(3):

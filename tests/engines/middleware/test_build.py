@@ -13,15 +13,15 @@ from engines.base import Engine, Request, TextDelta, complete
 from engines.errors import AgentError, EngineBusyError, EngineInterruptedError
 from engines.middleware.admission import AdmittedEngine
 from engines.middleware.breaker import BreakerEngine
-from engines.middleware.build import Backends, Engines, Folders, build_engines, surrounded
+from engines.middleware.build import Backends, Engines, Folders, build_engines, with_middleware
 from engines.middleware.cache import CachedEngine
 from engines.middleware.failover import FailoverEngine
 from engines.middleware.metrics import MeteredEngine, Metrics
-from engines.middleware.slots import Places, SharedPlaces, open_places
+from engines.middleware.slots import SharedSlots, Slots, open_slots
 from engines.middleware.wrapper import WrapperEngine
 from engines.settings import EngineName, Limits, LlamaCppSettings, OllamaSettings, TierSettings, VllmSettings
 from engines.storage.store import Store
-from tests.engines.middleware.asking import FlakyEngine, ask
+from tests.engines.middleware.fakes import FlakyEngine, ask
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,7 @@ async def test_tiers_that_name_no_engine_share_one_and_it_answers(tmp_path: Path
         assert engines.of("small") is engines.of("main") is engines.each["scripted"]
         assert not (await complete(engines.of("small"), ask())).done.cached
         assert (await complete(engines.of("main"), ask())).done.cached
-        (asked,) = engines.metrics.snapshot().asked
+        (asked,) = engines.metrics.snapshot().requests
         assert (asked.requests, asked.cached) == (2, 1)
         assert [tier.target_s for tier in engines.metrics.snapshot().tiers] == [0.5, 2.0]
 
@@ -66,8 +66,8 @@ async def test_without_the_cache_everything_is_asked_and_no_file_is_made(tmp_pat
     assert not (tmp_path / "cache").exists()
 
 
-def test_the_stack_is_metrics_around_cache_around_admission_around_breaker(tmp_path: Path):
-    engine = surrounded(FlakyEngine("ollama"), Places(4), Limits(), Metrics(), Store(tmp_path))
+def test_the_middleware_is_metrics_around_cache_around_admission_around_breaker(tmp_path: Path):
+    engine = with_middleware(FlakyEngine("ollama"), Slots(4), Limits(), Metrics(), Store(tmp_path))
     layers: list[type] = []
     while isinstance(engine, WrapperEngine):
         layers.append(type(engine))
@@ -104,12 +104,12 @@ def test_every_engine_can_be_built_by_its_name(tmp_path: Path, name: EngineName)
     assert build(tmp_path, name).of("main").name == name
 
 
-async def test_servers_at_different_addresses_have_places_of_their_own(tmp_path: Path):
+async def test_servers_at_different_addresses_have_separate_slots(tmp_path: Path):
     for url in ("http://127.0.0.1:11434", "http://gpu:11434", "http://gpu:11434"):
         backends = Backends(
             {}, OllamaSettings(url=url), VllmSettings(), LlamaCppSettings(), folders(tmp_path)
         )
-        with backends.places("ollama", 2):
+        with backends.slots("ollama", 2):
             pass
     assert len(list((tmp_path / "runtime" / "places").iterdir())) == 2
 
@@ -117,15 +117,15 @@ async def test_servers_at_different_addresses_have_places_of_their_own(tmp_path:
 async def test_requests_to_the_embedded_engine_share_its_context(tmp_path: Path):
     llamacpp = LlamaCppSettings(context=2048)
     backends = Backends({}, OllamaSettings(), VllmSettings(), llamacpp, folders(tmp_path))
-    with backends.places("llamacpp", 2) as places:
-        assert places.pool == 2048
+    with backends.slots("llamacpp", 2) as slots:
+        assert slots.pool == 2048
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_after_any_mix_of_errors_deadlines_and_callers_that_leave_all_places_are_free(
+async def test_all_slots_are_free_after_any_mix_of_errors_deadlines_and_cancellations(
     tmp_path: Path, seed: int
 ):
-    """Random within a seed: the interleaving differs, what must hold does not."""
+    """Random with a fixed seed: interleavings vary, the invariants hold."""
     chance, metrics = random.Random(seed), Metrics({"small": 0.5, "main": 2.0})
 
     def reply(request: Request) -> Reply:
@@ -140,7 +140,7 @@ async def test_after_any_mix_of_errors_deadlines_and_callers_that_leave_all_plac
 
     inner = ScriptedEngine(reply, pace=0.0005)
     async with Store(tmp_path / "cache") as store:
-        stack = surrounded(inner, open_places(3, tmp_path / "places"), Limits(queue=20), metrics, store)
+        stack = with_middleware(inner, open_slots(3, tmp_path / "places"), Limits(queue=20), metrics, store)
         async with stack, anyio.create_task_group() as tasks:
             auto = FailoverEngine([stack])
             with anyio.fail_after(20):
@@ -150,10 +150,10 @@ async def test_after_any_mix_of_errors_deadlines_and_callers_that_leave_all_plac
     snapshot = metrics.snapshot()
     assert inner.active == 0
     assert snapshot.active == {"scripted": 0}
-    answered = sum(sum(t.histogram.counts) for t in snapshot.timed if t.what == "request")
-    assert answered + sum(f.count for f in snapshot.failed) == sum(a.requests for a in snapshot.asked)
-    with SharedPlaces(3, tmp_path / "places") as places:
-        assert {places.take(0, common=True, kept=True) for _ in range(3)} == {0, 1, 2}
+    answered = sum(sum(t.histogram.counts) for t in snapshot.timings if t.what == "request")
+    assert answered + sum(f.count for f in snapshot.errors) == sum(a.requests for a in snapshot.requests)
+    with SharedSlots(3, tmp_path / "places") as slots:
+        assert {slots.acquire(0, common=True, reserved=True) for _ in range(3)} == {0, 1, 2}
 
 
 def test_a_backend_that_is_not_asked_for_is_not_imported():

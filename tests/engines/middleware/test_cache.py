@@ -28,7 +28,7 @@ from engines.base import (
 from engines.errors import AgentError, EngineInterruptedError, EngineUnavailableError, UnsupportedFeatureError
 from engines.middleware.cache import CachedEngine, pack, unpack
 from engines.storage.store import FILE, Store
-from tests.engines.middleware.asking import FlakyEngine, ask
+from tests.engines.middleware.fakes import FlakyEngine, ask
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ async def events_of(engine: CachedEngine, request: Request) -> list[Event]:
         return [event async for event in events]
 
 
-async def test_a_repeated_question_gets_the_same_events_without_asking(store: Store):
+async def test_a_repeated_request_gets_the_same_events_from_the_cache(store: Store):
     inner = ScriptedEngine()
     engine = CachedEngine(inner, store)
     request = ask("some words, and more", logprobs=2, choices=("yes", "no"))
@@ -84,7 +84,9 @@ async def test_another_process_finds_the_answer_too(tmp_path: Path):
         {"tags": Tags(project="another")},
     ],
 )
-async def test_whatever_changes_the_answer_is_asked_anew(store: Store, change: dict[str, object]):
+async def test_requests_that_differ_in_the_answer_are_not_cached_together(
+    store: Store, change: dict[str, object]
+):
     inner = ScriptedEngine(adapters=["erp"])
     engine = CachedEngine(inner, store)
     await complete(engine, ask())
@@ -107,7 +109,7 @@ async def test_another_model_under_the_same_engine_is_asked(store: Store):
     assert (await complete(CachedEngine(ScriptedEngine(model="new"), store), ask())).done.model == "new"
 
 
-async def test_who_asks_and_until_when_does_not_matter(store: Store):
+async def test_agent_tool_and_deadline_are_not_part_of_the_key(store: Store):
     engine = CachedEngine(ScriptedEngine(), store)
     await complete(engine, ask(agent="ann", tier="small"))
     later = ask(agent="bob", tier="main", deadline=anyio.current_time() + 60)
@@ -124,7 +126,7 @@ async def test_who_asks_and_until_when_does_not_matter(store: Store):
         (ask(), [ToolCallDelta(0, "1", "f", "{}")]),
     ],
 )
-async def test_chance_tools_cut_answers_and_fallbacks_are_not_kept(
+async def test_sampled_tool_truncated_and_fallback_answers_are_not_cached(
     store: Store, question: Request, reply: Reply
 ):
     inner = ScriptedEngine([reply, reply])
@@ -134,7 +136,7 @@ async def test_chance_tools_cut_answers_and_fallbacks_are_not_kept(
     assert len(inner.requests) == 2
 
 
-async def test_an_answer_that_broke_off_or_was_left_is_not_kept(store: Store):
+async def test_an_incomplete_answer_is_not_cached(store: Store):
     inner = ScriptedEngine([[TextDelta("ha"), EngineInterruptedError("died")], "half read", "whole"])
     engine = CachedEngine(inner, store)
     with pytest.raises(EngineInterruptedError):
@@ -145,7 +147,7 @@ async def test_an_answer_that_broke_off_or_was_left_is_not_kept(store: Store):
     assert (answer.text, answer.done.cached) == ("whole", False)
 
 
-async def test_an_entry_that_cannot_be_read_is_asked_anew(tmp_path: Path):
+async def test_an_unreadable_entry_counts_as_missing(tmp_path: Path):
     async with Store(tmp_path) as store:
         await complete(CachedEngine(ScriptedEngine(), store), ask())
     with sqlite3.connect(tmp_path / FILE) as connection:
@@ -155,12 +157,12 @@ async def test_an_entry_that_cannot_be_read_is_asked_anew(tmp_path: Path):
         assert not (await complete(CachedEngine(ScriptedEngine(), store), ask())).done.cached
 
 
-async def test_an_engine_that_is_down_says_so_itself(store: Store):
+async def test_an_engine_that_is_down_raises_its_own_error(store: Store):
     with pytest.raises(EngineUnavailableError, match="nothing listens"):
         await complete(CachedEngine(FlakyEngine("ollama", up=False), store), ask())
 
 
-async def test_the_deadline_counts_while_the_engine_says_what_it_has(store: Store):
+async def test_the_deadline_covers_the_profile_request(store: Store):
     class Slow(ScriptedEngine):
         async def profile(self, model: str = ""):
             await anyio.sleep_forever()
@@ -170,7 +172,7 @@ async def test_the_deadline_counts_while_the_engine_says_what_it_has(store: Stor
         await complete(CachedEngine(Slow(), store), ask(deadline=anyio.current_time() + 0.01))
 
 
-async def test_a_broken_cache_costs_nobody_an_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+async def test_answers_do_not_depend_on_a_working_cache(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.WARNING)
     (tmp_path / "file").touch()
     async with Store(tmp_path / "file") as store:
@@ -196,14 +198,14 @@ async def test_only_texts_that_are_new_are_embedded(store: Store):
         assert kept == pytest.approx(made, abs=1e-6)
 
 
-async def test_embeddings_of_another_model_are_made_anew(store: Store):
+async def test_embeddings_of_another_model_are_not_reused(store: Store):
     await CachedEngine(ScriptedEngine(model="old"), store).embed(["text"])
     new = ScriptedEngine(model="new")
     await CachedEngine(new, store).embed(["text"])
     assert new.embedded == ["text"]
 
 
-async def test_where_nothing_embeds_the_engine_says_so(store: Store):
+async def test_without_an_embedding_model_the_engine_raises_the_error(store: Store):
     engine = CachedEngine(ScriptedEngine(capabilities=Capabilities()), store)
     with pytest.raises(UnsupportedFeatureError):
         await engine.embed(["text"])
@@ -216,9 +218,9 @@ deltas = st.builds(TextDelta, texts, st.lists(tokens, max_size=2).map(tuple))
 
 
 @given(st.lists(deltas, max_size=4), st.lists(texts, max_size=2).map(tuple))
-def test_any_answer_comes_back_as_it_was(heard: list[TextDelta], notes: tuple[str, ...]):
+def test_any_answer_comes_back_as_it_was(deltas: list[TextDelta], notes: tuple[str, ...]):
     done = Done("stop", Usage(3, 2, 1), "ollama", "gpt-oss:20b", "erp", notes=notes)
-    assert unpack(pack(heard, done)) == [*heard, replace(done, cached=True)]
+    assert unpack(pack(deltas, done)) == [*deltas, replace(done, cached=True)]
 
 
 @given(st.binary())

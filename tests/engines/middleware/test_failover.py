@@ -16,7 +16,7 @@ from engines.errors import (
     UnsupportedFeatureError,
 )
 from engines.middleware.failover import CHECK_S, RETRY_S, FailoverEngine
-from tests.engines.middleware.asking import Clock, FlakyEngine, ask
+from tests.engines.middleware.fakes import Clock, FlakyEngine, ask
 
 pytestmark = pytest.mark.anyio
 
@@ -33,12 +33,12 @@ async def test_the_first_engine_that_answers_is_asked():
     await auto.check()
 
 
-async def test_an_engine_that_was_never_there_is_worth_no_note():
+async def test_an_engine_that_was_never_up_causes_no_note():
     auto = FailoverEngine([FlakyEngine("vllm", up=False), FlakyEngine("llamacpp")])
     assert (await complete(auto, ask())).done.notes == ()
 
 
-async def test_when_an_engine_goes_before_its_first_event_the_next_one_answers_and_says_so():
+async def test_when_an_engine_fails_before_its_first_event_the_next_one_answers_with_a_note():
     ollama = FlakyEngine("ollama", ["fine", EngineUnavailableError("connection refused")])
     auto = FailoverEngine([ollama, FlakyEngine("llamacpp")])
     await complete(auto, ask())
@@ -88,11 +88,11 @@ async def test_an_engine_that_is_down_is_left_alone_for_a_while_and_then_asked_a
 
 async def test_one_request_waits_while_an_engine_that_was_down_is_checked_and_the_others_go_on():
     class SlowToSay(FlakyEngine):
-        said = anyio.Event()
+        answered = anyio.Event()
 
         async def check(self) -> None:
             await super().check()
-            await self.said.wait()
+            await self.answered.wait()
 
     clock, ollama = Clock(), SlowToSay("ollama", up=False)
     auto = FailoverEngine([ollama, FlakyEngine("llamacpp")], clock=clock)
@@ -109,7 +109,7 @@ async def test_one_request_waits_while_an_engine_that_was_down_is_checked_and_th
             tasks.start_soon(patient)
             await anyio.wait_all_tasks_blocked()
             assert (await complete(auto, ask())).done.engine == "llamacpp"
-            ollama.said.set()
+            ollama.answered.set()
     assert answered == ["ollama"]
 
 
@@ -127,7 +127,7 @@ async def test_each_change_is_one_line_in_the_log(caplog: pytest.LogCaptureFixtu
     ]
 
 
-async def test_something_else_at_an_engine_s_address_is_passed_over_and_said_once(
+async def test_another_server_at_an_engine_s_address_is_skipped_and_logged_once(
     caplog: pytest.LogCaptureFixture,
 ):
     class NotOurs(FlakyEngine):
@@ -166,7 +166,7 @@ async def test_the_last_engine_is_asked_even_if_its_check_fails_because_it_may_s
         await auto.check()
 
 
-async def test_when_nobody_answers_the_last_engine_says_why():
+async def test_when_no_engine_answers_the_last_engine_s_error_is_raised():
     last = FlakyEngine("llamacpp", [ModelNotPulledError("no weights", hint="models pull")])
     auto = FailoverEngine([FlakyEngine("ollama", up=False), last])
     with pytest.raises(ModelNotPulledError) as error:
@@ -203,7 +203,7 @@ async def test_an_engine_without_its_own_model_is_passed_over_with_a_note():
     assert (await complete(auto, ask())).done.notes == ("ollama: no model 'gpt-oss:20b'; llamacpp answered",)
 
 
-async def test_a_model_nobody_ever_knew_stays_an_error():
+async def test_an_unknown_model_stays_an_error():
     auto = FailoverEngine([FlakyEngine("ollama", up=False), FlakyEngine("llamacpp")], names=["gpt-oss:20b"])
     with pytest.raises(UnknownModelError):
         await complete(auto, ask(model="gtp-oss"))
@@ -223,7 +223,7 @@ async def test_embedding_is_done_by_the_first_engine_that_can_and_stays_there():
     assert (await auto.profile()).embedding_model == "llamacpp-model-embedding"
 
 
-async def test_where_no_engine_can_embed_the_profile_says_so():
+async def test_without_an_embedding_engine_the_profile_has_no_embed():
     auto = FailoverEngine([FlakyEngine("vllm", capabilities=SPEECHLESS)])
     assert not (await auto.profile()).capabilities.embed
     with pytest.raises(UnsupportedFeatureError):

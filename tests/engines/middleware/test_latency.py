@@ -3,8 +3,8 @@ import math
 
 import pytest
 
-from engines.middleware.latency import AGAIN_S, LONG_S, WINDOW_S, LatencyWatch, TierLatency
-from tests.engines.middleware.asking import Clock
+from engines.middleware.latency import WARN_AFTER_S, WARN_AGAIN_S, WINDOW_S, LatencyWatch, TierLatency
+from tests.engines.middleware.fakes import Clock
 
 
 def test_percentiles_and_the_share_within_the_target_are_of_the_latest_calls():
@@ -34,7 +34,7 @@ def test_a_tier_without_calls_keeps_its_target_and_one_without_a_target_is_not_w
 
 
 def drive(watch: LatencyWatch, clock: Clock, seconds: float, lasting_s: float) -> None:
-    """One call a second."""
+    """Records one call a second."""
     for _ in range(round(lasting_s)):
         clock.now += 1
         watch.call("small", seconds)
@@ -45,17 +45,17 @@ def test_a_tier_that_misses_its_target_for_long_gets_one_warning_with_what_to_ch
 ):
     clock = Clock()
     watch = LatencyWatch({"small": 0.5}, clock)
-    drive(watch, clock, 2.0, LONG_S)
+    drive(watch, clock, 2.0, WARN_AFTER_S)
     assert not caplog.records
     drive(watch, clock, 2.0, 60)
     assert len(caplog.records) == 1
     assert "tiers.small.model" in caplog.text
     assert "half took over 2.0 s" in caplog.text
-    drive(watch, clock, 2.0, AGAIN_S)
+    drive(watch, clock, 2.0, WARN_AGAIN_S)
     assert len(caplog.records) == 2
 
 
-def test_where_the_time_goes_into_waiting_the_advice_is_about_places(caplog: pytest.LogCaptureFixture):
+def test_the_warning_suggests_more_slots_when_most_time_is_waiting(caplog: pytest.LogCaptureFixture):
     clock = Clock()
     watch = LatencyWatch({"small": 0.5}, clock)
     for _ in range(150):

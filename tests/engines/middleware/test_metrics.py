@@ -10,26 +10,26 @@ from engines.backends.scripted.engine import ScriptedEngine
 from engines.base import Tags, TextDelta, complete
 from engines.errors import AgentError, EngineBusyError, EngineTimeoutError, RequestRefusedError
 from engines.middleware.cache import CachedEngine
-from engines.middleware.metrics import ABANDONED, NAMES, Asked, Failed, MeteredEngine, Metrics
+from engines.middleware.metrics import ABANDONED, NAMES, ErrorCount, MeteredEngine, Metrics, RequestCounts
 from engines.middleware.prometheus import render
 from engines.storage.store import Store
-from tests.engines.middleware.asking import FlakyEngine, GatedEngine, ask
+from tests.engines.middleware.fakes import FlakyEngine, GatedEngine, ask
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_requests_and_tokens_are_counted_by_who_asked_and_what_for():
+async def test_requests_and_tokens_are_counted_by_project_agent_and_tool():
     metrics = Metrics()
     engine = MeteredEngine(ScriptedEngine(), metrics)
     for _ in range(2):
         await complete(engine, ask("two words", agent="ann"))
     await complete(engine, ask("one", tags=Tags("extract", "small", "erp", "bob")))
     snapshot = metrics.snapshot()
-    assert snapshot.asked == (
-        Asked("scripted", "chat", "main", "default", "ann", 2, 0, 4, 4),
-        Asked("scripted", "extract", "small", "erp", "bob", 1, 0, 1, 1),
+    assert snapshot.requests == (
+        RequestCounts("scripted", "chat", "main", "default", "ann", 2, 0, 4, 4),
+        RequestCounts("scripted", "extract", "small", "erp", "bob", 1, 0, 1, 1),
     )
-    timed = {(timed.what, timed.tool): sum(timed.histogram.counts) for timed in snapshot.timed}
+    timed = {(timed.what, timed.tool): sum(timed.histogram.counts) for timed in snapshot.timings}
     assert timed == {
         ("request", "chat"): 2,
         ("first_token", "chat"): 2,
@@ -45,7 +45,7 @@ async def test_an_answer_from_the_cache_costs_no_tokens(tmp_path: Path):
         engine = MeteredEngine(CachedEngine(ScriptedEngine(), store), metrics)
         for _ in range(3):
             await complete(engine, ask("two words"))
-    (asked,) = metrics.snapshot().asked
+    (asked,) = metrics.snapshot().requests
     assert (asked.requests, asked.cached, asked.prompt_tokens) == (3, 2, 2)
 
 
@@ -62,34 +62,34 @@ async def test_errors_are_counted_by_code_and_those_of_the_engine_miss_the_targe
     with pytest.raises(type(error)):
         await complete(engine, ask())
     snapshot = metrics.snapshot()
-    assert snapshot.failed == (Failed("scripted", "chat", "main", error.code, 1),)
+    assert snapshot.errors == (ErrorCount("scripted", "chat", "main", error.code, 1),)
     assert snapshot.tiers[0].within == within
     with pytest.raises(type(error)):
         await complete(engine, ask())
-    assert metrics.snapshot().failed == (Failed("scripted", "chat", "main", error.code, 2),)
+    assert metrics.snapshot().errors == (ErrorCount("scripted", "chat", "main", error.code, 2),)
 
 
-async def test_a_caller_that_goes_away_is_counted_as_that():
+async def test_a_caller_that_disconnects_is_counted_as_abandoned():
     metrics = Metrics({"main": 60})
     engine = MeteredEngine(ScriptedEngine(), metrics)
     async with engine.stream(ask()) as events:
         await anext(events)
         assert metrics.snapshot().active == {"scripted": 1}
     snapshot = metrics.snapshot()
-    assert snapshot.failed == (Failed("scripted", "chat", "main", ABANDONED, 1),)
+    assert snapshot.errors == (ErrorCount("scripted", "chat", "main", ABANDONED, 1),)
     assert snapshot.active == {"scripted": 0}
     assert snapshot.tiers[0].calls == 0
 
 
-async def test_a_caller_that_goes_away_before_the_engine_answered_is_counted_as_that():
+async def test_a_caller_that_disconnects_before_the_first_event_is_counted_as_abandoned():
     metrics, inner = Metrics(), GatedEngine()
     with anyio.move_on_after(0.01):
         await complete(MeteredEngine(inner, metrics), ask())
-    assert metrics.snapshot().failed == (Failed("scripted", "chat", "main", ABANDONED, 1),)
+    assert metrics.snapshot().errors == (ErrorCount("scripted", "chat", "main", ABANDONED, 1),)
     assert metrics.snapshot().active == {"scripted": 0}
 
 
-async def test_an_error_of_whoever_reads_the_answer_is_not_the_engine_s():
+async def test_an_error_of_the_reader_is_not_counted_for_the_engine():
     metrics = Metrics()
     engine = MeteredEngine(ScriptedEngine(), metrics)
 
@@ -100,7 +100,7 @@ async def test_an_error_of_whoever_reads_the_answer_is_not_the_engine_s():
 
     with pytest.raises(EngineBusyError, match="mine"):
         await read_and_fail()
-    assert metrics.snapshot().failed == ()
+    assert metrics.snapshot().errors == ()
 
 
 async def test_embeddings_are_counted_too():
@@ -112,8 +112,8 @@ async def test_embeddings_are_counted_too():
         await engine.embed(["c"])
     snapshot = metrics.snapshot()
     assert snapshot.embedded == {"ollama": 2}
-    assert [timed.what for timed in snapshot.timed] == ["embed"]
-    assert snapshot.failed == (Failed("ollama", "embed", "", "engine_unavailable", 1),)
+    assert [timed.what for timed in snapshot.timings] == ["embed"]
+    assert snapshot.errors == (ErrorCount("ollama", "embed", "", "engine_unavailable", 1),)
 
 
 async def test_names_callers_choose_cannot_fill_the_memory():
@@ -121,7 +121,7 @@ async def test_names_callers_choose_cannot_fill_the_memory():
     engine = MeteredEngine(ScriptedEngine(), metrics)
     for number in range(NAMES + 20):
         await complete(engine, ask(tags=Tags("chat", "main", "default", f"agent {number}")))
-    asked = {asked.agent: asked.requests for asked in metrics.snapshot().asked}
+    asked = {asked.agent: asked.requests for asked in metrics.snapshot().requests}
     assert len(asked) == NAMES + 1
     assert asked["other"] == 20
 

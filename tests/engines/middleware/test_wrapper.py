@@ -2,7 +2,7 @@ import pytest
 
 from engines.base import complete
 from engines.middleware.wrapper import WrapperEngine
-from tests.engines.middleware.asking import FlakyEngine, ask
+from tests.engines.middleware.fakes import FlakyEngine, ask
 
 pytestmark = pytest.mark.anyio
 

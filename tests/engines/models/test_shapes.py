@@ -28,7 +28,7 @@ GPT_OSS_CONFIG: JsonObject = {
 
 
 def write_gguf(path: Path, architecture: str, **own: int | list[int] | list[bool]) -> Path:
-    """A model of two tiny tensors and the given metadata, by the ``gguf`` package."""
+    """Writes a model of two tiny tensors and the given metadata with the ``gguf`` package."""
     writer = gguf.GGUFWriter(path, architecture)
     for key, value in {"block_count": 4, "embedding_length": 64, "attention.head_count": 8, **own}.items():
         name = f"{architecture}.{key}"
@@ -49,7 +49,7 @@ def write_gguf(path: Path, architecture: str, **own: int | list[int] | list[bool
 # GGUF
 
 
-def test_a_gguf_file_tells_its_shape(tmp_path: Path):
+def test_the_shape_is_read_from_a_gguf_file(tmp_path: Path):
     shape = from_gguf(write_gguf(tmp_path / "m.gguf", "llama", **{"attention.head_count_kv": 2}))
     assert shape.layers == (Layer(2, 8, 8),) * 4
     assert (shape.name, shape.vocabulary, shape.embedding) == ("m.gguf", 1000, 64)
@@ -120,7 +120,7 @@ def test_what_is_no_gguf_file_is_refused(tmp_path: Path, content: bytes):
         from_gguf(path)
 
 
-def test_metadata_that_tells_too_little_is_refused(tmp_path: Path):
+def test_incomplete_metadata_is_refused(tmp_path: Path):
     path = write_gguf(tmp_path / "m.gguf", "llama", block_count=[4, 4])
     with pytest.raises(InvalidArgumentsError, match="block_count"):
         from_gguf(path)
@@ -133,7 +133,7 @@ def shown(name: str = "show_base") -> JsonObject:
     return cast("JsonObject", json.loads(recording(name).lines[0]))
 
 
-def test_ollama_tells_the_same_as_the_file():
+def test_ollama_reports_the_same_shape_as_the_file():
     """Recording show_base: SmolLM2, whose tensors take 96,576,768 bytes in the file."""
     shape = from_ollama(shown(), name="smollm2")
     assert shape.weights == 96_576_768
@@ -163,7 +163,7 @@ def test_a_model_in_the_cloud_has_no_shape():
 # Hugging Face
 
 
-def test_the_catalogue_is_what_the_published_config_says():
+def test_the_catalogue_matches_the_published_config():
     assert from_hf_config(GPT_OSS_CONFIG, 13_793_441_244, name="gpt-oss:20b") == CATALOGUE["gpt-oss:20b"]
 
 
@@ -187,7 +187,7 @@ def test_a_config_may_wrap_its_text_model_and_leave_out_what_follows_from_the_re
     assert from_hf_config({"text_config": text}, 1, name="m").layers == (Layer(4, 16, 16),) * 2
 
 
-def test_latent_attention_remembers_one_vector():
+def test_latent_attention_caches_one_vector():
     latent: JsonObject = {"kv_lora_rank": 512, "qk_rope_head_dim": 64, "layer_types": ["full_attention"]}
     assert from_hf_config(GPT_OSS_CONFIG | latent, 1, name="m").layers == (Layer(1, 576, 0),)
 
@@ -213,7 +213,7 @@ def test_a_name_or_a_path_is_found(tmp_path: Path):
         find(str(tmp_path / "gone.gguf"))
 
 
-def test_what_is_not_found_is_told_what_could_be():
+def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UnknownModelError, match="nope") as caught:
         find("nope")
     assert "gpt-oss:20b" in caught.value.hint

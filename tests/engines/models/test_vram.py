@@ -2,7 +2,7 @@ import pytest
 
 from engines.errors import InvalidArgumentsError
 from engines.models.shapes import CATALOGUE
-from engines.models.vram import GB, GIB, MIB, Layer, ModelShape, amount, places, plan
+from engines.models.vram import GB, GIB, MIB, Layer, ModelShape, amount, max_parallel, plan
 
 GPT_OSS = CATALOGUE["gpt-oss:20b"]
 SMALL = ModelShape("small", weights=GIB, layers=(Layer(2, 64, 64),) * 4, vocabulary=1000, embedding=24)
@@ -23,7 +23,7 @@ def test_layers_without_a_window_take_what_llama_cpp_logs_for_them():
     assert made.kv_cache == 3072 * MIB + 12 * 8 * 128 * 128 * 2
 
 
-def test_the_buffer_is_llama_cpps_and_the_room_beyond_the_windows():
+def test_the_buffer_is_llama_cpps_and_the_cache_beyond_the_windows():
     """Logged: 398.38 MiB to compute in, and 18.00 MiB for windows, 768 tokens instead of 128."""
     made = plan(GPT_OSS, context=131072, parallel=1, total_gib=16)
     assert made.buffer / MIB == pytest.approx(398.38 + 18 * 640 / 768, abs=0.01)
@@ -54,14 +54,14 @@ def plan_like(shape: ModelShape, name: str) -> object:
 
 
 def test_places_is_the_most_that_fits():
-    most = places(GPT_OSS, context=16384, total_gib=16)
+    most = max_parallel(GPT_OSS, context=16384, total_gib=16)
     assert plan(GPT_OSS, context=16384, parallel=most, total_gib=16).fits
     assert not plan(GPT_OSS, context=16384, parallel=most + 1, total_gib=16).fits
 
 
-def test_a_model_that_does_not_fit_has_no_places():
+def test_a_model_that_does_not_fit_has_no_parallel_requests():
     assert not plan(GPT_OSS, context=4096, parallel=1, total_gib=8).fits
-    assert places(GPT_OSS, context=4096, total_gib=8) == 0
+    assert max_parallel(GPT_OSS, context=4096, total_gib=8) == 0
 
 
 def test_the_explanation_carries_the_formula():
@@ -84,5 +84,5 @@ def test_a_plan_that_makes_no_sense_is_refused(wrong: dict[str, int]):
         plan(SMALL, **{"context": 1000, "parallel": 1, "total_gib": 4, **wrong})
 
 
-def test_small_amounts_are_told_in_megabytes():
+def test_small_amounts_are_shown_in_megabytes():
     assert amount(62_914_560) == "62.9 MB (60.0 MiB)"

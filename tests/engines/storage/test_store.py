@@ -9,14 +9,14 @@ import pytest
 
 from engines.storage import bloom as known_module
 from engines.storage import store as store_module
-from engines.storage.database import File
+from engines.storage.database import DatabaseFile
 from engines.storage.store import FILE, FRESH_S, Store
-from tests.engines.middleware.asking import Clock
+from tests.engines.middleware.fakes import Clock
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_was_put_is_there_at_once_and_for_the_next_process(tmp_path: Path):
+async def test_a_stored_value_is_readable_at_once_and_by_the_next_process(tmp_path: Path):
     async with Store(tmp_path) as store:
         store.put(b"key", b"value")
         assert await store.get([b"key", b"other"]) == {b"key": b"value"}
@@ -53,7 +53,9 @@ async def test_what_another_process_wrote_is_seen_a_second_later(tmp_path: Path)
         assert await one.get([b"a"]) == {b"a": b"1"}
 
 
-async def test_a_key_the_file_surely_lacks_is_not_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_a_key_missing_from_the_filter_is_not_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     clock = Clock()
     async with Store(tmp_path, clock=clock) as store:
         store.put(b"key", b"value")
@@ -72,7 +74,7 @@ async def test_a_key_the_file_surely_lacks_is_not_looked_up(tmp_path: Path, monk
         assert looked_up.is_set()
 
 
-async def test_a_large_file_is_learned_little_by_little_and_misses_nothing_meanwhile(
+async def test_the_keys_of_a_large_file_are_added_in_steps_without_misses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(store_module, "LEARNED_AT_ONCE", 10)
@@ -84,7 +86,7 @@ async def test_a_large_file_is_learned_little_by_little_and_misses_nothing_meanw
         assert [await store.get([key]) for key in reversed(keys)] == [{key: key} for key in reversed(keys)]
 
 
-async def test_a_file_made_anew_under_way_is_learned_anew(tmp_path: Path):
+async def test_the_filter_is_rebuilt_for_a_recreated_file(tmp_path: Path):
     clock = Clock()
     async with Store(tmp_path, clock=clock) as store:
         for number in range(5):
@@ -99,9 +101,7 @@ async def test_a_file_made_anew_under_way_is_learned_anew(tmp_path: Path):
         assert await store.get([b"new"]) == {b"new": b"2"}
 
 
-async def test_when_too_many_keys_were_learned_they_are_learned_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_full_filter_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(known_module, "FULL", 20)
     clock = Clock()
     async with Store(tmp_path, clock=clock) as store, Store(tmp_path) as other:
@@ -113,7 +113,7 @@ async def test_when_too_many_keys_were_learned_they_are_learned_anew(
         assert len(await store.get([b"key %d" % number for number in range(50)])) == 50
 
 
-async def test_what_is_written_after_an_eviction_is_seen_by_others_whatever_the_clock_said(tmp_path: Path):
+async def test_entries_written_after_an_eviction_are_visible_to_others_with_any_clock(tmp_path: Path):
     early, late = Clock(), Clock()
     late.now = early.now + 7200
     async with Store(tmp_path, max_rows=16, clock=late) as other:
@@ -177,7 +177,7 @@ async def test_the_file_stays_within_its_bytes(tmp_path: Path):
     assert (tmp_path / FILE).stat().st_size < limit + 3 * 20_000
 
 
-async def test_a_file_that_was_removed_under_way_is_made_anew(tmp_path: Path):
+async def test_a_file_removed_while_open_is_recreated(tmp_path: Path):
     async with Store(tmp_path) as store:
         store.put(b"old", b"value")
         await store.flush()
@@ -188,20 +188,20 @@ async def test_a_file_that_was_removed_under_way_is_made_anew(tmp_path: Path):
         assert await store.get([b"new"]) == {b"new": b"value"}
 
 
-async def test_a_good_file_is_not_set_aside_for_the_bad_one_another_process_has_replaced(tmp_path: Path):
-    file = File(tmp_path / FILE, "the cache", lambda connection: None)
+async def test_a_good_file_is_not_renamed_after_another_process_replaced_the_corrupt_one(tmp_path: Path):
+    file = DatabaseFile(tmp_path / FILE, "the cache", lambda connection: None)
     file.path.write_bytes(b"bad")
     bad = file.identity()
     file.path.rename(tmp_path / "aside")
     file.path.write_bytes(b"good")
     error = sqlite3.DatabaseError("malformed")
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    file.trouble(error, bad)
+    file.handle_error(error, bad)
     assert file.path.read_bytes() == b"good"
 
 
 @pytest.mark.parametrize("damage", [b"this is no database", b"SQLite format 3\0" + b"\xff" * 5000])
-async def test_a_corrupt_file_is_set_aside_and_made_anew(
+async def test_a_corrupt_file_is_renamed_and_recreated(
     tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
 ):
     (tmp_path / FILE).write_bytes(damage)
@@ -214,7 +214,7 @@ async def test_a_corrupt_file_is_set_aside_and_made_anew(
     assert len(caplog.records) == 1
 
 
-async def test_a_file_damaged_under_way_is_set_aside_too(tmp_path: Path):
+async def test_a_file_corrupted_while_open_is_renamed_too(tmp_path: Path):
     async with Store(tmp_path) as store:
         for number in range(50):
             store.put(bytes([number]), bytes(5000))
@@ -227,7 +227,7 @@ async def test_a_file_damaged_under_way_is_set_aside_too(tmp_path: Path):
         assert await store.get([b"key"]) == {b"key": b"value"}
 
 
-async def test_a_locked_file_costs_nobody_an_answer_and_is_said_once(
+async def test_a_locked_file_delays_no_answer_and_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(store_module, "WRITE_S", 0.01)
@@ -249,19 +249,19 @@ async def test_a_locked_file_costs_nobody_an_answer_and_is_said_once(
         assert await store.get([b"key"]) == {b"key": b"value"}
 
 
-async def test_a_full_disk_is_said_once_and_what_is_there_can_still_be_read(
+async def test_a_full_disk_is_logged_once_and_stored_entries_are_readable(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     async with Store(tmp_path) as store:
         store.put(b"key", b"value")
-    connect = File.connect
+    connect = DatabaseFile.connect
 
-    def on_a_full_disk(file: File, timeout_s: float) -> sqlite3.Connection:
+    def on_a_full_disk(file: DatabaseFile, timeout_s: float) -> sqlite3.Connection:
         connection = connect(file, timeout_s)
         connection.execute("PRAGMA max_page_count = 1")
         return connection
 
-    monkeypatch.setattr(File, "connect", on_a_full_disk)
+    monkeypatch.setattr(DatabaseFile, "connect", on_a_full_disk)
     async with Store(tmp_path) as store:
         for key in (b"big", b"bigger"):
             store.put(key, bytes(100_000))
@@ -315,9 +315,7 @@ async def test_a_disk_that_does_not_answer_is_a_miss(
         disk.set()
 
 
-async def test_with_too_many_on_their_way_the_rest_are_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+async def test_entries_beyond_the_pending_limit_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(store_module, "PENDING", 2)
     async with Store(tmp_path) as store:
         for key in (b"a", b"b", b"c"):

@@ -1,4 +1,4 @@
-"""The command line as people and scripts use it: answers, exit codes, messages."""
+"""The command line: output, exit codes and messages."""
 
 import json
 import os
@@ -97,7 +97,7 @@ def test_paths_are_those_of_the_folder_one_is_in(project: Path) -> None:
         (["register", "cursor", "--token-env", "TOKEN"], 2, "--http"),
     ],
 )
-def test_wrong_usage_is_told_apart_from_failed_work(
+def test_wrong_usage_and_failed_work_have_different_exit_codes(
     project: Path, arguments: list[str], code: int, said: str
 ) -> None:
     done = run(project, *arguments)

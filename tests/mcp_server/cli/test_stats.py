@@ -1,4 +1,4 @@
-"""``stats``, and what an MCP session is charged and can read."""
+"""The ``stats`` command, session charges and the ``stats://today`` resource."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ from engines.tokens import load
 from mcp_server.cli import parser as cli
 from mcp_server.protocol.server import Context, build_server
 from mcp_server.stdio.handshake import MANIFEST
-from mcp_server.usage import Books, definition_tokens
+from mcp_server.usage import Usage, definition_tokens
 from tests.apart import apart
 from tests.mcp_server.seeded import DEFINITIONS, seed
 from tests.mcp_server.stdio.test_stdio import CHAT, started
@@ -30,12 +30,12 @@ from tools.ledger.store import Ledger
 
 pytestmark = pytest.mark.anyio
 
-Told = Callable[..., dict[str, Any]]
+StatsJson = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user with nothing yet."""
+    """A user without files."""
     for name in ("DATA", "CACHE", "CONFIG"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
     monkeypatch.setenv("COLUMNS", "100")
@@ -44,15 +44,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def house(home: Path) -> Path:
-    """A user with some weeks in the ledger."""
+def seeded_ledger(home: Path) -> Path:
+    """A user with a seeded ledger."""
     apart(lambda: anyio.run(seed, home / "data" / "local-llm-agent", time.time()))
     return home
 
 
 @pytest.fixture
-def shown(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """What ``stats`` prints; it must succeed."""
+def stats_text(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs ``stats``, which must succeed, and returns its output."""
 
     def run(*arguments: str) -> str:
         assert apart(partial(cli.run, ["stats", *arguments])) == 0, capsys.readouterr().err
@@ -62,14 +62,16 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 
 @pytest.fixture
-def told(shown: Callable[..., str]) -> Told:
-    return lambda *arguments: json.loads(shown(*arguments, "--json"))
+def stats_json(stats_text: Callable[..., str]) -> StatsJson:
+    return lambda *arguments: json.loads(stats_text(*arguments, "--json"))
 
 
-@pytest.mark.usefixtures("house")
-def test_a_person_sees_the_same_figures_as_a_program(shown: Callable[..., str], told: Told) -> None:
-    lines = shown("--since", "30d").splitlines()
-    found = told("--since", "30d")
+@pytest.mark.usefixtures("seeded_ledger")
+def test_a_person_sees_the_same_figures_as_a_program(
+    stats_text: Callable[..., str], stats_json: StatsJson
+) -> None:
+    lines = stats_text("--since", "30d").splitlines()
+    found = stats_json("--since", "30d")
     assert any(line.startswith("= saved") for line in lines)
     assert f"{found['periods']['all']['saved']:,}" in "".join(lines)
     for kind in ("project", "tool", "agent", "tier"):
@@ -81,37 +83,41 @@ def test_a_person_sees_the_same_figures_as_a_program(shown: Callable[..., str], 
         assert any(line.startswith(tier["tier"]) and f"{tier['p95_ms']:,} ms" in line for line in lines)
 
 
-@pytest.mark.usefixtures("house")
-def test_what_cost_more_than_it_saved_is_shown_as_that(shown: Callable[..., str], told: Told) -> None:
-    found = told("--since", "all")
+@pytest.mark.usefixtures("seeded_ledger")
+def test_what_cost_more_than_it_saved_is_shown_as_that(
+    stats_text: Callable[..., str], stats_json: StatsJson
+) -> None:
+    found = stats_json("--since", "all")
     tools = {group["name"]: group for group in found["by"]["tool"]}
     assert tools["definitions"]["saved"] == -DEFINITIONS * found["totals"]["definitions_listed"] < 0
-    assert f"{tools['definitions']['saved']:,}" in shown("--since", "all")
+    assert f"{tools['definitions']['saved']:,}" in stats_text("--since", "all")
 
 
-@pytest.mark.usefixtures("house")
-def test_a_project_alone_can_be_asked_for(shown: Callable[..., str], told: Told) -> None:
-    found = told("--project", "erp", "--since", "all")
+@pytest.mark.usefixtures("seeded_ledger")
+def test_a_project_alone_can_be_asked_for(stats_text: Callable[..., str], stats_json: StatsJson) -> None:
+    found = stats_json("--project", "erp", "--since", "all")
     assert [group["name"] for group in found["by"]["project"]] == ["erp"]
-    assert 0 < found["totals"]["calls"] < told("--since", "all")["totals"]["calls"]
-    assert shown("--project", "nobody's").strip() == "No calls for nobody's."
+    assert 0 < found["totals"]["calls"] < stats_json("--since", "all")["totals"]["calls"]
+    assert stats_text("--project", "nobody's").strip() == "No calls for nobody's."
 
 
-def test_an_empty_ledger_says_what_to_do(shown: Callable[..., str]) -> None:
-    assert "summarize --paths" in shown()
+def test_an_empty_ledger_says_what_to_do(stats_text: Callable[..., str]) -> None:
+    assert "summarize --paths" in stats_text()
 
 
-@pytest.mark.usefixtures("house")
-def test_pruning_forgets_what_is_older_and_says_how_much(shown: Callable[..., str], told: Told) -> None:
-    before = told("--since", "all")["totals"]
-    week = told("--since", "7d")["totals"]
-    assert told("--prune")["dropped"] == 0, "nothing is past its days"
-    said = shown("--prune", "--since", "7d")
+@pytest.mark.usefixtures("seeded_ledger")
+def test_pruning_forgets_what_is_older_and_says_how_much(
+    stats_text: Callable[..., str], stats_json: StatsJson
+) -> None:
+    before = stats_json("--since", "all")["totals"]
+    week = stats_json("--since", "7d")["totals"]
+    assert stats_json("--prune")["dropped"] == 0, "nothing is past its days"
+    said = stats_text("--prune", "--since", "7d")
     dropped = before["calls"] + before["definitions_listed"] - week["calls"] - week["definitions_listed"]
     assert said.startswith(f"dropped {dropped} calls from before ")
-    assert told("--since", "all")["totals"] == week
-    shown("--prune", "--since", "0d", "--project", "erp")
-    assert sorted(told()["projects"]) == ["handbook", "shop"]
+    assert stats_json("--since", "all")["totals"] == week
+    stats_text("--prune", "--since", "0d", "--project", "erp")
+    assert sorted(stats_json()["projects"]) == ["handbook", "shop"]
 
 
 def test_a_time_that_is_none_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,10 +150,10 @@ async def sums(ledger: Ledger) -> Sums:
 
 async def test_a_session_is_charged_once_and_listing_without_one_each_time(tmp_path: Path) -> None:
     async with Ledger(tmp_path) as ledger:
-        books = Books(ledger)
+        usage = Usage(ledger)
         for session in ("stdio", "stdio", "a", "b", "a", "", ""):
-            books.listed("shop", "codex", session)
-        books.listed("shop", "local-llm-agent doctor", "")
+            usage.listed("shop", "codex", session)
+        usage.listed("shop", "local-llm-agent doctor", "")
         found = await sums(ledger)
     assert (found.listed, found.calls) == (5, 0)
     assert found.saved == -5 * definition_tokens()
@@ -155,7 +161,7 @@ async def test_a_session_is_charged_once_and_listing_without_one_each_time(tmp_p
 
 async def test_today_can_be_read_as_a_resource_by_whoever_is_connected(tmp_path: Path) -> None:
     async with Ledger(tmp_path) as ledger, dispatching(ScriptedEngine()) as dispatcher:
-        server = build_server(dispatcher, nobody, Books(ledger, {"small": 500}))
+        server = build_server(dispatcher, nobody, Usage(ledger, {"small": 500}))
         with anyio.fail_after(5):
             async with Client(server) as client:
                 await client.list_tools()
@@ -175,7 +181,7 @@ async def test_today_can_be_read_as_a_resource_by_whoever_is_connected(tmp_path:
 async def test_without_a_ledger_tools_are_listed_and_the_resource_says_why_it_is_not_there() -> None:
     async with (
         dispatching(ScriptedEngine()) as dispatcher,
-        Client(build_server(dispatcher, nobody, Books())) as client,
+        Client(build_server(dispatcher, nobody, Usage())) as client,
     ):
         assert len((await client.list_tools()).tools) == 4
         with pytest.raises(MCPError, match="no ledger is kept"):

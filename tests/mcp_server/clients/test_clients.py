@@ -1,4 +1,4 @@
-"""`register`: each client's own file, changed in one place and given back as it was."""
+"""The ``register`` command: adds and removes one entry in each client's file; other bytes stay."""
 
 import json
 import os
@@ -72,7 +72,7 @@ def entry_of(client: str, launch: Launch = LAUNCH, environ: Mapping[str, str] | 
 
 
 def read(place: Registration) -> Any:
-    """What the client itself would read, comments aside."""
+    """Returns the file as the client parses it."""
     text = place.file.read_text("utf-8-sig")
     return tomllib.loads(text) if place.file.suffix == ".toml" else json.loads(text)
 
@@ -201,7 +201,7 @@ def test_claude_code_reads_a_process_and_an_address() -> None:
     assert entry_of("claude-code", clients.http("http://127.0.0.1:3160/sse"))["type"] == "sse"
 
 
-def test_gemini_is_told_the_variables_it_would_hide() -> None:
+def test_the_entry_of_gemini_lists_the_variables_it_hides() -> None:
     environ = {"LOCAL_LLM_VLLM__API_KEY": "very secret", "LOCAL_LLM_ENGINE": "vllm", "OTHER_KEY": "x"}
     assert entry_of("gemini", environ=environ) == {
         "command": LAUNCH.command,
@@ -213,7 +213,7 @@ def test_gemini_is_told_the_variables_it_would_hide() -> None:
     }  # fmt: skip
 
 
-def test_codex_is_told_the_variables_it_would_not_hand_on() -> None:
+def test_the_entry_of_codex_lists_the_variables_it_does_not_pass_on() -> None:
     environ = {"LOCAL_LLM_VLLM__API_KEY": "very secret", "XDG_RUNTIME_DIR": "/run/user/1", "HOME": "/h"}
     assert entry_of("codex", environ=environ) == {
         "command": LAUNCH.command,
@@ -268,7 +268,7 @@ def test_the_root_of_a_server_stands_for_its_mcp_route() -> None:
 
 @pytest.fixture
 def linked(tmp_path: Path) -> Path:
-    """A folder on PATH that leads to this installation, as `uv tool install` makes one."""
+    """A folder on PATH with a link to this installation, as ``uv tool install`` creates it."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / NAME).symlink_to(SCRIPT)
     return tmp_path / "bin"

@@ -1,4 +1,4 @@
-"""Edits of JSON with comments: what was not edited stays as it was."""
+"""Edits of JSON with comments leave all other bytes unchanged."""
 
 import json
 from typing import Any, cast
@@ -17,13 +17,13 @@ names = st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), max_siz
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8), st.just(1.5e-7))
 
 
-# A machine with much to do, or coverage, makes examples slow.
+# Examples are slow on a loaded machine or under coverage.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
 def written(draw: st.DrawFn, value: Any) -> str:
-    """``value`` as somebody may have typed it: comments, odd white space, commas at the end."""
+    """Draws a text for ``value`` with comments, white space and trailing commas."""
 
     def gap() -> str:
         return draw(space)

@@ -1,4 +1,4 @@
-"""Edits of TOML: what was not edited stays as it was."""
+"""Edits of TOML leave all other bytes unchanged."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ lines = st.sampled_from([
 ])  # fmt: skip
 
 
-# A machine with much to do, or coverage, makes examples slow.
+# Examples are slow on a loaded machine or under coverage.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

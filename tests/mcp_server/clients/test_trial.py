@@ -1,4 +1,4 @@
-"""Registrations tried out: started as each client would, and nothing started that is not ours."""
+"""Tests of registrations: started as each client does, and only this installation is started."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from mcp_server.clients import trial
 from mcp_server.clients.catalogue import CLIENTS, NAME, Launch, http
 from mcp_server.clients.registration import Registration, registration
 from mcp_server.clients.trial import Trial, trials
-from tests.test_doors_agree import serving
+from tests.test_transports_agree import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +68,7 @@ async def test_a_registration_of_the_user_is_tried_too(root: Path, environ: dict
     assert (found.ok, found.where.scope) == (True, "user")
 
 
-async def test_codex_hands_on_only_what_it_was_told_to(root: Path, environ: dict[str, str]) -> None:
+async def test_codex_passes_on_only_the_listed_variables(root: Path, environ: dict[str, str]) -> None:
     entry = CLIENTS["codex"].entry(STDIO, environ)
     assert "LOCAL_LLM_ENGINE" in entry["env_vars"]  # type: ignore[operator]
     broken = environ | {"LOCAL_LLM_ENGINE": "no such engine"}
@@ -81,7 +81,7 @@ async def test_codex_hands_on_only_what_it_was_told_to(root: Path, environ: dict
     assert untold.ok
 
 
-async def test_a_server_that_does_not_come_up_behind_its_stand_in_is_found_out(
+async def test_a_server_that_fails_after_its_handshake_is_detected(
     root: Path, environ: dict[str, str]
 ) -> None:
     (root / "local-llm-agent.toml").write_text("[limits]\nconcurrency = 0\n")
@@ -112,7 +112,7 @@ async def test_what_a_repository_names_is_not_run_for_it(
     assert not (root / "run-by-doctor").exists()
 
 
-async def test_a_command_that_is_gone_is_told_with_the_way_back(root: Path, environ: dict[str, str]) -> None:
+async def test_a_missing_command_is_reported_with_a_hint(root: Path, environ: dict[str, str]) -> None:
     put(root, "gemini", {"command": "/gone/local-llm-agent", "args": ["stdio"]})
     [found] = await tried(root, environ)
     assert (found.ok, found.hint) == (False, "local-llm-agent register gemini")
@@ -155,7 +155,7 @@ async def test_an_address_is_called_with_the_token_of_its_variable(
     assert "SHOP_TOKEN is not set" in unset.found
 
 
-async def test_codex_takes_the_token_from_the_variable_it_is_told(
+async def test_codex_takes_the_token_from_the_named_variable(
     root: Path, environ: dict[str, str], tmp_path: Path
 ) -> None:
     async with serving(environ | {"LOCAL_LLM_HTTP__TOKEN": "secret"}, tmp_path) as url:
@@ -166,7 +166,7 @@ async def test_codex_takes_the_token_from_the_variable_it_is_told(
     assert "SHOP_TOKEN is not set" in unset.found
 
 
-async def test_an_address_where_nobody_listens_is_told(root: Path, environ: dict[str, str]) -> None:
+async def test_an_address_where_nobody_listens_is_reported(root: Path, environ: dict[str, str]) -> None:
     put(root, "cursor", {"url": "http://127.0.0.1:1/mcp"})
     [found] = await tried(root, environ)
     assert (found.ok, found.hint) == (False, "start it: local-llm-agent serve")

@@ -1,4 +1,4 @@
-"""A real Chromium, driven over its own protocol: no driver, no package."""
+"""Drives Chromium over the DevTools protocol, without a driver."""
 
 import base64
 import os
@@ -36,25 +36,25 @@ class Page:
         self._socket = socket
         self._number = 0
         self.complaints: list[str] = []
-        """Errors and warnings of the console."""
+        """Console errors and warnings."""
 
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
-        """The outcome of one command."""
+        """Sends a command and returns its result."""
         answer = await self._ask(method, **params)
         assert "error" not in answer, answer
         return answer["result"]
 
     async def _ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """The answer to one command; events that come before it are looked at."""
+        """Sends a command and returns its response; records console events before it."""
         self._number += 1
         await self._socket.send_json({"id": self._number, "method": method, "params": params})
         while True:
             message = await self._socket.receive_json()
             if message.get("id") == self._number:
                 return message
-            self._heard(message)
+            self._record(message)
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def _record(self, message: dict[str, Any]) -> None:
         params = message.get("params", {})
         match message.get("method"):
             case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
@@ -72,7 +72,7 @@ class Page:
         await self.send("Page.navigate", url=url)
 
     async def look(self, *, width: int, height: int = 900, dark: bool = False) -> None:
-        """As on a screen of this size, in ``height`` pixels at least."""
+        """Emulates a screen of this size and colour scheme."""
         await self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -91,7 +91,7 @@ class Page:
         return outcome["result"].get("value")
 
     async def until(self, condition: str) -> None:
-        """Asks again and again; while a page goes and another comes, nothing holds."""
+        """Polls until ``condition`` holds; it does not hold during navigation."""
         while not await self._holds(condition):  # noqa: ASYNC110 (no event leaves the page)
             await anyio.sleep(0.02)
 
@@ -110,19 +110,19 @@ class Page:
         await self.send("Input.insertText", text=text)
 
     async def tree(self, role: str) -> list[tuple[str, str]]:
-        """Role and name of everything a screen reader is told of, once ``role`` is; the tree comes late."""
+        """Returns role and name of all accessible nodes, once ``role`` is among them."""
         while True:
             nodes = (await self.send("Accessibility.getFullAXTree"))["nodes"]
-            told = [
+            nodes_named = [
                 (node["role"]["value"], node.get("name", {}).get("value", ""))
                 for node in nodes
                 if not node["ignored"]
             ]
-            if role in dict(told):
-                return told
+            if role in dict(nodes_named):
+                return nodes_named
 
     async def screenshot(self, path: Path) -> None:
-        """The whole page."""
+        """Saves a screenshot of the whole page."""
         size = await self.run("[innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]")
         clip = {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}
         taken = await self.send("Page.captureScreenshot", captureBeyondViewport=True, format="png", clip=clip)
@@ -130,7 +130,7 @@ class Page:
 
 
 class Browser:
-    """A running browser; what it listens on is ``url``."""
+    """A running browser with its DevTools endpoint at ``url``."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self._url = url
@@ -138,7 +138,7 @@ class Browser:
 
     @asynccontextmanager
     async def tab(self) -> AsyncGenerator[Page]:
-        """A new tab, closed in the end."""
+        """Opens a tab and closes it on exit."""
         async with self._session.put(f"{self._url}/json/new?about:blank") as answer:
             tab = await answer.json()
         async with self._session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0) as socket:
@@ -149,7 +149,7 @@ class Browser:
 
 @asynccontextmanager
 async def browsing() -> AsyncGenerator[Browser]:
-    """A fresh browser, gone in the end with all it stored."""
+    """Starts a browser with a temporary profile."""
     assert CHROMIUM is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         command = [CHROMIUM, *QUIET, f"--user-data-dir={folder}", "about:blank"]
@@ -167,9 +167,9 @@ async def browsing() -> AsyncGenerator[Browser]:
 
 
 async def _port(folder: Path) -> int:
-    told = anyio.Path(folder, "DevToolsActivePort")
+    file = anyio.Path(folder, "DevToolsActivePort")
     with anyio.fail_after(30):
         while True:
-            if await told.exists() and (text := await told.read_text()).count("\n"):
+            if await file.exists() and (text := await file.read_text()).count("\n"):
                 return int(text.split("\n")[0])
             await anyio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Take the dashboard's pictures for the manual anew.
+"""Takes the screenshots of the dashboard for the manual.
 
     python -m tests.mcp_server.http.screenshots
 
@@ -15,12 +15,12 @@ import anyio
 
 from tests.mcp_server.http.browser import Browser, browsing
 from tests.mcp_server.seeded import seed
-from tests.test_doors_agree import serving
+from tests.test_transports_agree import serving
 
 DOCS = Path(__file__).parents[3] / "docs"
 UP_TO_DATE = "document.querySelector('#status')?.textContent.includes('up to date')"
 SIZES = {"wide": (1280, False), "narrow": (390, True)}
-"""Width and darkness of each picture."""
+"""Width and dark mode of each screenshot."""
 
 
 async def main() -> None:

@@ -1,4 +1,4 @@
-"""The dashboard's routes; and its page in a real browser, where one is installed."""
+"""The dashboard's routes, and its page in Chromium if that is installed."""
 
 import os
 import time
@@ -11,10 +11,10 @@ import aiohttp
 import anyio
 import pytest
 
-from mcp_server.http.metrics import PAGE
+from mcp_server.http.metrics import DASHBOARD, PAGE
 from tests.mcp_server.http.browser import CHROMIUM, Browser, Page, browsing
 from tests.mcp_server.seeded import seed
-from tests.test_doors_agree import serving
+from tests.test_transports_agree import serving
 from tools.base import Call, Project, Receipt, TokenCounts
 from tools.ledger.store import Ledger
 
@@ -34,8 +34,8 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 @asynccontextmanager
-async def house(folder: Path, *, seeded: bool = False, **variables: str) -> AsyncGenerator[str]:
-    """A server, with some weeks in its ledger or none."""
+async def running_server(folder: Path, *, seeded: bool = False, **variables: str) -> AsyncGenerator[str]:
+    """Starts a server with an empty or a seeded ledger."""
     if seeded:
         await seed(folder / "data" / "local-llm-agent", time.time())
     environment = {
@@ -58,19 +58,19 @@ async def browser() -> AsyncGenerator[Browser]:
 
 @pytest.fixture(scope="module")
 async def empty(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[str]:
-    async with house(tmp_path_factory.mktemp("empty")) as url:
+    async with running_server(tmp_path_factory.mktemp("empty")) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 async def full(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[str]:
-    async with house(tmp_path_factory.mktemp("full"), seeded=True) as url:
+    async with running_server(tmp_path_factory.mktemp("full"), seeded=True) as url:
         yield url
 
 
 @asynccontextmanager
 async def opened(browser: Browser, url: str) -> AsyncGenerator[Page]:
-    """The page at ``url`` with its figures, and no complaint of the browser about it in the end."""
+    """Opens the page, waits for its figures, and asserts at the end that the console has no errors."""
     with anyio.fail_after(60):
         async with browser.tab() as page:
             await page.look(width=1280)
@@ -88,7 +88,7 @@ async def fetched(url: str, token: str = "") -> tuple[int, Any]:
 
 
 async def chatted(url: str) -> None:
-    """One call, for the project shop."""
+    """Makes one call for the project shop."""
     async with (
         aiohttp.ClientSession(headers={"X-Project": "shop"}) as session,
         session.post(f"{url}/mcp/tools/chat", json={"prompt": "hi"}) as answer,
@@ -97,7 +97,7 @@ async def chatted(url: str) -> None:
 
 
 async def test_the_page_needs_no_token_and_what_it_shows_does(tmp_path: Path) -> None:
-    async with house(tmp_path, LOCAL_LLM_HTTP__TOKEN=TOKEN) as url:
+    async with running_server(tmp_path, LOCAL_LLM_HTTP__TOKEN=TOKEN) as url:
         for path in PAGE:
             assert (await fetched(url + path))[0] == 200
         for path in ("/stats.json", "/metrics"):
@@ -107,7 +107,7 @@ async def test_the_page_needs_no_token_and_what_it_shows_does(tmp_path: Path) ->
 
 async def test_the_page_asks_nothing_of_other_machines() -> None:
     for name, _ in PAGE.values():
-        text = (Path("mcp_server/dashboard") / name).read_text()
+        text = (DASHBOARD / name).read_text()
         hosts = text.replace("http://www.w3.org/2000/svg", "")
         assert "http:" not in hosts
         assert "https:" not in hosts
@@ -121,7 +121,7 @@ async def test_a_period_that_is_none_is_refused_in_words(empty: str) -> None:
 
 
 async def test_without_a_ledger_the_page_says_so_and_metrics_go_on(tmp_path: Path) -> None:
-    async with house(tmp_path, LOCAL_LLM_LEDGER__ENABLED="false") as url:
+    async with running_server(tmp_path, LOCAL_LLM_LEDGER__ENABLED="false") as url:
         status, body = await fetched(f"{url}/stats.json")
         assert (status, body["error"]["code"]) == (503, "ledger_unreadable")
         status, text = await fetched(f"{url}/metrics")
@@ -135,7 +135,7 @@ async def test_projects_without_end_do_not_make_series_without_end(tmp_path: Pat
         for number in range(300):
             name = f'p"{number}\\\n'
             ledger.record(Call("chat", {}, Project(name)), Receipt(*_named(receipt, name)))
-    async with house(tmp_path) as url:
+    async with running_server(tmp_path) as url:
         _, text = await fetched(f"{url}/metrics")
     series = [line for line in text.splitlines() if line.startswith("local_llm_agent_ledger_saved_tokens")]
     assert len(series) == 51
@@ -149,8 +149,8 @@ def _named(receipt: Receipt, project: str) -> tuple[Any, ...]:
     return tuple(fields)
 
 
-async def test_scrapers_are_told_what_every_family_is(tmp_path: Path) -> None:
-    async with house(tmp_path, seeded=True) as url:
+async def test_every_metric_family_has_its_type(tmp_path: Path) -> None:
+    async with running_server(tmp_path, seeded=True) as url:
         await chatted(url)
         _, text = await fetched(f"{url}/metrics")
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
@@ -231,7 +231,7 @@ async def test_an_empty_ledger_says_what_to_do(browser: Browser, empty: str) -> 
 
 @in_browser
 async def test_a_call_appears_without_reloading(browser: Browser, tmp_path: Path) -> None:
-    async with house(tmp_path) as url, opened(browser, url) as page:
+    async with running_server(tmp_path) as url, opened(browser, url) as page:
         await chatted(url)
         await page.until("document.querySelector('#last .who')?.textContent.startsWith('shop')")
         assert await page.run("document.querySelector('.net').className") == "net loss"
@@ -264,7 +264,7 @@ WHO = """
 
 
 @in_browser
-async def test_a_screen_reader_is_told_what_each_thing_is(browser: Browser, full: str) -> None:
+async def test_a_screen_reader_gets_role_and_name_of_each_element(browser: Browser, full: str) -> None:
     async with opened(browser, f"{full}/#since=30d") as page:
         tree = await page.tree("image")
     roles = {role for role, _ in tree}
@@ -292,7 +292,10 @@ async def test_a_project_can_be_looked_at_alone_and_linked_to(browser: Browser, 
 async def test_with_a_token_the_page_asks_for_it_once_and_keeps_it_in_the_tab(
     browser: Browser, tmp_path: Path
 ) -> None:
-    async with house(tmp_path, seeded=True, LOCAL_LLM_HTTP__TOKEN=TOKEN) as url, browser.tab() as page:
+    async with (
+        running_server(tmp_path, seeded=True, LOCAL_LLM_HTTP__TOKEN=TOKEN) as url,
+        browser.tab() as page,
+    ):
         with anyio.fail_after(60):
             await page.look(width=390)
             await page.open(url)
@@ -319,7 +322,7 @@ async def test_names_that_look_like_markup_are_shown_as_they_are(browser: Browse
     receipt = Receipt("small", HOSTILE, HOSTILE, None, HOSTILE, 1, TokenCounts(10), 5, notes=(HOSTILE,))
     async with Ledger(tmp_path / "data" / "local-llm-agent") as ledger:
         ledger.record(Call("chat", {}, Project(HOSTILE), HOSTILE), receipt)
-    async with house(tmp_path) as url, opened(browser, url) as page:
+    async with running_server(tmp_path) as url, opened(browser, url) as page:
         assert await page.run("document.querySelectorAll('main img').length") == 0
         assert await page.run("document.querySelector('#by-project tbody th').textContent") == HOSTILE
 
@@ -328,7 +331,7 @@ async def test_names_that_look_like_markup_are_shown_as_they_are(browser: Browse
 async def test_when_the_server_goes_away_the_page_says_so(browser: Browser, tmp_path: Path) -> None:
     with anyio.fail_after(60):
         async with browser.tab() as page:
-            async with house(tmp_path, seeded=True) as url:
+            async with running_server(tmp_path, seeded=True) as url:
                 await page.look(width=1280)
                 await page.open(url)
                 await page.until(UP_TO_DATE)

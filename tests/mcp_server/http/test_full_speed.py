@@ -1,4 +1,4 @@
-"""Ten thousand calls as fast as they go, through the whole app: what callers were told is what was kept."""
+"""Ten thousand concurrent calls through the whole app: receipts and ledger agree."""
 
 import json
 import random
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.anyio
 
 CALLS = 10_000
 CALLERS = 16
-Told = tuple[int, int, int, int, int, str]
-"""Milliseconds, tokens in and out, saved, cached, project: of a receipt, and of a row."""
+ReceiptFields = tuple[int, int, int, int, int, str]
+"""Milliseconds, tokens in and out, saved, cached, project, of a receipt or a ledger row."""
 
 
 async def post(app: ASGIApp, path: str, body: JsonObject, project: str) -> bytes:
-    """The body of the answer, without a network in between."""
+    """Posts in process and returns the body of the response."""
     headers = [(b"host", b"127.0.0.1"), (b"x-project", project.encode())]
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
     asked = [{"type": "http.request", "body": json.dumps(body).encode()}]
@@ -47,22 +47,22 @@ async def post(app: ASGIApp, path: str, body: JsonObject, project: str) -> bytes
 
 
 async def ask(app: ASGIApp, number: int, words: int, project: str) -> JsonObject:
-    """The receipt of one call: whole or streamed over /v1, or over REST; some ask what was asked before."""
+    """Makes a call over /v1, whole or streamed, or REST, and returns its receipt; half of them repeat."""
     prompt = f"{number % (CALLS // 2)} " + "word " * words
-    said: JsonObject = {"messages": [{"role": "user", "content": prompt}]}
+    body: JsonObject = {"messages": [{"role": "user", "content": prompt}]}
     match number % 3:
         case 0:
-            answer = json.loads(await post(app, "/v1/chat/completions", said, project))
+            answer = json.loads(await post(app, "/v1/chat/completions", body, project))
         case 1:
-            events = await post(app, "/v1/chat/completions", {**said, "stream": True}, project)
+            events = await post(app, "/v1/chat/completions", {**body, "stream": True}, project)
             answer = json.loads(events.split(b"data: ")[-2])
         case _:
             answer = json.loads(await post(app, "/mcp/tools/chat", {"prompt": prompt}, project))
     return answer["receipt"]
 
 
-async def test_receipts_and_ledger_agree_after_ten_thousand_calls_through_the_doors(tmp_path: Path) -> None:
-    told: Counter[Told] = Counter()
+async def test_receipts_and_ledger_agree_after_ten_thousand_calls_over_http(tmp_path: Path) -> None:
+    received: Counter[ReceiptFields] = Counter()
     chosen = random.Random(8)
     numbers = iter(range(CALLS))
     folders = Folders(*(tmp_path / name for name in ("cache", "run", "config", "data")))
@@ -74,17 +74,17 @@ async def test_receipts_and_ledger_agree_after_ten_thousand_calls_through_the_do
             async def caller() -> None:
                 for number in numbers:
                     project = chosen.choice(["shop", "erp"])
-                    told[of_receipt(await ask(http, number, chosen.randrange(1, 12), project))] += 1
+                    received[of_receipt(await ask(http, number, chosen.randrange(1, 12), project))] += 1
 
             for _ in range(CALLERS):
                 group.start_soon(caller)
     connection = sqlite3.connect(folders.data / FILE)
     kept = connection.execute("SELECT ms, prompt, completion, saved, cached, project FROM calls").fetchall()
     connection.close()
-    assert told.total() == CALLS
-    assert Counter(kept) == told
+    assert received.total() == CALLS
+    assert Counter(kept) == received
 
 
-def of_receipt(receipt: dict[str, Any]) -> Told:
+def of_receipt(receipt: dict[str, Any]) -> ReceiptFields:
     tokens = receipt["tokens"]
     return receipt["ms"], tokens["in"], tokens["out"], receipt["saved"], receipt["cached"], receipt["project"]

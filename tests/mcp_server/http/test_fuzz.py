@@ -1,4 +1,4 @@
-"""Garbage on standard input of the server as a host starts it: it goes on and answers what it can."""
+"""Fuzzes standard input of the stdio server: it continues and answers valid requests."""
 
 import json
 import os
@@ -57,7 +57,7 @@ LINES = st.one_of(
 
 
 class Wire:
-    """A stdio server and its pipes; what is not ours to expect is read past."""
+    """A stdio server and its pipes; skips answers to the fuzzer's messages."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self.process = process
@@ -75,7 +75,7 @@ class Wire:
         return self.answer(self._last)
 
     def answer(self, number: int) -> dict[str, Any]:
-        """Everything on standard output is a message; the first one to ``number``."""
+        """Returns the answer to request ``number``; every line of output must be a message."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             message = json.loads(line)

@@ -1,4 +1,4 @@
-"""Who may speak to the HTTP server: token, Host, Origin and body, on every route of the real app."""
+"""Access control of the HTTP server: token, Host, Origin and body size, on every route of the app."""
 
 import inspect
 import json
@@ -47,7 +47,7 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """Of our own refusals."""
+        """Error code of a refusal."""
         try:
             return json.loads(self.body)["error"]["code"]
         except (ValueError, KeyError, TypeError):
@@ -60,7 +60,7 @@ REFUSALS = {"host_refused", "origin_refused", "token_refused", "header_refused",
 async def ask(
     app: ASGIApp, method: str, path: str, headers: Headers, parts: Sequence[bytes] = (b"",)
 ) -> Answer:
-    """One request as uvicorn would hand it over; of an endless answer the beginning."""
+    """Sends one request as uvicorn would; returns the beginning of an endless response."""
     path, _, query = path.partition("?")
     scope: Scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
@@ -96,7 +96,7 @@ async def ask(
 
 @asynccontextmanager
 async def alive(app: ASGIApp) -> AsyncGenerator[None]:
-    """``app`` between its start-up and its shut-down."""
+    """Runs the lifespan of ``app``."""
     to_app, from_test = anyio.create_memory_object_stream[Message](2)
     up, down = anyio.Event(), anyio.Event()
 
@@ -120,8 +120,8 @@ async def _living(app: ASGIApp, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def house(folder: Path, **http: object) -> AsyncGenerator[ASGIApp]:
-    """The real app over the scripted engine."""
+async def app_with(folder: Path, **http: object) -> AsyncGenerator[ASGIApp]:
+    """Builds the app over the scripted engine with these HTTP settings."""
     with pytest.MonkeyPatch.context() as patch:
         (folder / "config.toml").write_text("")
         patch.setenv(CONFIG_VARIABLE, str(folder / "config.toml"))
@@ -136,13 +136,13 @@ async def house(folder: Path, **http: object) -> AsyncGenerator[ASGIApp]:
 @pytest.fixture(scope="module")
 async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[ASGIApp]:
     folder = tmp_path_factory.mktemp("guarded")
-    async with house(folder, token=TOKEN, max_body_mib=1, allowed_hosts=["Box.local", "other:99"]) as app:
+    async with app_with(folder, token=TOKEN, max_body_mib=1, allowed_hosts=["Box.local", "other:99"]) as app:
         yield app
 
 
 @pytest.fixture(scope="module")
 async def tokenless(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[ASGIApp]:
-    async with house(tmp_path_factory.mktemp("tokenless"), max_body_mib=1) as app:
+    async with app_with(tmp_path_factory.mktemp("tokenless"), max_body_mib=1) as app:
         yield app
 
 
@@ -399,7 +399,7 @@ async def test_mcp_takes_what_the_limit_allows_over_both_transports(tmp_path: Pa
         ("accept", "application/json, text/event-stream"),
         ("content-length", str(5 * MIB)),
     ]
-    async with house(tmp_path, max_body_mib=8) as app:
+    async with app_with(tmp_path, max_body_mib=8) as app:
         answer = await ask(app, "POST", path, headers, [b" " * MIB] * 5)
     assert answer.status != 413
 
@@ -467,7 +467,7 @@ async def port(guarded: ASGIApp) -> AsyncGenerator[int]:
 
 
 async def wire(port: int, *parts: bytes) -> bytes:
-    """What comes back for these bytes, up to the end of the first answer."""
+    """Sends the bytes and returns the first response."""
     with anyio.fail_after(10):
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
             for part in parts:
@@ -476,7 +476,7 @@ async def wire(port: int, *parts: bytes) -> bytes:
 
 
 async def pipelined(port: int, data: bytes) -> tuple[bytes, bytes]:
-    """The first two answers to these bytes."""
+    """Sends the bytes and returns the first two responses."""
     with anyio.fail_after(10):
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
             await stream.send(data)
@@ -557,7 +557,7 @@ async def test_on_the_wire_a_websocket_is_refused(port: int) -> None:
 
 
 async def poured(port: int, first: bytes) -> int:
-    """How much of an endless request is taken before the connection ends."""
+    """Returns the bytes of an endless request that are accepted before the connection closes."""
     taken = 0
     with anyio.fail_after(20):
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
@@ -598,7 +598,7 @@ async def test_on_the_wire_a_large_head_is_refused_and_an_ordinary_one_not(port:
 async def test_on_the_wire_what_does_not_arrive_is_not_waited_for(
     port: int, monkeypatch: pytest.MonkeyPatch, parts: list[bytes]
 ) -> None:
-    monkeypatch.setattr(connection, "ARRIVES_S", 0.2)
+    monkeypatch.setattr(connection, "RECEIVE_TIMEOUT_S", 0.2)
     with anyio.fail_after(5):
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
             for part in parts:

@@ -1,4 +1,4 @@
-"""The stdio server as a host starts it: a subprocess, its pipes, its signals."""
+"""The stdio server as a subprocess: pipes, signals and exit codes."""
 
 import json
 import os
@@ -37,7 +37,7 @@ CHAT: dict[str, Any] = {
 
 
 class Host:
-    """The other end of the pipes."""
+    """An MCP host: the client end of the pipes."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdin is not None

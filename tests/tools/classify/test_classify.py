@@ -1,4 +1,4 @@
-"""classify: who decides, and what a caller gets back."""
+"""classify: which model decides, and what a caller gets back."""
 
 import json
 import math
@@ -14,10 +14,10 @@ from engines.backends.scripted.engine import EVERYTHING, ScriptedEngine
 from engines.base import Engine, JsonValue, Request, TokenLogprob
 from engines.errors import InvalidAnswerError
 from engines.middleware.admission import AdmittedEngine
-from engines.middleware.slots import Places
+from engines.middleware.slots import Slots
 from engines.routing import Router, Tier
 from engines.tokens import LazyEstimator
-from tests.tools.alone import Alone
+from tests.tools.single_engine import SingleEngine
 from tools.base import Call, Result
 from tools.classify.by_model import distribution
 from tools.pipeline.dispatch import Dispatcher
@@ -37,7 +37,7 @@ EXAMPLES: list[JsonValue] = [
 async def dispatching(engine: Engine) -> AsyncGenerator[Dispatcher]:
     async with engine:
         router = Router(TIERS, lambda tier: engine)
-        yield Dispatcher(router, Alone(engine), ESTIMATOR, deadline_s=30)
+        yield Dispatcher(router, SingleEngine(engine), ESTIMATOR, deadline_s=30)
 
 
 async def classify(engine: Engine, **arguments: JsonValue) -> Result:
@@ -54,14 +54,14 @@ async def test_a_small_model_leaves_the_labels_to_embeddings() -> None:
     assert not engine.requests
 
 
-async def test_with_examples_a_head_decides_for_a_small_model() -> None:
+async def test_with_examples_a_few_shot_classifier_decides_for_a_small_model() -> None:
     result = await classify(ScriptedEngine(parameters=SMALL), text="an iron pot", examples=EXAMPLES)
     assert result.receipt.decided_by == "head"
     assert result.fields["label"] == "metal"
 
 
 def metal(request: Request) -> str:
-    """The second label, whatever the text: embeddings would say the first."""
+    """Answers with the second label for every text; embeddings would choose the first."""
     return '{"label": "metal"}'
 
 
@@ -92,11 +92,15 @@ async def test_a_model_without_embeddings_is_asked_whatever_its_size() -> None:
     assert result.fields["label"] == "metal"
 
 
-def tokens(*said: tuple[str, dict[str, float]]) -> list[TokenLogprob]:
-    """Tokens with the probabilities of themselves and their alternatives."""
+def tokens(*pairs: tuple[str, dict[str, float]]) -> list[TokenLogprob]:
+    """Returns tokens with their probabilities and those of their alternatives."""
     return [
-        TokenLogprob(text, math.log(odds[text]), tuple((each, math.log(p)) for each, p in odds.items()))
-        for text, odds in said
+        TokenLogprob(
+            text,
+            math.log(probabilities[text]),
+            tuple((each, math.log(p)) for each, p in probabilities.items()),
+        )
+        for text, probabilities in pairs
     ]
 
 
@@ -106,7 +110,7 @@ def tokens(*said: tuple[str, dict[str, float]]) -> list[TokenLogprob]:
         ([('{"label', {'{"label': 0.5, "Sure": 0.5}), ('": "', {'": "': 1}),
           ("bug", {"bug": 0.6, "fea": 0.2, "I": 0.2})],
          {"bug": 0.75, "feature": 0.25}),
-        # A shorter token that may still become the answered label tells nothing.
+        # A shorter token that may still become the answered label is uninformative.
         ([('{"label": "', {'{"label": "': 0.5, "{": 0.5}), ("bug", {"bug": 0.5, "b": 0.25, "f": 0.25})],
          {"bug": 0.75, "feature": 0.25}),
         ([('{"label": "', {'{"label": "': 1}), ("bug", {"bug": 1}), ('"}', {'"}': 0.2, "-report": 0.6})],
@@ -129,7 +133,7 @@ async def test_an_answer_that_is_no_label_is_an_error() -> None:
         await classify(engine, text="an apple is a fruit")
 
 
-async def test_an_engine_without_probabilities_says_so() -> None:
+async def test_an_engine_without_logprobs_is_noted_in_the_receipt() -> None:
     engine = ScriptedEngine(metal, capabilities=replace(EVERYTHING, embed=False, logprobs=False))
     result = await classify(engine, text="an apple is a fruit")
     assert result.receipt.decided_by == "answer"
@@ -146,15 +150,15 @@ async def test_of_thousands_of_lines_the_counts_come_first_and_every_line_has_it
     assert len(results) == 2_000
 
 
-async def test_a_text_longer_than_what_is_embedded_is_told_of() -> None:
+async def test_a_text_longer_than_what_is_embedded_gets_a_note() -> None:
     text = "An apple is a fruit. " * 200
     result = await classify(ScriptedEngine(parameters=SMALL), items=[text, "an iron bar"])
     assert "1 long texts were classified by their first 150 words" in result.receipt.notes
 
 
-async def test_a_call_of_many_items_does_not_crowd_itself_out_of_the_line() -> None:
+async def test_a_call_of_many_items_does_not_overflow_its_own_queue() -> None:
     inner = ScriptedEngine(metal, capabilities=replace(EVERYTHING, embed=False, parallel=128))
-    engine = AdmittedEngine(inner, Places(4), queue=8)
+    engine = AdmittedEngine(inner, Slots(4), queue=8)
     result = await classify(engine, items=[f"text {n}" for n in range(200)])
     assert result.fields["counts"] == {"metal": 200}
 
@@ -169,6 +173,6 @@ async def test_a_model_gives_many_items_the_labels_it_gives_each_alone() -> None
     alone = [await classify(ScriptedEngine(by_length, capabilities=asked), text=text) for text in texts]
     results = together.fields["results"]
     assert isinstance(results, list)
-    said = [result["label"] for result in results if isinstance(result, dict)]
-    assert said == [result.fields["label"] for result in alone]
-    assert len(set(map(str, said))) == 2
+    labels = [result["label"] for result in results if isinstance(result, dict)]
+    assert labels == [result.fields["label"] for result in alone]
+    assert len(set(map(str, labels))) == 2

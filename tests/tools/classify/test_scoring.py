@@ -1,4 +1,4 @@
-"""Scoring, with vectors of our own: a bag of words hashed to axes stands in for the embedding model."""
+"""Scoring with vectors of our own: a bag of words hashed to axes replaces the embedding model."""
 
 import re
 import time
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tools.classify.calibration import agreed, softmax, zero_shot
+from tools.classify.calibration import smoothed_by_neighbours, softmax, zero_shot
 from tools.classify.glossary import is_fallback, phrases, words
 from tools.classify.scoring import Opinion, Plan, Question, label_texts, may_abstain
 from tools.classify.text_views import text_views
@@ -36,7 +36,7 @@ def first(question: Question, items: Sequence[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("label", "said"),
+    ("label", "expected"),
     [
         ("AddToPlaylist", "add to playlist"),
         ("card_not_working?", "card not working"),
@@ -47,26 +47,26 @@ def first(question: Question, items: Sequence[str]) -> list[str]:
         ("été", "été"),
     ],
 )
-def test_a_label_is_read_as_the_words_in_it(label: str, said: str) -> None:
-    assert words(label) == said
+def test_a_label_is_read_as_the_words_in_it(label: str, expected: str) -> None:
+    assert words(label) == expected
 
 
 def test_a_label_without_letters_is_embedded_as_it_stands() -> None:
     assert label_texts(Question({"??": "", "!!": ""})) == [("??",), ("!!",)]
 
 
-def test_common_names_in_company_bring_their_phrases() -> None:
+def test_common_names_of_one_group_bring_their_phrases() -> None:
     meant = phrases(["feat", "fix", "ci"])
     assert set(meant) == {"feat", "fix", "ci"}
     assert any("pipeline" in phrase for phrase in meant["ci"])
 
 
-def test_one_common_name_among_strangers_brings_none() -> None:
+def test_one_common_name_without_others_of_its_group_brings_none() -> None:
     assert phrases(["style", "colour", "fabric"]) == {}
     assert phrases(["yes", "no", *(f"intent {n}" for n in range(20))]) == {}
 
 
-def test_the_company_decides_which_meaning_is_meant() -> None:
+def test_the_other_labels_decide_which_meaning_is_used() -> None:
     assert phrases(["critical", "fatal", "debug", "info"])["critical"][0] == "the system is down"
     assert (
         phrases(["critical", "high", "medium", "low"])["critical"][0] == "urgent, must be fixed immediately"
@@ -94,7 +94,7 @@ def test_a_text_is_seen_as_its_first_line_and_as_a_whole() -> None:
     assert text_views("It crashes") == ("It crashes",)
 
 
-def test_what_every_form_says_is_not_embedded() -> None:
+def test_form_boilerplate_is_not_embedded() -> None:
     form = "Crash\n<!-- the rules -->\n### Version\n_No response_\n- [x] I searched\n```\ntrace\n```\n[log](http://a/b)"
     assert text_views(form)[1] == "Crash\nlog"
 
@@ -136,7 +136,7 @@ def test_a_text_gets_the_label_it_is_near() -> None:
     assert 0.5 < found[0].confidence <= 1
 
 
-def test_a_text_near_no_label_has_no_confidence_to_speak_of() -> None:
+def test_a_text_near_no_label_has_little_confidence() -> None:
     assert opinions(Question(FRUIT), ["tomorrow"])[0].confidence == pytest.approx(0.5, abs=0.05)
 
 
@@ -151,14 +151,14 @@ def test_equal_items_get_equal_opinions_and_count_once() -> None:
     assert often[50] == once[1]
 
 
-def test_neighbours_teach_what_a_label_is_like() -> None:
+def test_similar_items_refine_a_label() -> None:
     # "durian" is in no label; it comes with apples.
     others = [f"apple durian {n}" for n in range(15)] + [f"iron anvil {n}" for n in range(15)]
     assert opinions(Question(FRUIT), ["durian", *others])[0].labels == ("fruit",)
     assert opinions(Question(FRUIT), ["durian", *others])[0].confidence > 0.6
 
 
-def test_what_a_clear_item_is_called_does_not_depend_on_its_company() -> None:
+def test_the_label_of_a_clear_item_does_not_depend_on_the_other_items() -> None:
     alone = opinions(Question(FRUIT), ["apple pear"])[0]
     crowd = opinions(Question(FRUIT), ["apple pear", *(f"iron copper {n}" for n in range(200))])[0]
     assert alone.labels == crowd.labels == ("fruit",)
@@ -189,7 +189,7 @@ def test_an_item_whose_readings_disagree_is_less_sure_and_keeps_its_label(count:
     assert 0.5 < unsure[0] < sure[0] - 0.05
 
 
-def test_a_title_and_a_body_of_two_minds_make_less_sure() -> None:
+def test_a_title_and_a_body_that_disagree_lower_the_confidence() -> None:
     plan = Plan(Question({"a": "", "b": ""}), ["title\nbody"])
     assert plan.texts == ("a", "b", "title", "title\nbody")
     labels, once, twice = [[1, 0], [0, 1]], [0.8, 0.6], [[0.96, 0.28], [0.6, 0.8]]
@@ -198,29 +198,29 @@ def test_a_title_and_a_body_of_two_minds_make_less_sure() -> None:
     assert differ.confidence < agree.confidence - 0.1
 
 
-def test_a_name_that_says_nothing_beside_its_description_makes_no_less_sure() -> None:
-    said = {"apple pear plum": "", "iron copper zinc": ""}
+def test_an_uninformative_name_with_a_description_does_not_lower_the_confidence() -> None:
+    plain = {"apple pear plum": "", "iron copper zinc": ""}
     described = {"x1": "apple pear plum", "x2": "iron copper zinc"}
-    clear, cryptic = (opinions(Question(labels), ["apple pear plum"])[0] for labels in (said, described))
+    clear, cryptic = (opinions(Question(labels), ["apple pear plum"])[0] for labels in (plain, described))
     assert cryptic.confidence > 0.9 * clear.confidence
 
 
-def test_an_item_between_two_labels_goes_with_those_it_resembles() -> None:
+def test_an_item_between_two_labels_gets_the_label_of_similar_items() -> None:
     items = np.array([[0.8, 0.6], *[[1.0, 0.0]] * 20, *[[-0.6, 0.8]] * 20])
-    told = np.array([[0.45, 0.55], *[[0.9, 0.1]] * 20, *[[0.1, 0.9]] * 20])
-    heard = agreed(items, told)
-    assert heard[0, 0] > 0.5
-    assert heard.sum(axis=1) == pytest.approx(1)
-    assert agreed(items[:1], told[:1])[0] == pytest.approx([0.45, 0.55])
+    probabilities = np.array([[0.45, 0.55], *[[0.9, 0.1]] * 20, *[[0.1, 0.9]] * 20])
+    smoothed = smoothed_by_neighbours(items, probabilities)
+    assert smoothed[0, 0] > 0.5
+    assert smoothed.sum(axis=1) == pytest.approx(1)
+    assert smoothed_by_neighbours(items[:1], probabilities[:1])[0] == pytest.approx([0.45, 0.55])
 
 
-def test_of_very_many_items_each_hears_those_of_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_items_each_is_smoothed_within_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.classify.calibration.BLOCK", 10)
     rng = np.random.default_rng(2)
-    items, told = rng.normal(size=(23, 8)), rng.dirichlet([1, 1, 1], size=23)
-    before = agreed(items, told)
+    items, probabilities = rng.normal(size=(23, 8)), rng.dirichlet([1, 1, 1], size=23)
+    before = smoothed_by_neighbours(items, probabilities)
     items[8:] = rng.normal(size=(15, 8))
-    after = agreed(items, told)
+    after = smoothed_by_neighbours(items, probabilities)
     assert after[:8] == pytest.approx(before[:8])
     assert after[8:] != pytest.approx(before[8:])
 
@@ -263,12 +263,12 @@ def test_several_labels_are_those_with_a_share() -> None:
 
 
 @pytest.mark.parametrize("label", ["other", "None", "none_of_the_above", "OOS", "misc"])
-def test_a_label_for_the_rest_is_known_by_its_name(label: str) -> None:
+def test_a_fallback_label_is_recognised_by_its_name(label: str) -> None:
     assert is_fallback(label)
     assert may_abstain(Question({**FRUIT, label: ""}))
 
 
-def test_a_label_for_the_rest_gets_what_is_near_no_other() -> None:
+def test_a_fallback_label_gets_what_is_near_no_other() -> None:
     assert first(Question({**FRUIT, "other": ""}), ["iron and zinc", "tuesday xylophone"]) == [
         "metal",
         "other",
@@ -293,16 +293,17 @@ def test_abstention_is_for_those_who_ask_for_it(instructions: str, asked: bool) 
     ]
 
 
-def test_who_may_abstain_is_as_sure_of_a_label_as_of_there_being_one() -> None:
+def test_with_abstention_confidence_includes_the_probability_of_being_in_scope() -> None:
     plain, asked = (
-        opinions(Question(FRUIT, told), ["pear tart"])[0] for told in ("", "Abstain if in doubt.")
+        opinions(Question(FRUIT, instructions), ["pear tart"])[0]
+        for instructions in ("", "Abstain if in doubt.")
     )
     assert plain.in_scope == 1
     assert 0.5 < asked.in_scope < 1
     assert asked.confidence == pytest.approx(plain.confidence * asked.in_scope)
 
 
-def test_only_labels_for_the_rest_are_labels_like_others() -> None:
+def test_fallback_labels_alone_are_ordinary_labels() -> None:
     assert first(Question({"other": "", "unknown": ""}), ["other", "unknown"]) == ["other", "unknown"]
 
 
@@ -329,7 +330,7 @@ def test_a_label_whose_words_stand_in_a_text_gains_by_it() -> None:
     assert not shares[1].any()
 
 
-def test_a_word_all_labels_share_tells_less_than_one_of_a_single_label() -> None:
+def test_a_word_of_all_labels_weighs_less_than_one_of_a_single_label() -> None:
     card, lost = overlap(["my card", "lost"], ["lost card", "new card"])
     assert 0 < card[0] == pytest.approx(card[1])
     assert lost[0] > card[0]

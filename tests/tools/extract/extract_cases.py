@@ -1,6 +1,6 @@
 # The texts keep their lines.
 # ruff: noqa: E501
-"""Small texts of many kinds, written for these tests, each with what is in it."""
+"""Small texts of many kinds, written for these tests, with their expected values."""
 
 from dataclasses import dataclass, field
 
@@ -25,7 +25,7 @@ class Case:
 
 
 def _schema(said: JsonValue) -> JsonValue:
-    """``"string?: what it is"`` is a string or null, described."""
+    """Parses ``"string?: what it is"`` as a described string or null."""
     if isinstance(said, list):
         return {"type": "array", "items": _schema(said[0])}
     if isinstance(said, dict) and "type" not in said and "enum" not in said:

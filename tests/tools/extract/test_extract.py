@@ -1,4 +1,4 @@
-"""extract: what rules find in texts of many kinds, what a model is asked, what is said of each value."""
+"""extract: what rules find in texts of many kinds, what a model is asked, the evidence of each value."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -13,8 +13,8 @@ from engines.backends.scripted.engine import EVERYTHING, ScriptedEngine
 from engines.base import JsonObject, JsonValue, Request
 from engines.routing import Router, Tier
 from engines.tokens import LazyEstimator
-from tests.tools.alone import Alone
 from tests.tools.extract.extract_cases import CASES, Case
+from tests.tools.single_engine import SingleEngine
 from tools.base import Call, Result
 from tools.pipeline.bounded import MANY, bounded
 from tools.pipeline.dispatch import Dispatcher
@@ -33,7 +33,7 @@ TEXT_ONLY = replace(EVERYTHING, embed=False)
 async def dispatching(engine: ScriptedEngine, folder: Path) -> AsyncGenerator[Dispatcher]:
     async with engine:
         router = Router(TIERS, {"small": engine, "main": engine}.__getitem__)
-        yield Dispatcher(router, Alone(engine), LazyEstimator(folder), deadline_s=30)
+        yield Dispatcher(router, SingleEngine(engine), LazyEstimator(folder), deadline_s=30)
 
 
 async def extract(engine: ScriptedEngine, folder: Path, **arguments: JsonValue) -> Result:
@@ -42,7 +42,7 @@ async def extract(engine: ScriptedEngine, folder: Path, **arguments: JsonValue) 
 
 
 def silent() -> ScriptedEngine:
-    """A model too small to be asked, which fails the test if it is."""
+    """A model too small to be asked; the test fails if it is."""
 
     def refuse(request: Request) -> str:
         raise AssertionError(f"asked: {request.messages[-1].content}")
@@ -115,17 +115,17 @@ async def test_a_model_of_some_size_is_asked_for_all_that_rules_leave_open(tmp_p
 
 
 @pytest.mark.parametrize("parameters", [LARGE, 0.0])
-async def test_a_large_model_has_the_last_word_on_what_the_text_says(
+async def test_the_answer_of_a_large_model_takes_precedence_over_rules(
     parameters: float, tmp_path: Path
 ) -> None:
-    said = json.dumps({"version": "1.1", "mood": "glad", "sender": None})
-    engine = ScriptedEngine([said], parameters=parameters, capabilities=TEXT_ONLY)
+    answer = json.dumps({"version": "1.1", "mood": "glad", "sender": None})
+    engine = ScriptedEngine([answer], parameters=parameters, capabilities=TEXT_ONLY)
     result = await extract(engine, tmp_path, text="Version 1.2 mends 1.1; we are glad.", schema=NAMED)
-    assert result.fields["data"] == json.loads(said)
+    assert result.fields["data"] == json.loads(answer)
     assert result.receipt.decided_by == "model"
 
 
-async def test_what_a_large_model_made_up_or_cut_short_is_mended_by_rules(tmp_path: Path) -> None:
+async def test_what_a_large_model_made_up_or_cut_short_is_corrected_by_rules(tmp_path: Path) -> None:
     schema: JsonObject = {
         "type": "object",
         "properties": {

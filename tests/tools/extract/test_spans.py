@@ -1,4 +1,4 @@
-"""Names and phrases by meaning: the embeddings here are told, so that what decides is the text around."""
+"""Names and phrases by embedding; the embeddings are fixed here, so that the surrounding text decides."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import pytest
 
 from engines.base import Embeddings, JsonObject
 from tools.extract.fields import Field, read
-from tools.extract.layout import Page
+from tools.extract.layout import Layout
 from tools.extract.spans import EXAMPLES, named
 from tools.extract.values import plain
 
@@ -23,7 +23,7 @@ ALIKE = (
 
 
 async def meaning(texts: Sequence[str]) -> Embeddings:
-    """Texts of one group are alike, all others like nothing."""
+    """Embeds texts of one group as similar, and all others as similar to nothing."""
     axes = len(ALIKE) + len(texts)
     vectors: list[tuple[float, ...]] = []
     for index, text in enumerate(texts):
@@ -33,7 +33,7 @@ async def meaning(texts: Sequence[str]) -> Embeddings:
 
 
 def fields(names: Sequence[str]) -> Sequence[Field]:
-    """Fields of these names; with an exclamation mark one that must not be null."""
+    """Returns fields of these names; an exclamation mark makes one required."""
     properties: JsonObject = {
         name.strip("!"): {"type": "string" if name.endswith("!") else ["string", "null"]} for name in names
     }
@@ -43,7 +43,7 @@ def fields(names: Sequence[str]) -> Sequence[Field]:
 
 
 async def found(text: str, *names: str, topic: Sequence[str] = ()) -> object:
-    return plain(await named(fields(names), Page(text), topic, [], meaning))
+    return plain(await named(fields(names), Layout(text), topic, [], meaning))
 
 
 async def test_names_go_to_the_field_they_are_like_and_to_no_other() -> None:
@@ -67,7 +67,7 @@ async def test_what_stands_before_the_fields_own_word_is_its_value() -> None:
     assert await found("put it on the rainy sunday playlist", "playlist!") == {"playlist": "rainy sunday"}
 
 
-async def test_counts_and_their_limits_and_units_are_told_apart() -> None:
+async def test_counts_limits_and_units_are_distinguished() -> None:
     text = "I give this 4 of 5 points"
     assert await found(text, "rating_value", "best_rating", "rating_unit") == {
         "rating_value": "4",
@@ -88,7 +88,7 @@ async def test_lists_take_every_name_in_the_order_of_the_text() -> None:
     authors: JsonObject = {"type": "array", "items": {"type": "string"}}
     field = read({"type": "object", "properties": {"author": authors}})
     assert field is not None
-    values = await named(field.parts, Page("We met Bo Park and later Ann Lee."), [], [], meaning)
+    values = await named(field.parts, Layout("We met Bo Park and later Ann Lee."), [], [], meaning)
     assert plain(values) == {"author": ["Bo Park", "Ann Lee"]}
 
 

@@ -1,4 +1,4 @@
-"""The ledger: what is in it, what is never lost, and what no trouble with it may cost."""
+"""The ledger: its content, what is never lost, and that its failures never fail a call."""
 
 import logging
 import random
@@ -19,8 +19,8 @@ from engines.backends.scripted.engine import ScriptedEngine
 from engines.base import JsonObject, TextDelta
 from engines.errors import AgentError, EngineUnavailableError, UnknownToolError
 from engines.routing import Router
-from engines.storage.database import File
-from tests.tools.pipeline.test_dispatch import ESTIMATOR, TIERS, Alone
+from engines.storage.database import DatabaseFile
+from tests.tools.pipeline.test_dispatch import ESTIMATOR, TIERS, SingleEngine
 from tools.base import Call, Project, Receipt, TokenCounts
 from tools.ledger import store as ledger_module
 from tools.ledger.store import (
@@ -60,7 +60,7 @@ RECEIPT = Receipt(
 
 
 @pytest.fixture(autouse=True)
-def _warnings_are_heard(caplog: pytest.LogCaptureFixture) -> None:
+def _warnings_are_captured(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
 
 
@@ -72,7 +72,7 @@ async def entries(ledger: Ledger) -> list[Entry]:
 
 
 def numbers(path: Path) -> list[int]:
-    """What another program reads out of the file: ``saved`` of every call, in order."""
+    """Reads ``saved`` of every call, in order, as another program would."""
     connection = sqlite3.connect(path)
     try:
         return [row[0] for row in connection.execute("SELECT saved FROM calls ORDER BY id")]
@@ -86,7 +86,7 @@ def numbers(path: Path) -> list[int]:
 async def dispatching(ledger: Ledger, engine: ScriptedEngine) -> AsyncGenerator[Dispatcher]:
     async with engine:
         router = Router(TIERS, lambda tier: engine)
-        yield Dispatcher(router, Alone(engine), ESTIMATOR, deadline_s=30, record=ledger.record)
+        yield Dispatcher(router, SingleEngine(engine), ESTIMATOR, deadline_s=30, record=ledger.record)
 
 
 async def test_a_receipt_comes_back_as_it_went_in(tmp_path: Path) -> None:
@@ -195,20 +195,20 @@ anyio.run(main)
 
 
 async def test_a_killed_process_loses_at_most_its_last_moments(tmp_path: Path) -> None:
-    said = ""
+    output = ""
     with anyio.fail_after(60):
         async with await anyio.open_process(
             [sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT
         ) as process:
             assert process.stdout
             async for chunk in process.stdout:
-                said += chunk.decode()
-                if said.count("\n") > 200 and len(numbers(tmp_path / FILE)) > 200:
+                output += chunk.decode()
+                if output.count("\n") > 200 and len(numbers(tmp_path / FILE)) > 200:
                     process.send_signal(signal.SIGKILL)
                     break
     kept = numbers(tmp_path / FILE)
     assert kept == list(range(len(kept))), "what is there is whole, and in order"
-    lost = [float(line.split()[1]) for line in said.splitlines()[:-1][len(kept) :]]
+    lost = [float(line.split()[1]) for line in output.splitlines()[:-1][len(kept) :]]
     # GATHER_S and one write, tens of milliseconds; tests run on busy machines.
     assert not lost or lost[-1] - lost[0] < GATHER_S + 5
 
@@ -262,19 +262,19 @@ async def test_a_locked_file_costs_no_call_its_answer_and_no_entry(
     assert len([record for record in caplog.records if "locked" in record.message]) == 1
 
 
-async def test_a_full_disk_costs_no_call_its_answer_and_is_said_once(
+async def test_a_full_disk_costs_no_call_its_answer_and_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect = File.connect
+    connect = DatabaseFile.connect
 
-    def on_a_full_disk(file: File, timeout_s: float) -> sqlite3.Connection:
+    def on_a_full_disk(file: DatabaseFile, timeout_s: float) -> sqlite3.Connection:
         connection = connect(file, timeout_s)
         connection.execute("PRAGMA max_page_count = 1")
         return connection
 
     async with Ledger(tmp_path) as ledger:
         ledger.record(CALL, RECEIPT)
-    monkeypatch.setattr(File, "connect", on_a_full_disk)
+    monkeypatch.setattr(DatabaseFile, "connect", on_a_full_disk)
     async with Ledger(tmp_path) as ledger, dispatching(ledger, ScriptedEngine()) as dispatcher:
         for _ in range(40):
             await dispatcher.run(Call("chat", {"prompt": "hi " * 200}))
@@ -399,7 +399,7 @@ async def test_a_call_whose_caller_went_away_is_in_the_ledger(tmp_path: Path) ->
     assert entry.receipt.saved < 0
 
 
-async def test_a_stream_left_early_is_abandoned_and_costs_what_was_heard(tmp_path: Path) -> None:
+async def test_a_stream_left_early_is_abandoned_and_costs_what_was_sent(tmp_path: Path) -> None:
     engine = ScriptedEngine(["one two three four five six", "one two three four five six"])
     async with Ledger(tmp_path) as ledger, dispatching(ledger, engine) as dispatcher:
         async with dispatcher.stream(Call("chat", {"prompt": "count"})) as stream:
@@ -429,7 +429,7 @@ async def test_a_stream_that_breaks_is_in_the_ledger_with_its_code(tmp_path: Pat
 
 async def test_receipts_and_ledger_agree_after_ten_thousand_calls_at_full_speed(tmp_path: Path) -> None:
     calls, callers = 10_000, 16
-    said: list[Receipt] = []
+    receipts: list[Receipt] = []
     chosen = random.Random(7)
     sizes = [chosen.randrange(1, 12) for _ in range(calls)]
     async with Ledger(tmp_path) as ledger:
@@ -439,7 +439,7 @@ async def test_receipts_and_ledger_agree_after_ten_thousand_calls_at_full_speed(
             async def caller() -> None:
                 while sizes:
                     prompt = "word " * sizes.pop()
-                    said.append((await dispatcher.run(Call("chat", {"prompt": prompt}))).receipt)
+                    receipts.append((await dispatcher.run(Call("chat", {"prompt": prompt}))).receipt)
                     engine.requests.clear()
 
             for _ in range(callers):
@@ -447,8 +447,8 @@ async def test_receipts_and_ledger_agree_after_ten_thousand_calls_at_full_speed(
     connection = sqlite3.connect(tmp_path / FILE)
     kept = connection.execute("SELECT ms, prompt, completion, saved FROM calls").fetchall()
     connection.close()
-    assert len(said) == calls
-    assert sorted(kept) == sorted((r.ms, r.tokens.prompt, r.tokens.completion, r.saved) for r in said)
+    assert len(receipts) == calls
+    assert sorted(kept) == sorted((r.ms, r.tokens.prompt, r.tokens.completion, r.saved) for r in receipts)
 
 
 async def test_recording_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

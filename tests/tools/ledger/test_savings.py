@@ -1,4 +1,4 @@
-"""What the ledger comes to: sums that add up, time without gaps, latency by nearest rank."""
+"""Ledger reports: sums that add up, time steps without gaps, latency by nearest rank."""
 
 import os
 import time
@@ -23,7 +23,7 @@ RECEIPT = Receipt("small", "e", "m", None, "shop", 100, TokenCounts(1000, 900, 3
 
 @pytest.fixture(autouse=True)
 def in_vienna(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """Where clocks are changed; 2026-10-25 has 25 hours there, 2026-03-29 has 23."""
+    """Sets a time zone with clock changes; 2026-10-25 has 25 hours there, 2026-03-29 has 23."""
     before = os.environ.get("TZ")
     monkeypatch.setenv("TZ", "Europe/Vienna")
     time.tzset()
@@ -38,7 +38,7 @@ def at(text: str) -> float:
 
 
 class Written:
-    """A ledger whose clock can be set."""
+    """A ledger with a settable clock."""
 
     def __init__(self, folder: Path) -> None:
         self.now = at("2026-11-22T12:00")
@@ -166,9 +166,9 @@ async def test_an_empty_ledger_has_a_report_too(tmp_path: Path) -> None:
     written = Written(tmp_path)
     async with written.ledger:
         found = await written.report("2026-11-22T12:00")
-    told = found.as_json()
-    assert told["since"] is None
-    assert told["steps"] == told["last"] == []
+    report = found.as_json()
+    assert report["since"] is None
+    assert report["steps"] == report["last"] == []
     assert found.totals.calls == 0
 
 
@@ -182,10 +182,10 @@ async def test_the_last_calls_come_with_their_receipts_the_latest_first(tmp_path
                 error="engine_busy" * (minute == 29),
             )
         found = await written.report("2026-11-22T12:00")
-        told = found.as_json()["last"]
-    assert isinstance(told, list)
-    assert len(told) == 20
-    assert told[0] == {
+        last = found.as_json()["last"]
+    assert isinstance(last, list)
+    assert len(last) == 20
+    assert last[0] == {
         "at": "2026-11-22T09:29:00.000Z",
         "agent": "",
         "tool": "chat",

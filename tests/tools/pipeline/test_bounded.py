@@ -1,4 +1,4 @@
-"""Limits where a schema has none: what is valid under them is valid without, and ends."""
+"""Limits added to schemas: what is valid with them is valid without, and answers end."""
 
 import json
 from typing import Any
@@ -46,14 +46,14 @@ def test_what_is_valid_under_the_limits_is_valid_without(schema: JsonObject, max
     assert jsonschema_rs.is_valid(schema, value)
 
 
-def test_strings_share_the_room_of_the_answer() -> None:
+def test_strings_share_the_token_budget_of_the_answer() -> None:
     one = bounded({"properties": {"a": FREE}}, 50)
     ten = bounded({"properties": {str(n): FREE for n in range(10)}}, 50)
     assert one["properties"] == {"a": {"type": "string", "maxLength": 50}}
     assert ten["properties"] == {str(n): {"type": "string", "maxLength": SHORTEST} for n in range(10)}
 
 
-def test_no_string_is_too_short_to_say_anything_or_endless() -> None:
+def test_limits_of_strings_are_neither_tiny_nor_endless() -> None:
     assert bounded(FREE, 1)["maxLength"] == SHORTEST
     assert bounded(FREE, 100_000)["maxLength"] == LONGEST
 

@@ -1,4 +1,4 @@
-"""Text is put before a model as data: its marks cannot be forged, its orders are noticed."""
+"""Text in prompts is fenced as data: delimiters cannot be forged, instructions are detected."""
 
 import re
 import time
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.pipeline.prompts import CUES, ORDERS, asking, fenced, gives_orders
+from tools.pipeline.prompts import CUES, ORDERS, fenced, gives_orders, prompt_messages
 
 MARK = re.compile(r"<text ([0-9a-f]+)>\n(.*)\n</text \1>", re.DOTALL)
 
@@ -58,7 +58,7 @@ def test_half_a_character_is_no_obstacle() -> None:
 
 
 def test_instructions_come_first_and_apart_from_the_text() -> None:
-    system, user = asking(("You do this.", "", "Only this."), fenced("text"))
+    system, user = prompt_messages(("You do this.", "", "Only this."), fenced("text"))
     assert (system.role, system.content) == ("system", "You do this.\nOnly this.")
     assert (user.role, user.content) == ("user", fenced("text"))
 
@@ -125,19 +125,19 @@ ORDINARY = [
 
 
 @pytest.mark.parametrize("text", ATTACKS)
-def test_an_order_to_the_model_is_noticed(text: str) -> None:
+def test_an_instruction_to_the_model_is_detected(text: str) -> None:
     found = gives_orders(f"A harmless beginning.\n  {text}\nA harmless end.")
     assert found
     assert found in text
 
 
 @pytest.mark.parametrize("text", ORDINARY)
-def test_ordinary_prose_gives_no_orders(text: str) -> None:
+def test_ordinary_prose_is_not_taken_for_an_instruction(text: str) -> None:
     assert gives_orders(text) == ""
 
 
 @pytest.mark.parametrize("text", ATTACKS)
-def test_every_order_holds_a_cue(text: str) -> None:
+def test_every_instruction_contains_a_cue(text: str) -> None:
     found = ORDERS.search(text)
     assert found is not None
     assert any(cue in text.lower() for cue in CUES)

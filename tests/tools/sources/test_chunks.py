@@ -1,4 +1,4 @@
-"""Long texts in parts: nothing lost, nothing over budget, cut where a reader would cut."""
+"""Chunks: nothing lost, nothing over budget, cut at natural borders."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ def words(text: str) -> int:
 
 
 def pairs(text: str) -> int:
-    """As encoders do, a part may count more than the whole it was cut from."""
+    """Counts like an encoder: a part may count more than the text it was cut from."""
     return len(re.findall(r"ab|.", text, re.DOTALL))
 
 
@@ -40,7 +40,7 @@ def parts(text: str, budget: int, count: Count = words) -> list[str]:
 
 @given(TEXTS, st.integers(1, 60), st.sampled_from(COUNTS))
 def test_all_parts_together_are_the_text(text: str, budget: int, count: Count) -> None:
-    """But for parts of white space alone, which say nothing."""
+    """Except for parts of white space alone."""
     rest = text
     for part in parts(text, budget, count):
         blank, _, rest = rest.partition(part)
@@ -54,7 +54,7 @@ def test_no_part_is_over_the_budget_unless_it_is_one_character(text: str, budget
 
 
 @given(TEXTS, st.integers(1, 60), st.sampled_from(COUNTS), st.integers(1, 900))
-def test_a_part_begins_on_the_line_it_says(text: str, budget: int, count: Count, first: int) -> None:
+def test_a_part_begins_on_the_line_it_reports(text: str, budget: int, count: Count, first: int) -> None:
     at = 0
     for chunk in split(Document("d", text, "d.md", first), budget, count):
         at = text.index(chunk.text, at)
@@ -68,8 +68,8 @@ def test_a_text_that_fits_is_one_part(text: str, count: Count) -> None:
 
 
 @given(st.text(st.sampled_from("ab \n."), min_size=1), st.integers(5, 60))
-def test_parts_are_not_crumbs(text: str, budget: int) -> None:
-    """As many at most as a third of the budget in each would make, and one for the end."""
+def test_parts_are_not_tiny(text: str, budget: int) -> None:
+    """At most as many as with a third of the budget in each, plus one for the end."""
     found = list(split(Document("d", text), budget, len))
     assert len(found) <= 3 * len(text) / budget + 1
 
@@ -112,12 +112,12 @@ def test_white_space_alone_is_no_part() -> None:
     assert parts(" \n\t" * 100, 5, len) == []
 
 
-def test_no_room_is_an_error_not_an_endless_list() -> None:
+def test_a_budget_too_small_for_any_text_is_an_error_not_an_endless_list() -> None:
     with pytest.raises(ContextTooLongError, match="leaves no room"):
         parts("text", 0)
 
 
-def test_a_part_knows_its_document() -> None:
+def test_a_part_refers_to_its_document() -> None:
     document = Document("f.md:7", "one\ntwo", "f.md", 7)
     assert list(split(document, 5, len)) == [Chunk(document, "one\n", 7), Chunk(document, "two", 8)]
 

@@ -1,4 +1,4 @@
-"""Where a value stands in its source: found in any spelling, and not found where it only seems to be."""
+"""Evidence: found in any spelling, and not found where a value only seems to be."""
 
 import time
 
@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from engines.base import JsonValue
 from tools.sources.chunks import Chunk, split
 from tools.sources.documents import Document
-from tools.sources.evidence import QUOTE_CHARACTERS, Evidence, Places, leaves
+from tools.sources.evidence import QUOTE_CHARACTERS, Evidence, EvidenceIndex, leaves
 
 
-def places(text: str, *, line: int = 1) -> Places:
+def index_of(text: str, *, line: int = 1) -> EvidenceIndex:
     document = Document("f.md", text, "f.md", line)
-    return Places([Chunk(document, text, line)])
+    return EvidenceIndex([Chunk(document, text, line)])
 
 
 def found(value: str | float, text: str) -> bool:
-    return places(text).find(value) is not None
+    return index_of(text).find(value) is not None
 
 
 @pytest.mark.parametrize(
@@ -190,24 +190,24 @@ def test_a_time_or_words_beside_a_date_count(value: str, text: str, *, is_there:
 
 
 def test_evidence_names_the_line_in_the_file() -> None:
-    assert places("one\n\n  two\t three \nfour", line=40).find("Two three") == Evidence(
+    assert index_of("one\n\n  two\t three \nfour", line=40).find("Two three") == Evidence(
         "f.md", 42, "two three"
     )
 
 
 def test_words_over_several_lines_are_quoted_together() -> None:
-    assert places("zero\none two\nthree four\nfive").find("two three") == Evidence(
+    assert index_of("zero\none two\nthree four\nfive").find("two three") == Evidence(
         "f.md", 2, "one two three four"
     )
 
 
 def test_a_long_line_is_quoted_around_the_place() -> None:
-    quote = places("x " * 5_000 + "needle" + " y" * 5_000).find("needle")
+    quote = index_of("x " * 5_000 + "needle" + " y" * 5_000).find("needle")
     assert quote is not None
     assert "needle" in quote.quote
     assert 100 < len(quote.quote) <= QUOTE_CHARACTERS
     for text in ("needle" + " y" * 5_000, "x " * 5_000 + "needle"):
-        at_an_end = places(text).find("needle")
+        at_an_end = index_of(text).find("needle")
         assert at_an_end is not None
         assert "needle" in at_an_end.quote
 
@@ -215,11 +215,11 @@ def test_a_long_line_is_quoted_around_the_place() -> None:
 def test_the_first_chunk_that_holds_it_is_named() -> None:
     chunks = list(split(Document("d", "one two\nthree four\nthree five\n", "d.md"), 20, len))
     assert len(chunks) > 1
-    assert Places(chunks).find("five") == Evidence("d.md", 3, "three five")
-    assert Places(chunks).find("three") == Evidence("d.md", 2, "three four")
+    assert EvidenceIndex(chunks).find("five") == Evidence("d.md", 3, "three five")
+    assert EvidenceIndex(chunks).find("three") == Evidence("d.md", 2, "three four")
 
 
-def test_every_string_and_number_claims_a_place() -> None:
+def test_every_string_and_number_needs_evidence() -> None:
     value: JsonValue = {
         "a/b": {"c~d": ["x", 1, None, True, "", "  ", {"": 2.5}]},
         "e": 0,
@@ -242,20 +242,20 @@ def test_any_run_of_words_of_a_text_is_found_in_it(words: list[str], data: st.Da
     end = data.draw(st.integers(start + 1, len(words)))
     separators = data.draw(st.lists(st.sampled_from([" ", "\n", "\t ", "\n\n"]), min_size=len(words)))
     text = "".join(word + separator for word, separator in zip(words, separators, strict=False))
-    evidence = places(text).find(" ".join(words[start:end]))
+    evidence = index_of(text).find(" ".join(words[start:end]))
     assert evidence is not None
     assert 1 <= evidence.line <= text.count("\n") + 1
 
 
 @given(st.text(), st.text())
 def test_any_value_and_text_end_in_an_answer(value: str, text: str) -> None:
-    evidence = places(text).find(value)
+    evidence = index_of(text).find(value)
     assert evidence is None or len(evidence.quote) <= QUOTE_CHARACTERS
 
 
 @given(st.integers() | st.floats(allow_nan=False, allow_infinity=False), st.text())
 def test_any_number_ends_in_an_answer_and_finds_itself(value: float, text: str) -> None:
-    places(text).find(value)
+    index_of(text).find(value)
     assert found(value, f"it is {value!r} now")
 
 
@@ -263,7 +263,7 @@ def test_any_number_ends_in_an_answer_and_finds_itself(value: float, text: str) 
     "unit", ["1", "1,", "1.", "a1", "ab", "-", "1 ", "2022-", "may ", "'", "_1", "-1", "1:"]
 )
 def test_no_text_takes_long_to_look_at(unit: str) -> None:
-    lookup = places(unit * (300_000 // len(unit)) + "!")
+    lookup = index_of(unit * (300_000 // len(unit)) + "!")
     begun = time.process_time()
     for value in (5, "5", "2022-06-28", unit * 50 + "x", "x y"):
         lookup.find(value)
@@ -278,7 +278,7 @@ def test_a_thousand_values_in_a_megabyte_take_seconds_not_minutes() -> None:
     chunks = list(split(Document("d", "\n".join(lines), "d"), 16_000, len))
     values: list[str | float] = [f"fox {n * 7919} jumps" for n in range(0, 16_000, 50)]
     values += [f"nowhere {n}" for n in range(300)] + [n * 7919 + 1 for n in range(300)] + ["b"] * 300
-    lookup = Places(chunks)
+    lookup = EvidenceIndex(chunks)
     begun = time.process_time()
     assert sum(lookup.find(value) is not None for value in values) >= 320
     assert time.process_time() - begun < 15

@@ -1,4 +1,4 @@
-"""Sentences worth quoting out of prose, markup, talk and code."""
+"""Quotable sentences from prose, markup, dialogue and code."""
 
 from tools.sources.sentences import LONGEST, sentences
 
@@ -43,7 +43,7 @@ def test_wrapped_lines_are_one_sentence() -> None:
     ]
 
 
-def test_talk_keeps_who_said_it_and_drops_what_is_no_word() -> None:
+def test_dialogue_keeps_its_speakers_and_drops_what_is_no_word() -> None:
     text = (
         "Ann: Well um we could {vocalsound} paint it red .\nBo: I don 't like red at all .\n"
         "Ann: Then blue it is , for me .\n"

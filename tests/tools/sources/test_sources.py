@@ -1,4 +1,4 @@
-"""Text, items and files become documents: decoded, split, and nothing left out without a word."""
+"""Text, items and files become documents: decoded, split, and every omission noted."""
 
 import codecs
 from pathlib import Path
@@ -185,7 +185,7 @@ def test_lines_keep_their_numbers_and_empty_ones_are_left_out() -> None:
     ]
 
 
-def test_a_line_ends_where_an_editor_says_it_does(tmp_path: Path) -> None:
+def test_a_line_ends_where_editors_end_it(tmp_path: Path) -> None:
     write(tmp_path, "f.txt", "a\x0cb\u2028c\x85d\r\ne\x0bf")
     loaded = read(tmp_path, "f.txt", split="line")
     assert [(part.text, part.line) for part in loaded.documents] == [("a\x0cb\u2028c\x85d", 1), ("e\x0bf", 2)]
@@ -238,7 +238,7 @@ def test_splitting_loses_nothing_but_white_space(text: str, split: str) -> None:
 
 
 @given(st.text(st.sampled_from("ab \t\n")), st.sampled_from(["line", "paragraph"]))
-def test_a_part_stands_where_its_number_says(text: str, split: str) -> None:
+def test_the_line_number_of_a_part_is_right(text: str, split: str) -> None:
     lines = text.split("\n")
     for _, part, number in parts(text, split):
         assert lines[number - 1 :][: part.count("\n") + 1] == part.split("\n")

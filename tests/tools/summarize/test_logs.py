@@ -9,7 +9,7 @@ LOG = "\n".join(
 )
 
 
-def test_a_log_is_told_by_its_kinds_of_lines_the_worst_first():
+def test_a_log_is_summarized_by_its_kinds_of_lines_the_worst_first():
     assert counted([LOG], max_words=150) == [
         "200 lines of 2 kinds",
         "20 times: … api ERROR timeout after … calling inventory",
@@ -29,7 +29,7 @@ def test_a_focus_puts_what_it_names_first():
     assert "served" in counted([LOG], focus="how many requests were served?", max_words=150)[1]
 
 
-def test_no_more_is_said_than_was_asked_for_but_one_kind_is():
+def test_a_summary_has_no_more_words_than_asked_for_but_at_least_one_kind():
     assert len(counted([LOG], max_words=12)) == 2
     assert len(counted([LOG], max_words=1)) == 2
 

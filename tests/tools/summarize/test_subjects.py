@@ -1,4 +1,4 @@
-"""One line for a diff: what it says of itself, else what its lines show."""
+"""One-line subjects of diffs: from their own words, else from the changed lines."""
 
 import pytest
 
@@ -84,9 +84,9 @@ def test_the_subject_of(name: str) -> None:
 
 
 def test_a_long_entry_is_cut_at_a_word() -> None:
-    said = subject(diff("CHANGES.md", "+- Fix " + "very " * 40 + "long lines"))
-    assert len(said) <= SUBJECT_CHARACTERS
-    assert said.endswith("very")
+    line = subject(diff("CHANGES.md", "+- Fix " + "very " * 40 + "long lines"))
+    assert len(line) <= SUBJECT_CHARACTERS
+    assert line.endswith("very")
 
 
 @pytest.mark.parametrize(

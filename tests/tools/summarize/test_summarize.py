@@ -1,4 +1,4 @@
-"""summarize: who writes, what is covered, what is asked again, and what is not in the text."""
+"""summarize: which model writes, what is covered, what is cached, and what is unsupported."""
 
 import re
 from collections.abc import AsyncGenerator, Sequence
@@ -15,7 +15,7 @@ from engines.middleware.cache import CachedEngine
 from engines.routing import Router, Tier
 from engines.storage.store import Store
 from engines.tokens import LazyEstimator
-from tests.tools.alone import Alone
+from tests.tools.single_engine import SingleEngine
 from tools.base import Call, Result
 from tools.pipeline.dispatch import Dispatcher
 
@@ -28,7 +28,7 @@ SUBJECTS = ("harbour", "budget", "school", "bridge", "weather", "library")
 
 
 class Subjects(ScriptedEngine):
-    """Embeds a text by which of the subjects it speaks of."""
+    """Embeds a text by the subject it mentions."""
 
     async def embed(self, texts: Sequence[str], *, deadline: float = 0) -> Embeddings:
         self.embedded += texts
@@ -48,7 +48,7 @@ def refuse(request: Request) -> str:
 async def dispatching(engine: Engine, folder: Path) -> AsyncGenerator[Dispatcher]:
     async with engine:
         router = Router(TIERS, {"small": engine, "main": engine}.__getitem__)
-        yield Dispatcher(router, Alone(engine), LazyEstimator(folder), deadline_s=30)
+        yield Dispatcher(router, SingleEngine(engine), LazyEstimator(folder), deadline_s=30)
 
 
 async def summarize(engine: Engine, folder: Path, **arguments: JsonValue) -> Result:
@@ -86,13 +86,13 @@ async def test_a_small_model_is_not_asked_to_write(tmp_path: Path) -> None:
     assert 100 < covered["tokens"] < 200
 
 
-async def test_what_is_said_twice_is_told_once(tmp_path: Path) -> None:
-    said = "The harbour was deepened in spring and its crane replaced."
+async def test_repeated_sentences_are_selected_once(tmp_path: Path) -> None:
+    sentence = "The harbour was deepened in spring and its crane replaced."
     again = "In spring the harbour was deepened and its crane replaced again."
-    text = f"{said} {again} A new bridge leads over the river. The school has two more classes now."
+    text = f"{sentence} {again} A new bridge leads over the river. The school has two more classes now."
     result = await summarize(small(), tmp_path, text=text, max_words=60)
     summary = str(result.fields["summary"])
-    assert (said in summary) != (again in summary)
+    assert (sentence in summary) != (again in summary)
     assert "bridge" in summary
     assert "school" in summary
 
@@ -156,18 +156,18 @@ async def test_a_fact_in_the_last_tenth_of_a_long_file_is_found(tmp_path: Path) 
     assert len(engine.embedded) == 3_002
 
 
-async def test_reading_a_long_text_tells_how_far_it_is(tmp_path: Path) -> None:
-    told: list[float] = []
+async def test_reading_a_long_text_reports_progress(tmp_path: Path) -> None:
+    fractions: list[float] = []
 
     async def progress(done: float, total: float, message: str) -> None:
-        told.append(done / total)
+        fractions.append(done / total)
 
     text = " ".join(f"The harbour of town number {n} is deep enough." for n in range(500))
     async with dispatching(small(), tmp_path) as dispatcher:
         await dispatcher.run(Call("summarize", {"text": text}), progress)
-    assert told == sorted(told)
-    assert len(told) > 5
-    assert told[-1] == 1
+    assert fractions == sorted(fractions)
+    assert len(fractions) > 5
+    assert fractions[-1] == 1
 
 
 @pytest.mark.parametrize("change", ["question", "text"])
@@ -211,19 +211,21 @@ async def test_a_text_without_sentences_is_left_to_the_model(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("style", "told"),
+    ("style", "expected"),
     [
         ("paragraph", "60 lines of 2 kinds\n20 times: … ERROR no route to …\n40 times: … INFO served …"),
         ("bullets", "60 lines of 2 kinds:\n- 20 times: … ERROR no route to …\n- 40 times: … INFO served …"),
         ("tldr", "60 lines of 2 kinds: 20 times: … ERROR no route to …"),
     ],
 )
-async def test_a_log_is_counted_where_the_model_cannot_write(style: str, told: str, tmp_path: Path) -> None:
+async def test_a_log_is_counted_where_the_model_cannot_write(
+    style: str, expected: str, tmp_path: Path
+) -> None:
     lines = (
         f"10:00:{n} {f'INFO served {n}' if n % 3 else f'ERROR no route to 10.0.0.{n}'}" for n in range(60)
     )
     result = await summarize(small(), tmp_path, text="\n".join(lines), style=style)
-    assert result.fields["summary"] == told
+    assert result.fields["summary"] == expected
     assert result.receipt.decided_by == "parser"
 
 
@@ -236,7 +238,7 @@ async def test_a_larger_model_writes(parameters: float, tmp_path: Path) -> None:
     assert engine.embedded == []
 
 
-async def test_numbers_and_names_a_model_made_up_are_told(tmp_path: Path) -> None:
+async def test_numbers_and_names_a_model_made_up_are_reported(tmp_path: Path) -> None:
     said = "In 1987 the treasurer and Carl Nobody spent 4 million crowns on the harbour."
     result = await summarize(Subjects([said], parameters=LARGE), tmp_path, text=REPORT)
     assert "not in the text: 1987, Carl Nobody" in result.receipt.notes
@@ -257,7 +259,7 @@ FACT = "The vote of the council on the new library was 41 to 17."
 
 
 def long_report(tokens: int) -> str:
-    """About ``tokens`` tokens, with ``FACT`` at 95 % of them."""
+    """Returns about ``tokens`` tokens, with ``FACT`` at 95 % of them."""
     line = "Paragraph {} of the long report is about the harbour, its ferries and the weather over the town."
     paragraphs = [line.format(n) for n in range(tokens // 21)]
     paragraphs.insert(int(len(paragraphs) * 0.95), FACT)
@@ -265,7 +267,7 @@ def long_report(tokens: int) -> str:
 
 
 def keeps_the_fact(request: Request) -> str:
-    """What a model says that tells of the vote wherever it reads of it, and else of nothing much."""
+    """Answers with the vote if the prompt mentions it, else with a neutral sentence."""
     return FACT if FACT in request.messages[-1].content else "The harbour, its ferries and the weather."
 
 
@@ -273,10 +275,10 @@ async def test_a_fact_in_the_last_tenth_of_100_000_tokens_reaches_the_partial_su
     tmp_path: Path,
 ) -> None:
     engine = Subjects(keeps_the_fact, parameters=LARGE)
-    told: list[float] = []
+    fractions: list[float] = []
 
     async def progress(done: float, total: float, message: str) -> None:
-        told.append(done / total)
+        fractions.append(done / total)
 
     async with dispatching(engine, tmp_path) as dispatcher:
         call = Call("summarize", {"text": long_report(100_000)})
@@ -285,8 +287,8 @@ async def test_a_fact_in_the_last_tenth_of_100_000_tokens_reaches_the_partial_su
     assert 90_000 < covered["tokens"] < 110_000
     assert FACT in engine.requests[-1].messages[-1].content
     assert result.fields["summary"] == FACT
-    assert told == sorted(told)
-    assert len(told) >= covered["chunks"] > 20
+    assert fractions == sorted(fractions)
+    assert len(fractions) >= covered["chunks"] > 20
 
 
 @pytest.mark.parametrize("parameters", [SMALL, LARGE])
@@ -341,6 +343,6 @@ async def test_a_diff_is_named_by_what_it_changes(tmp_path: Path) -> None:
     assert result.receipt.decided_by == "parser"
 
 
-async def test_a_diff_without_a_wish_for_one_line_tells_of_every_file(tmp_path: Path) -> None:
+async def test_a_diff_lists_every_file_unless_one_line_is_asked_for(tmp_path: Path) -> None:
     result = await summarize(small(), tmp_path, text=DIFF)
     assert result.fields["summary"] == "Add purge\n- src/store.py changed: +3 -0 in purge, Store, get, put"

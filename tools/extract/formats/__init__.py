@@ -1,1 +1,1 @@
-"""Output formats that are parsed by rule."""
+"""Parsers of output formats of test runners."""

@@ -1,8 +1,7 @@
-"""Failures out of what test runners and tracebacks print: which test, what error, where it was raised.
+"""Parses failures from the output of test runners and tracebacks: test, error, place.
 
-The notations are those of pytest, unittest, Jest, Mocha, Vitest, go test, cargo test, RSpec, PHPUnit,
-JUnit under Maven, GoogleTest and TAP as their manuals show them, and of Python, JavaScript, Java, Go and
-Rust stack traces.
+Supports pytest, unittest, Jest, Mocha, Vitest, go test, cargo test, RSpec, PHPUnit, JUnit under Maven,
+GoogleTest and TAP as their manuals show them, and stack traces of Python, JavaScript, Java, Go and Rust.
 """
 
 import re
@@ -18,7 +17,7 @@ class Failure:
     file: str = ""
     line: int | None = None
     start: int = 0
-    """Where in the text its report begins."""
+    """Offset of its report in the text."""
 
 
 # A line that begins the report of one failed test.
@@ -36,7 +35,7 @@ _HEADING = re.compile(
     r"|^(?P<traceback>Traceback \(most recent call last\):)$",
     re.MULTILINE,
 )
-# What ends a report, apart from the next one.
+# End of a report, other than the next one.
 _END = re.compile(
     r"^={3,120} .{0,300} ={3,120}$|^-{5,120} (?:Captured|generated|coverage)\b|^!{5,}"
     r"|^(?:Tests?|Test Suites|Snapshots): +\d|^test result:|^failures:$|^FAIL(?:\t|$)|^ok  \t"
@@ -85,14 +84,14 @@ _SAID = re.compile(
 
 
 def failures(text: str) -> list[Failure]:
-    """The failures reported in ``text``, in its order; empty where it is no such report."""
+    """Returns the failures reported in ``text``, in order; empty if it is no such report."""
     reports = list(_reports(text))
     named = _identifiers(text)
     if not reports and not named:
         alone = _read(text)
         return [alone] if alone.error and alone.line else []
     if not reports:
-        return [_from_summary(name, said) for name, said in named.items()]
+        return [_from_summary(name, message) for name, message in named.items()]
     known = {name: failure for name, failure in reports if name}
     bare = [failure for name, failure in reports if not name]
     if not known:
@@ -101,10 +100,10 @@ def failures(text: str) -> list[Failure]:
 
 
 def _identified(failure: Failure, title: str, named: dict[str, str]) -> Failure:
-    """With the full identifier, where the summary gives it: ``a.py::T::t`` for ``T.t``."""
-    for identifier, said in named.items():
+    """Adds the full identifier from the summary: ``a.py::T::t`` for ``T.t``."""
+    for identifier, message in named.items():
         if title in (_title(identifier), identifier):
-            from_summary = _from_summary(identifier, said)
+            from_summary = _from_summary(identifier, message)
             return replace(failure, test=identifier, error=failure.error or from_summary.error)
     return replace(failure, test=title)
 
@@ -116,7 +115,7 @@ def _title(identifier: str) -> str:
 
 
 def _identifiers(text: str) -> dict[str, str]:
-    """Failed tests by their full identifiers, each with what the summary says of it."""
+    """Returns failed tests by their full identifiers, each with its summary text."""
     found: dict[str, str] = {}
     for match in _SUMMARY.finditer(text):
         name = match["id"] or match["verbose"]
@@ -124,20 +123,20 @@ def _identifiers(text: str) -> dict[str, str]:
     return found
 
 
-def _from_summary(identifier: str, said: str) -> Failure:
-    told = _SAID.search(said)
+def _from_summary(identifier: str, message: str) -> Failure:
+    match = _SAID.search(message)
     error = (
-        (told["error"] or told["other"] or "")
-        if told
+        (match["error"] or match["other"] or "")
+        if match
         else "AssertionError"
-        if said.startswith("assert ")
+        if message.startswith("assert ")
         else ""
     )
-    return Failure(identifier, error, said, identifier.partition("::")[0])
+    return Failure(identifier, error, message, identifier.partition("::")[0])
 
 
 def _reports(text: str) -> Iterator[tuple[str, Failure]]:
-    """Name, if it has one, and content of every report; tracebacks count where no test is named."""
+    """Yields name, if any, and content of every report; tracebacks count if no test is named."""
     headings = list(_HEADING.finditer(text))
     if any(not match["traceback"] for match in headings):
         headings = [match for match in headings if not match["traceback"]]
@@ -164,7 +163,7 @@ def _name(heading: re.Match[str]) -> str:
 
 def _read(body: str) -> Failure:
     place = _place(body)
-    # What is said at or after the innermost frame belongs to it; earlier errors are its causes.
+    # Text at or after the innermost frame belongs to it; earlier errors are its causes.
     after = place.start() if place and place.re in _INNERMOST_LAST else 0
     error, message = _error(body, after)
     raised = place.groupdict().get("error") if place else None
@@ -176,7 +175,7 @@ def _read(body: str) -> Failure:
 
 
 def _place(body: str) -> re.Match[str] | None:
-    """The frame in which the error was raised."""
+    """Returns the frame in which the error was raised."""
     last = [match for notation in _INNERMOST_LAST for match in notation.finditer(body)]
     if last:
         return max(last, key=lambda match: match.start())
@@ -189,10 +188,10 @@ def _place(body: str) -> re.Match[str] | None:
 
 
 def _error(body: str, after: int) -> tuple[str, str]:
-    told = _SAID.search(body, after) or _SAID.search(body)
-    if told is None:
+    match = _SAID.search(body, after) or _SAID.search(body)
+    if match is None:
         return "", ""
-    if told["assert"]:
-        return "AssertionError", told["assert"]
-    error = told["error"] or told["other"] or told["panic"] or told["plain"]
-    return error, (told["said"] or told["told"] or told["why"] or told["because"] or "").strip()
+    if match["assert"]:
+        return "AssertionError", match["assert"]
+    error = match["error"] or match["other"] or match["panic"] or match["plain"]
+    return error, (match["said"] or match["told"] or match["why"] or match["because"] or "").strip()

@@ -1,4 +1,4 @@
-"""Records of failures: which of a failure's parts a schema's fields ask for, and where they stand."""
+"""Maps parsed test failures to the fields of a schema."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import cast
 from tools.extract.field_types import kind_of
 from tools.extract.fields import Field
 from tools.extract.formats.failures import Failure, failures
-from tools.extract.layout import Page
+from tools.extract.layout import Layout
 from tools.extract.values import Found, Tree
 
 _NAMED = {
@@ -16,23 +16,23 @@ _NAMED = {
 }  # fmt: skip
 
 
-def reported(parts: Sequence[Field], page: Page) -> list[dict[str, Tree]]:
-    """The failures on ``page`` as records of ``parts``; none where the parts are not those of a failure."""
+def reported(parts: Sequence[Field], layout: Layout) -> list[dict[str, Tree]]:
+    """Returns the failures in ``layout`` as records of ``parts``; none if the parts do not fit a failure."""
     names = {part.name: name for part in parts if (name := _attribute(part))}
     needed = {part.name for part in parts if part.required and not part.nullable and part.type == "string"}
-    told = set(names.values())
+    attributes = set(names.values())
     sure = any((kind := kind_of(part)) and kind.name in ("test", "error") for part in parts)
     if (
-        not (sure or (len(told) > 2 and told & {"test"}))
-        or len(told) < min(2, len(parts))
+        not (sure or (len(attributes) > 2 and attributes & {"test"}))
+        or len(attributes) < min(2, len(parts))
         or not needed <= names.keys()
     ):
         return []
-    return [_record(failure, parts, names, page) for failure in failures(page.said)]
+    return [_record(failure, parts, names, layout) for failure in failures(layout.content)]
 
 
 def _attribute(part: Field) -> str:
-    """Which part of a failure ``part`` asks for."""
+    """Returns the part of a failure that ``part`` asks for."""
     kind = kind_of(part)
     known = {"test": "test", "error": "error", "message": "message", "path": "file", "line": "line"}
     if kind is not None and kind.name in known:
@@ -42,17 +42,21 @@ def _attribute(part: Field) -> str:
     return next((_NAMED[word] for word in part.words[::-1] if word in _NAMED), "")
 
 
-def _record(failure: Failure, parts: Sequence[Field], names: dict[str, str], page: Page) -> dict[str, Tree]:
+def _record(
+    failure: Failure, parts: Sequence[Field], names: dict[str, str], layout: Layout
+) -> dict[str, Tree]:
     values: dict[str, Tree] = {}
     for part in parts:
         value = cast("str | int | None", getattr(failure, names[part.name])) if part.name in names else None
         if value not in ("", None):
-            values[part.name] = _in_report(value, failure, page)
+            values[part.name] = _in_report(value, failure, layout)
     return values
 
 
-def _in_report(value: str | int, failure: Failure, page: Page) -> Found:
-    """The value, with its place: in its report, or where an identifier is, before it."""
-    said = re.compile(rf"(?<!\w){re.escape(str(value))}(?!\w)")
-    place = said.search(page.text, page.start + failure.start) or said.search(page.text, page.start)
+def _in_report(value: str | int, failure: Failure, layout: Layout) -> Found:
+    """Returns the value with its position: in its report, or for an identifier before it."""
+    pattern = re.compile(rf"(?<!\w){re.escape(str(value))}(?!\w)")
+    place = pattern.search(layout.text, layout.start + failure.start) or pattern.search(
+        layout.text, layout.start
+    )
     return Found(value, *place.span()) if place else Found(value)

@@ -1,4 +1,4 @@
-"""After a day's work everybody who shows the savings shows the same, and it is true."""
+"""Dashboard, command line, metrics and resource report the same savings, and the savings are correct."""
 
 import json
 from collections import Counter
@@ -16,12 +16,21 @@ from mcp.types import TextResourceContents
 
 from engines.tokens import load
 from mcp_server.usage import definition_tokens
-from tests.mcp_server.day import AGENTS, PROJECTS, SESSIONS, House, Made, lived, open_house, said_by_command
+from tests.mcp_server.workload import (
+    AGENTS,
+    PROJECTS,
+    SESSIONS,
+    CallRecord,
+    RunningServer,
+    command_json,
+    make_calls,
+    running_server,
+)
 
 pytestmark = pytest.mark.anyio
 
 PLAIN = {"summarize": "summary", "chat": "text"}
-"""Tools whose whole answer is this field."""
+"""Tools whose whole answer is one field."""
 
 
 @pytest.mark.parametrize(
@@ -33,30 +42,32 @@ async def test_dashboard_command_metrics_and_resource_agree_with_what_the_caller
     (tmp_path / "cache" / "local-llm-agent").mkdir(parents=True)
     (tmp_path / "cache" / "local-llm-agent" / "models").symlink_to(models_folder)
     with anyio.fail_after(300):
-        async with open_house(tmp_path, engine, LOCAL_LLM_LLAMACPP__IDLE_SECONDS="20") as house:
-            made = await lived(house, calls)
-            shown = await fetched(house, "/stats.json?since=today")
-            scraped = parsed(await fetched_text(house, "/metrics"))
-            today = await resource(house)
-            printed = await said_by_command(house, "stats", "--since", "today")
-            one = await said_by_command(house, "stats", "--since", "today", "--project", "erp")
-        after = await said_by_command(house, "stats", "--since", "today")
+        async with running_server(tmp_path, engine, LOCAL_LLM_LLAMACPP__IDLE_SECONDS="20") as server:
+            made = await make_calls(server, calls)
+            shown = await fetched(server, "/stats.json?since=today")
+            scraped = parsed(await fetched_text(server, "/metrics"))
+            today = await resource(server)
+            printed = await command_json(server, "stats", "--since", "today")
+            one = await command_json(server, "stats", "--since", "today", "--project", "erp")
+        after = await command_json(server, "stats", "--since", "today")
     assert len(made) == calls
 
-    true = recomputed(house, made, tmp_path)
+    true = recomputed(server, made, tmp_path)
     definitions = SESSIONS * definition_tokens()
     net = sum(true.values()) - definitions
     failed = sum(call.status != 200 for call in made)
 
-    for told in (shown, printed, after):
-        assert told["totals"]["calls"] == calls
-        assert told["totals"]["failed"] == failed
-        assert told["totals"]["definitions_listed"] == SESSIONS
-        assert told["totals"]["saved"] == told["totals"]["tokens"]["read"] - told["totals"]["spent"] == net
-        assert sum(step["saved"] for step in told["steps"]) == net
+    for report in (shown, printed, after):
+        assert report["totals"]["calls"] == calls
+        assert report["totals"]["failed"] == failed
+        assert report["totals"]["definitions_listed"] == SESSIONS
+        assert (
+            report["totals"]["saved"] == report["totals"]["tokens"]["read"] - report["totals"]["spent"] == net
+        )
+        assert sum(step["saved"] for step in report["steps"]) == net
         for kind in ("project", "tool", "agent", "tier"):
-            assert sum(group["saved"] for group in told["by"][kind]) == net
-        assert {group["name"] for group in told["by"]["agent"]} == set(AGENTS)
+            assert sum(group["saved"] for group in report["by"][kind]) == net
+        assert {group["name"] for group in report["by"]["agent"]} == set(AGENTS)
     same = ("totals", "periods", "by", "steps", "latency", "last", "projects")
     assert {name: shown[name] for name in same} == {name: printed[name] for name in same}
     assert {name: shown[name] for name in same} == {name: after[name] for name in same}
@@ -75,20 +86,20 @@ async def test_dashboard_command_metrics_and_resource_agree_with_what_the_caller
     assert today["calls"] == calls
 
 
-def recomputed(house: House, made: Iterable[Made], folder: Path) -> Counter[tuple[str, str]]:
-    """The saving by project and tool, from the files, the arguments and the answers alone."""
+def recomputed(server: RunningServer, made: Iterable[CallRecord], folder: Path) -> Counter[tuple[str, str]]:
+    """Recomputes the savings by project and tool from files, arguments and answers."""
     count = load(folder / "ranks").encode
     saved: Counter[tuple[str, str]] = Counter()
     for call in made:
         read, answer = 0, call.answer
         if call.status == 200:
-            files = [house.folders[call.project] / name for name in call.arguments.get("paths", [])]
+            files = [server.folders[call.project] / name for name in call.arguments.get("paths", [])]
             read = sum(count(file.read_text()) for file in files)
             fields = {name: value for name, value in answer.items() if name != "receipt"}
-            said = fields[PLAIN[call.tool]] if call.tool in PLAIN else compact(fields)
+            text = fields[PLAIN[call.tool]] if call.tool in PLAIN else compact(fields)
         else:
-            said = f"{answer['error']['message']} {answer['error']['hint']}"
-        net = read - count(compact(call.arguments)) - count(said)
+            text = f"{answer['error']['message']} {answer['error']['hint']}"
+        net = read - count(compact(call.arguments)) - count(text)
         assert call.status != 200 or answer["receipt"]["saved"] == net, call
         saved[call.project, call.tool] += net
     return saved
@@ -99,7 +110,7 @@ def compact(value: Any) -> str:
 
 
 def parsed(text: str) -> Counter[tuple[str, str]]:
-    """The ledger's gauges in a scrape, summed over tools: by name and project."""
+    """Returns the ledger's gauges of a scrape by name and project, summed over tools."""
     found: Counter[tuple[str, str]] = Counter()
     for line in text.splitlines():
         if line.startswith("local_llm_agent_ledger_") and "{project=" in line:
@@ -109,24 +120,24 @@ def parsed(text: str) -> Counter[tuple[str, str]]:
     return found
 
 
-def group_of(told: dict[str, Any], project: str) -> dict[str, Any]:
-    [group] = [group for group in told["by"]["project"] if group["name"] == project]
+def group_of(report: dict[str, Any], project: str) -> dict[str, Any]:
+    [group] = [group for group in report["by"]["project"] if group["name"] == project]
     return group
 
 
-async def fetched(house: House, path: str) -> dict[str, Any]:
-    return json.loads(await fetched_text(house, path))
+async def fetched(server: RunningServer, path: str) -> dict[str, Any]:
+    return json.loads(await fetched_text(server, path))
 
 
-async def fetched_text(house: House, path: str) -> str:
-    async with aiohttp.ClientSession() as session, session.get(f"{house.url}{path}") as answer:
+async def fetched_text(server: RunningServer, path: str) -> str:
+    async with aiohttp.ClientSession() as session, session.get(f"{server.url}{path}") as answer:
         assert answer.status == 200, await answer.text()
         return await answer.text()
 
 
-async def resource(house: House) -> dict[str, Any]:
+async def resource(server: RunningServer) -> dict[str, Any]:
     http = httpx2.AsyncClient()
-    async with http, Client(streamable_http_client(f"{house.url}/mcp", http_client=http)) as client:
+    async with http, Client(streamable_http_client(f"{server.url}/mcp", http_client=http)) as client:
         [listed] = (await client.list_resources()).resources
         [contents] = (await client.read_resource(listed.uri)).contents
     assert isinstance(contents, TextResourceContents)

@@ -18,19 +18,19 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from engines.backends.scripted.engine import ScriptedEngine
 from engines.base import complete
 from engines.middleware.admission import AdmittedEngine
-from engines.middleware.slots import STALE_S, Places, Ranks, SharedPlaces, open_places
-from tests.engines.middleware.asking import ask
+from engines.middleware.slots import STALE_S, Ranks, SharedSlots, Slots, open_slots
+from tests.engines.middleware.fakes import ask
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(sys.platform == "win32", reason="places are per process on Windows"),
+    pytest.mark.skipif(sys.platform == "win32", reason="slots are per process on Windows"),
 ]
 
 ROOT = Path(__file__).parents[3]
 
 
 class Agent:
-    """A process at the places, see ``agent_process``."""
+    """A process that uses the slots, see ``agent_process``."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdout
@@ -39,11 +39,11 @@ class Agent:
         self.stdin = process.stdin
         self.stdout = BufferedByteReceiveStream(process.stdout)
 
-    async def says(self) -> str:
-        with anyio.fail_after(20):  # an interpreter starts, on a machine with other things to do
+    async def read_line(self) -> str:
+        with anyio.fail_after(20):  # an interpreter starts, on a busy machine
             return (await self.stdout.receive_until(b"\n", 1000)).decode()
 
-    async def go_on(self) -> None:
+    async def send_line(self) -> None:
         await self.stdin.send(b"\n")
 
 
@@ -56,14 +56,14 @@ async def agent(
     async with await anyio.open_process([*command, *arguments], cwd=ROOT, stderr=None) as process:
         try:
             running = Agent(process)
-            assert await running.says() == "ready"
+            assert await running.read_line() == "ready"
             yield running
         finally:
             if process.returncode is None:
                 process.kill()
 
 
-async def test_processes_together_keep_the_limit_and_are_served_in_turn(tmp_path: Path):
+async def test_processes_share_the_limit_and_are_served_in_turn(tmp_path: Path):
     work: dict[str, list[tuple[str, float, float]]] = {"ann": [], "bob": [], "cyd": []}
 
     callers = {"ann": 12, "bob": 5, "cyd": 4}
@@ -74,10 +74,10 @@ async def test_processes_together_keep_the_limit_and_are_served_in_turn(tmp_path
             if len(started) == 3:
                 everyone.set()
             await everyone.wait()
-            await worker.go_on()
+            await worker.send_line()
             while min(map(len, work.values())) < 50:
-                work[name].append(json.loads(await worker.says()))
-            await worker.go_on()
+                work[name].append(json.loads(await worker.read_line()))
+            await worker.send_line()
 
     started, everyone = list[str](), anyio.Event()
     with anyio.fail_after(60):
@@ -87,7 +87,7 @@ async def test_processes_together_keep_the_limit_and_are_served_in_turn(tmp_path
     intervals = [interval for intervals in work.values() for interval in intervals]
     assert _most_at_once(intervals) == 3
     assert _most_at_once([interval for interval in intervals if interval[0] == "main"]) == 2
-    # Counted while all of them were there.
+    # Counted while all of them were running.
     begin, end = max(w[0][1] for w in work.values()), min(w[-1][2] for w in work.values())
     shares = [sum(begin <= started and ended <= end for _, started, ended in w) for w in work.values()]
     assert all(0.25 <= share / sum(shares) <= 0.42 for share in shares), shares
@@ -108,13 +108,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.001)
 
 
-async def test_a_killed_process_gives_its_places_back_within_a_second(tmp_path: Path):
+async def test_slots_of_a_killed_process_are_free_within_a_second(tmp_path: Path):
     async with (
         agent("holder", tmp_path / "places", 2) as holder,
-        AdmittedEngine(ScriptedEngine(), open_places(2, tmp_path / "places")) as engine,
+        AdmittedEngine(ScriptedEngine(), open_slots(2, tmp_path / "places")) as engine,
     ):
-        await holder.go_on()
-        assert await holder.says() == "held"
+        await holder.send_line()
+        assert await holder.read_line() == "held"
         killed = math.inf
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(complete, engine, ask())
@@ -125,14 +125,14 @@ async def test_a_killed_process_gives_its_places_back_within_a_second(tmp_path: 
         assert time.monotonic() - killed < 1
 
 
-async def test_one_of_three_killed_under_load_leaves_its_places_to_the_others(tmp_path: Path):
+async def test_slots_of_a_process_killed_under_load_go_to_the_others(tmp_path: Path):
     names = ("ann", "bob", "cyd")
     after: list[tuple[str, float, float]] = []
 
     async def survive(worker: Agent, killed: float) -> None:
         ended = killed
         while ended < killed + 2:
-            tier, began, ended = json.loads(await worker.says())
+            tier, began, ended = json.loads(await worker.read_line())
             if began > killed + 1:
                 after.append((tier, began, ended))
 
@@ -143,10 +143,10 @@ async def test_one_of_three_killed_under_load_leaves_its_places_to_the_others(tm
                 for name in names
             ]
             for worker in workers:
-                await worker.go_on()
+                await worker.send_line()
             for worker in workers:
                 for _ in range(10):
-                    await worker.says()
+                    await worker.read_line()
             workers[0].process.send_signal(signal.SIGKILL)
             killed = time.monotonic()
             async with anyio.create_task_group() as tasks:
@@ -156,54 +156,54 @@ async def test_one_of_three_killed_under_load_leaves_its_places_to_the_others(tm
 
 
 @pytest.mark.parametrize(("sign", "within"), [(signal.SIGSTOP, STALE_S + 1), (signal.SIGKILL, STALE_S / 2)])
-async def test_a_process_that_stops_or_dies_in_line_loses_its_turn(
+async def test_a_process_that_stops_or_dies_in_the_queue_loses_its_turn(
     tmp_path: Path, sign: signal.Signals, within: float
 ):
     async with agent("worker", tmp_path, 1) as worker:
-        with SharedPlaces(1, tmp_path) as places:
-            held = places.take(0, common=True, kept=True)
+        with SharedSlots(1, tmp_path) as slots:
+            held = slots.acquire(0, common=True, reserved=True)
             assert held is not None
-            await worker.go_on()
-            await until(lambda: places.waiting_elsewhere() != Ranks())
+            await worker.send_line()
+            await until(lambda: slots.waiting_elsewhere() != Ranks())
             worker.process.send_signal(sign)
             signalled = time.monotonic()
-            await until(lambda: places.waiting_elsewhere() == Ranks())
+            await until(lambda: slots.waiting_elsewhere() == Ranks())
             assert time.monotonic() - signalled < within
-            places.give(held)
-        async with AdmittedEngine(ScriptedEngine(), open_places(1, tmp_path)) as engine:
+            slots.release(held)
+        async with AdmittedEngine(ScriptedEngine(), open_slots(1, tmp_path)) as engine:
             with anyio.fail_after(5):
                 await complete(engine, ask())
 
 
-async def test_the_memory_is_shared_too_and_a_killed_process_gives_it_back(tmp_path: Path):
+async def test_the_token_pool_is_shared_and_freed_by_a_killed_process(tmp_path: Path):
     async with agent("holder", tmp_path, 4, pool=160) as holder:
-        await holder.go_on()
-        assert await holder.says() == "held"  # two of 80 tokens
-        with SharedPlaces(4, tmp_path, pool=160) as places:
-            assert places.take(1, common=True, kept=True) is None
+        await holder.send_line()
+        assert await holder.read_line() == "held"  # two of 80 tokens
+        with SharedSlots(4, tmp_path, pool=160) as slots:
+            assert slots.acquire(1, common=True, reserved=True) is None
             holder.process.send_signal(signal.SIGKILL)
             with anyio.fail_after(5):
                 await holder.process.wait()
-            assert places.take(100, common=True, kept=False) is not None
-            assert places.take(60, common=True, kept=False) is not None
-            assert places.take(1, common=True, kept=False) is None
+            assert slots.acquire(100, common=True, reserved=False) is not None
+            assert slots.acquire(60, common=True, reserved=False) is not None
+            assert slots.acquire(1, common=True, reserved=False) is None
 
 
-def test_two_that_share_a_folder_share_the_places(tmp_path: Path):
-    with SharedPlaces(2, tmp_path) as one, SharedPlaces(2, tmp_path) as other:
-        assert one.take(0, common=True, kept=False) == 1
-        assert other.take(0, common=True, kept=False) is None
-        assert other.take(0, common=True, kept=True) == 0
-        one.give(1)
-        assert other.take(0, common=True, kept=True) == 1
+def test_processes_with_the_same_folder_share_the_slots(tmp_path: Path):
+    with SharedSlots(2, tmp_path) as one, SharedSlots(2, tmp_path) as other:
+        assert one.acquire(0, common=True, reserved=False) == 1
+        assert other.acquire(0, common=True, reserved=False) is None
+        assert other.acquire(0, common=True, reserved=True) == 0
+        one.release(1)
+        assert other.acquire(0, common=True, reserved=True) == 1
 
 
-def test_each_sees_since_when_the_other_waits_as_long_as_it_looks(
+def test_waiting_times_of_other_processes_are_visible_while_they_poll(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    with SharedPlaces(1, tmp_path) as one, SharedPlaces(1, tmp_path) as other:
+    with SharedSlots(1, tmp_path) as one, SharedSlots(1, tmp_path) as other:
         assert one.waiting_elsewhere() == Ranks()
-        other.tell(Ranks(small=5.0, main=7.0))
+        other.publish(Ranks(small=5.0, main=7.0))
         assert one.waiting_elsewhere() == Ranks(small=5.0, main=7.0)
         assert other.waiting_elsewhere() == Ranks()
         now = time.monotonic()
@@ -211,52 +211,52 @@ def test_each_sees_since_when_the_other_waits_as_long_as_it_looks(
         assert one.waiting_elsewhere() == Ranks()
 
 
-def test_a_line_from_before_the_last_boot_is_not_believed(tmp_path: Path):
-    with SharedPlaces(1, tmp_path) as places:
+def test_an_entry_from_before_the_last_boot_is_ignored(tmp_path: Path):
+    with SharedSlots(1, tmp_path) as slots:
         (tmp_path / "line-1-old").write_bytes(struct.pack("=ddd", time.monotonic() + 1e6, 1.0, 1.0))
         (tmp_path / "line-1-cut").write_bytes(b"half")
-        assert places.waiting_elsewhere() == Ranks()
+        assert slots.waiting_elsewhere() == Ranks()
 
 
-def test_what_a_dead_process_left_in_line_is_swept(tmp_path: Path):
+def test_the_queue_entry_of_a_dead_process_is_removed(tmp_path: Path):
     (tmp_path / "line-1-dead").touch()
-    with SharedPlaces(1, tmp_path) as alive, SharedPlaces(1, tmp_path):
+    with SharedSlots(1, tmp_path) as alive, SharedSlots(1, tmp_path):
         assert len(list(tmp_path.glob("line-*"))) == 2
-        assert alive.take(0, common=True, kept=True) is not None
+        assert alive.acquire(0, common=True, reserved=True) is not None
     assert not list(tmp_path.glob("line-*"))
 
 
-def test_only_the_user_can_enter_the_folder(tmp_path: Path):
-    with SharedPlaces(1, tmp_path / "runtime" / "places") as places:
-        assert places.take(0, common=True, kept=True) == 0
+def test_only_the_user_can_access_the_folder(tmp_path: Path):
+    with SharedSlots(1, tmp_path / "runtime" / "places") as slots:
+        assert slots.acquire(0, common=True, reserved=True) == 0
     assert {oct(path.stat().st_mode & 0o777) for path in (tmp_path / "runtime" / "places").iterdir()} == {
         "0o600"
     }
     assert (tmp_path / "runtime" / "places").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_folder_others_can_enter_is_not_used_and_the_log_says_so(
+def test_a_folder_others_can_access_is_not_used_and_a_warning_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     tmp_path.chmod(0o755)
-    with caplog.at_level(logging.WARNING), open_places(2, tmp_path) as places:
-        assert type(places) is Places
+    with caplog.at_level(logging.WARNING), open_slots(2, tmp_path) as slots:
+        assert type(slots) is Slots
     assert "within this process only" in caplog.text
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_folder_places_are_of_this_process():
-    with open_places(2, None) as places:
-        assert type(places) is Places
+def test_without_a_folder_slots_are_per_process():
+    with open_slots(2, None) as slots:
+        assert type(slots) is Slots
 
 
-def test_a_folder_that_is_tidied_away_does_not_stop_the_work(tmp_path: Path):
-    with SharedPlaces(2, tmp_path) as places:
+def test_slots_work_after_the_folder_is_deleted(tmp_path: Path):
+    with SharedSlots(2, tmp_path) as slots:
         for path in tmp_path.iterdir():
             path.unlink()
         os.rmdir(tmp_path)
-        places.tell(Ranks(small=1.0))
-        assert places.waiting_elsewhere() == Ranks()
-        held = places.take(0, common=True, kept=True)
+        slots.publish(Ranks(small=1.0))
+        assert slots.waiting_elsewhere() == Ranks()
+        held = slots.acquire(0, common=True, reserved=True)
         assert held is not None
-        places.give(held)
+        slots.release(held)

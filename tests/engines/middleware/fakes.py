@@ -1,4 +1,4 @@
-"""Requests and engines the tests of the stack share."""
+"""Requests and fake engines shared by the tests of the middleware."""
 
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -18,7 +18,7 @@ def ask(text: str = "hello", *, tier: str = "main", agent: str = "", **fields: o
 
 
 class Clock:
-    """Time that passes when told to."""
+    """A clock that tests set."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
@@ -28,7 +28,7 @@ class Clock:
 
 
 class FlakyEngine(ScriptedEngine):
-    """A scripted engine with a name, that answers nothing at all while it is not ``up``."""
+    """A named scripted engine that is unavailable while not ``up``."""
 
     def __init__(self, name: str, script: Script | None = None, *, up: bool = True, **fields: object) -> None:
         super().__init__(script, **{"model": f"{name}-model", **fields})  # type: ignore[arg-type]
@@ -64,7 +64,7 @@ class FlakyEngine(ScriptedEngine):
 
 
 class GatedEngine(ScriptedEngine):
-    """Answers when its gate opens; ``running`` are those at it, in the order they came."""
+    """Answers when its gate opens; ``running`` lists the active requests in order of arrival."""
 
     def __init__(self) -> None:
         super().__init__()

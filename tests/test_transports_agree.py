@@ -1,4 +1,4 @@
-"""One call through every door gives one result: stdio, Streamable HTTP, SSE, REST, the command line."""
+"""One call through every transport gives one result: stdio, Streamable HTTP, SSE, REST, the command line."""
 
 import json
 import os
@@ -44,8 +44,8 @@ COMMANDS: dict[str, list[str]] = {
 
 
 @dataclass(frozen=True)
-class House:
-    """A project on disk, a server for it, and the environment both run in."""
+class ServedProject:
+    """A project on disk, the URL of a server for it, and the environment of both."""
 
     root: Path
     url: str
@@ -53,7 +53,9 @@ class House:
 
 
 @pytest.fixture(params=["scripted", pytest.param("llamacpp", marks=pytest.mark.model)])
-async def house(request: pytest.FixtureRequest, tmp_path: Path, models_folder: Path) -> AsyncIterator[House]:
+async def served(
+    request: pytest.FixtureRequest, tmp_path: Path, models_folder: Path
+) -> AsyncIterator[ServedProject]:
     project = tmp_path / "shop"
     project.mkdir()
     (project / "service.log").write_text(LOG)
@@ -72,12 +74,12 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path, models_folder: P
         "XDG_RUNTIME_DIR": str(tmp_path / "run"),
     }
     async with serving(environment, tmp_path) as url:
-        yield House(project, url, environment)
+        yield ServedProject(project, url, environment)
 
 
 @asynccontextmanager
 async def serving(environment: dict[str, str], folder: Path) -> AsyncGenerator[str]:
-    """``local-llm-agent serve`` on a free port, stopped as a service manager stops it."""
+    """Runs ``local-llm-agent serve`` on a free port and stops it as a service manager does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -105,47 +107,47 @@ async def _until_alive(url: str) -> None:
                     await anyio.sleep(0.05)
 
 
-Door = Callable[[House, str, dict[str, Any]], Awaitable[dict[str, Any]]]
+Transport = Callable[[ServedProject, str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
-async def by_stdio(house: House, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    server = StdioServerParameters(command=SCRIPT, args=["stdio"], env=house.environment, cwd=house.root)
+async def by_stdio(served: ServedProject, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    server = StdioServerParameters(command=SCRIPT, args=["stdio"], env=served.environment, cwd=served.root)
     async with Client(stdio_client(server)) as client:
         return answer_of(await client.call_tool(tool, arguments))
 
 
-async def by_streamable_http(house: House, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+async def by_streamable_http(served: ServedProject, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
     http = httpx2.AsyncClient(headers={"X-Project": "shop"}, timeout=60)
-    async with http, Client(streamable_http_client(f"{house.url}/mcp", http_client=http)) as client:
+    async with http, Client(streamable_http_client(f"{served.url}/mcp", http_client=http)) as client:
         return answer_of(await client.call_tool(tool, arguments))
 
 
-async def by_sse(house: House, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    async with Client(sse_client(f"{house.url}/sse", headers={"X-Project": "shop"})) as client:
+async def by_sse(served: ServedProject, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    async with Client(sse_client(f"{served.url}/sse", headers={"X-Project": "shop"})) as client:
         return answer_of(await client.call_tool(tool, arguments))
 
 
-async def by_rest(house: House, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+async def by_rest(served: ServedProject, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
     async with (
         aiohttp.ClientSession(headers={"X-Project": "shop"}) as session,
-        session.post(f"{house.url}/mcp/tools/{tool}", json=arguments) as answer,
+        session.post(f"{served.url}/mcp/tools/{tool}", json=arguments) as answer,
     ):
         assert answer.status == 200, await answer.text()
         return await answer.json()
 
 
-async def by_command_line(house: House, tool: str) -> dict[str, Any]:
+async def by_command_line(served: ServedProject, tool: str) -> dict[str, Any]:
     command = [SCRIPT, tool, "--json", *COMMANDS[tool]]
-    done = await anyio.run_process(command, env=house.environment, cwd=house.root, check=False)
+    done = await anyio.run_process(command, env=served.environment, cwd=served.root, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
 
 
-DOORS: list[Door] = [by_stdio, by_streamable_http, by_sse, by_rest]
+TRANSPORTS: list[Transport] = [by_stdio, by_streamable_http, by_sse, by_rest]
 
 
 def answer_of(result: CallToolResult) -> dict[str, Any]:
-    """What an MCP result says, in REST's form; text and structure must say the same."""
+    """Converts an MCP result to the REST form; checks that text and structured content are equal."""
     assert not result.is_error, result.content
     block = result.content[0]
     assert isinstance(block, TextContent)
@@ -158,18 +160,18 @@ def answer_of(result: CallToolResult) -> dict[str, Any]:
 
 
 def comparable(answer: dict[str, Any]) -> dict[str, Any]:
-    """Without what may differ: the time it took, and the saving, which counts each door's own arguments."""
+    """Drops what may differ: the time, and the saving, which counts each transport's own arguments."""
     receipt = {k: v for k, v in answer["receipt"].items() if k not in {"ms", "saved", "route", "tokens"}}
     return {**answer, "receipt": receipt}
 
 
 @pytest.mark.parametrize("tool", list(CALLS))
-async def test_every_door_gives_the_same_result(house: House, tool: str) -> None:
-    if house.environment["LOCAL_LLM_ENGINE"] == "llamacpp" and tool in {"summarize", "chat"}:
+async def test_every_transport_gives_the_same_result(served: ServedProject, tool: str) -> None:
+    if served.environment["LOCAL_LLM_ENGINE"] == "llamacpp" and tool in {"summarize", "chat"}:
         pytest.skip("free text of a real model may differ in its last digits and so in its words")
     with anyio.fail_after(120):
-        answers = [await door(house, tool, CALLS[tool]) for door in DOORS]
-        answers.append(await by_command_line(house, tool))
+        answers = [await transport(served, tool, CALLS[tool]) for transport in TRANSPORTS]
+        answers.append(await by_command_line(served, tool))
     first, *others = map(comparable, answers)
     assert first["receipt"]["project"] == "shop"
     for other in others:

@@ -1,11 +1,11 @@
-"""One engine as all the engines a dispatcher may ask about."""
+"""``SingleEngine``: a dispatcher's ``Engines`` with one engine."""
 
 from collections.abc import Sequence
 
 from engines.base import Engine, Model, Profile
 
 
-class Alone:
+class SingleEngine:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 

@@ -1,11 +1,11 @@
 from random import Random
 
-from engines.storage.bloom import FULL, Known
+from engines.storage.bloom import FULL, BloomFilter
 
 
-def test_what_was_added_is_known_and_hardly_anything_else_when_the_cache_is_full():
+def test_all_added_keys_are_found_with_few_false_positives():
     random = Random(1)
-    known = Known()
+    known = BloomFilter()
     added = [random.randbytes(20) for _ in range(200_000)]
     for key in added:
         known.add(key)
@@ -14,8 +14,8 @@ def test_what_was_added_is_known_and_hardly_anything_else_when_the_cache_is_full
     assert 0.01 < others / 20_000 < 0.025
 
 
-def test_one_that_has_taken_in_too_much_says_so():
-    known = Known()
+def test_a_filter_with_too_many_keys_is_full():
+    known = BloomFilter()
     for number in range(FULL // 1000):
         for key in range(1000):
             known.add(b"%d %d" % (number % 300, key))

@@ -1,4 +1,4 @@
-"""A day's work: agents of three projects ask for things about real files, and some of it fails."""
+"""A day's workload: agents of three projects call the tools on real files; some calls fail."""
 
 import json
 import os
@@ -16,20 +16,20 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.test_doors_agree import SCRIPT, serving
+from tests.test_transports_agree import SCRIPT, serving
 
 ROOT = Path(__file__).parents[2]
 
 PROJECTS = {"shop": "tools/*.py", "erp": "engines/middleware/*.py", "handbook": "docs/**/*.md"}
-"""Which files of this repository stand for the files of each project."""
+"""Files of this repository that are copied into each project."""
 AGENTS = ("claude-code", "gemini-cli", "codex")
 SESSIONS = 3
-"""MCP sessions, each of another project and agent."""
+"""MCP sessions, each with its own project and agent."""
 
 
 @dataclass(frozen=True)
-class House:
-    """A server, the folders of its projects, and the environment it runs in."""
+class RunningServer:
+    """A server under test, the folders of its projects, and its environment."""
 
     url: str
     folders: Mapping[str, Path]
@@ -37,8 +37,8 @@ class House:
 
 
 @dataclass(frozen=True)
-class Made:
-    """One call as its caller knows it: what went out, and what came back."""
+class CallRecord:
+    """One call: its request and its response."""
 
     project: str
     agent: str
@@ -49,7 +49,8 @@ class Made:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, engine: str, **variables: str) -> AsyncGenerator[House]:
+async def running_server(folder: Path, engine: str, **variables: str) -> AsyncGenerator[RunningServer]:
+    """Starts a server with three configured projects."""
     folders = {name: _copied(folder / name, pattern) for name, pattern in PROJECTS.items()}
     config = folder / "config.toml"
     config.write_text(
@@ -65,7 +66,7 @@ async def open_house(folder: Path, engine: str, **variables: str) -> AsyncGenera
         **variables,
     }
     async with serving(environment, folder) as url:
-        yield House(url, folders, environment)
+        yield RunningServer(url, folders, environment)
 
 
 def _copied(folder: Path, pattern: str) -> Path:
@@ -75,41 +76,41 @@ def _copied(folder: Path, pattern: str) -> Path:
     return folder
 
 
-async def lived(house: House, calls: int) -> list[Made]:
-    """So many calls over REST, and the sessions of hosts that list the tools; everything that was said."""
-    made: list[Made] = []
-    left = iter(_planned(house, calls))
+async def make_calls(server: RunningServer, calls: int) -> list[CallRecord]:
+    """Makes the calls over REST and opens MCP sessions that list the tools; returns the calls."""
+    made: list[CallRecord] = []
+    left = iter(_planned(server, calls))
 
     async def agent(session: aiohttp.ClientSession) -> None:
         for project, name, tool, arguments in left:
             headers = {"X-Project": project, "X-Agent": name}
             async with session.post(
-                f"{house.url}/mcp/tools/{tool}", json=arguments, headers=headers
+                f"{server.url}/mcp/tools/{tool}", json=arguments, headers=headers
             ) as answer:
-                made.append(Made(project, name, tool, arguments, answer.status, await answer.json()))
+                made.append(CallRecord(project, name, tool, arguments, answer.status, await answer.json()))
 
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
         for _ in range(4):
             group.start_soon(agent, session)
         for project, name in zip(PROJECTS, AGENTS, strict=True):
-            group.start_soon(_connect, house, project, name)
+            group.start_soon(_connect, server, project, name)
     return made
 
 
-async def _connect(house: House, project: str, agent: str) -> None:
-    """A host takes the tools, and looks again later in the same session."""
+async def _connect(server: RunningServer, project: str, agent: str) -> None:
+    """Lists the tools twice in one MCP session."""
     http = httpx2.AsyncClient(headers={"X-Project": project, "X-Agent": agent})
-    connection = streamable_http_client(f"{house.url}/mcp", http_client=http)
+    connection = streamable_http_client(f"{server.url}/mcp", http_client=http)
     async with http, Client(connection, mode="legacy") as client:
         await client.list_tools()
         await client.list_tools()
 
 
-def _planned(house: House, calls: int) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+def _planned(server: RunningServer, calls: int) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     chosen = random.Random(20261122)
     for _ in range(calls):
         project = chosen.choice(list(PROJECTS))
-        files = sorted(path.name for path in house.folders[project].iterdir())
+        files = sorted(path.name for path in server.folders[project].iterdir())
         tool, arguments = chosen.choice(_kinds(chosen.sample(files, 2)))
         yield project, chosen.choice(AGENTS), tool, arguments
 
@@ -127,6 +128,7 @@ def _kinds(files: list[str]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-async def said_by_command(house: House, *arguments: str) -> dict[str, Any]:
-    done = await anyio.run_process([SCRIPT, *arguments, "--json"], env=house.environment)
+async def command_json(server: RunningServer, *arguments: str) -> dict[str, Any]:
+    """Returns the JSON output of a command."""
+    done = await anyio.run_process([SCRIPT, *arguments, "--json"], env=server.environment)
     return json.loads(done.stdout)

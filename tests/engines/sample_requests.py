@@ -1,4 +1,4 @@
-"""Requests as tests write them."""
+"""Sample requests for tests of the engines."""
 
 from typing import Any
 

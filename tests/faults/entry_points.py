@@ -1,4 +1,4 @@
-"""One question through each door, and what its caller saw: an answer, or an error's code."""
+"""Sends one question through each entry point and returns what the caller saw: an answer or an error code."""
 
 import io
 import json
@@ -30,7 +30,7 @@ SDK_S = 20
 
 @dataclass(frozen=True)
 class Seen:
-    """What a caller got. ``kind`` and ``code`` are empty of an answer."""
+    """What a caller got. ``kind`` and ``code`` are empty for an answer."""
 
     text: str = ""
     code: str = ""
@@ -38,13 +38,13 @@ class Seen:
     retry_after: float | None = None
 
     @property
-    def said(self) -> str:
+    def outcome(self) -> str:
         return self.code or ANSWERED
 
 
 @dataclass
-class House:
-    """The processes that serve one engine, and how to reach them."""
+class Servers:
+    """The processes that serve one engine, and their addresses."""
 
     engine: str
     environment: Mapping[str, str]
@@ -52,52 +52,52 @@ class House:
     host: Host
     """The other end of a stdio server."""
     command: Sequence[str]
-    """What starts the command line while it must be a process of its own, else empty."""
+    """Starts the command line in a process of its own; empty: it runs in this process."""
 
 
-async def by_stdio(house: House, prompt: str) -> Seen:
+async def by_stdio(servers: Servers, prompt: str) -> Seen:
     number = next(_numbers)
     call: dict[str, Any] = {"name": "chat", "arguments": {"prompt": prompt}}
-    answer = await house.host.ask({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": call})
+    answer = await servers.host.ask({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": call})
     while answer.get("id") != number:
-        answer = await house.host.receive()
+        answer = await servers.host.receive()
     return _of_mcp(CallToolResult.model_validate(answer["result"]))
 
 
-async def by_streamable_http(house: House, prompt: str) -> Seen:
+async def by_streamable_http(servers: Servers, prompt: str) -> Seen:
     http = httpx2.AsyncClient(timeout=SDK_S)
-    async with http, Client(streamable_http_client(f"{house.url}/mcp", http_client=http)) as client:
+    async with http, Client(streamable_http_client(f"{servers.url}/mcp", http_client=http)) as client:
         return _of_mcp(await client.call_tool("chat", {"prompt": prompt}))
 
 
-async def by_sse(house: House, prompt: str) -> Seen:
-    async with Client(sse_client(f"{house.url}/sse")) as client:
+async def by_sse(servers: Servers, prompt: str) -> Seen:
+    async with Client(sse_client(f"{servers.url}/sse")) as client:
         return _of_mcp(await client.call_tool("chat", {"prompt": prompt}))
 
 
-async def by_v1(house: House, prompt: str) -> Seen:
-    status, headers, text = await _post(f"{house.url}/v1/chat/completions", _openai(prompt))
+async def by_v1(servers: Servers, prompt: str) -> Seen:
+    status, headers, text = await _post(f"{servers.url}/v1/chat/completions", _openai(prompt))
     body = json.loads(text)
     if status == 200:
         return Seen(body["choices"][0]["message"]["content"])
     return _of_openai(body["error"], status, headers)
 
 
-async def by_v1_streamed(house: House, prompt: str) -> Seen:
+async def by_v1_streamed(servers: Servers, prompt: str) -> Seen:
     body = _openai(prompt) | {"stream": True}
-    status, headers, text = await _post(f"{house.url}/v1/chat/completions", body)
+    status, headers, text = await _post(f"{servers.url}/v1/chat/completions", body)
     if status != 200:
         return _of_openai(json.loads(text)["error"], status, headers)
     events = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
-    said = [json.loads(event) for event in events if event != "[DONE]"]
-    if "error" in said[-1]:
-        return _of_openai(said[-1]["error"], None, headers)
+    bodies = [json.loads(event) for event in events if event != "[DONE]"]
+    if "error" in bodies[-1]:
+        return _of_openai(bodies[-1]["error"], None, headers)
     assert events[-1] == "[DONE]", events
-    return Seen("".join(event["choices"][0]["delta"].get("content", "") for event in said))
+    return Seen("".join(event["choices"][0]["delta"].get("content", "") for event in bodies))
 
 
-async def by_rest(house: House, prompt: str) -> Seen:
-    status, headers, text = await _post(f"{house.url}/mcp/tools/chat", {"prompt": prompt})
+async def by_rest(servers: Servers, prompt: str) -> Seen:
+    status, headers, text = await _post(f"{servers.url}/mcp/tools/chat", {"prompt": prompt})
     body = json.loads(text)
     if status == 200:
         return Seen(body["text"])
@@ -106,31 +106,31 @@ async def by_rest(house: House, prompt: str) -> Seen:
     return Seen(code=error["code"], kind=error["kind"], retry_after=_retry_after(headers))
 
 
-async def by_command_line(house: House, prompt: str) -> Seen:
+async def by_command_line(servers: Servers, prompt: str) -> Seen:
     arguments = ["chat", "--json", prompt]
-    code, out = await (_apart if house.command else _here)(house, arguments)
-    told = json.loads(out)
+    code, out = await (_apart if servers.command else _here)(servers, arguments)
+    body = json.loads(out)
     if code == 0:
-        return Seen(told["text"])
-    error = told["error"]
+        return Seen(body["text"])
+    error = body["error"]
     return Seen(code=error["code"], kind=error["kind"], retry_after=error.get("retry_after"))
 
 
-async def _here(house: House, arguments: Sequence[str]) -> tuple[int, str]:
-    """In this process, one at a time: what a new one costs is another test's."""
-    with patch.dict(os.environ, house.environment), redirect_stdout(io.StringIO()) as out:
+async def _here(servers: Servers, arguments: Sequence[str]) -> tuple[int, str]:
+    """Runs the command in this process, one at a time; start-up time is measured by another test."""
+    with patch.dict(os.environ, servers.environment), redirect_stdout(io.StringIO()) as out:
         code = await asking.chat(parser().parse_args(arguments))
     return code, out.getvalue()
 
 
-async def _apart(house: House, arguments: Sequence[str]) -> tuple[int, str]:
-    done = await anyio.run_process([*house.command, *arguments], env=house.environment, check=False)
+async def _apart(servers: Servers, arguments: Sequence[str]) -> tuple[int, str]:
+    done = await anyio.run_process([*servers.command, *arguments], env=servers.environment, check=False)
     return done.returncode, done.stdout.decode()
 
 
-Door = Callable[[House, str], Awaitable[Seen]]
+EntryPoint = Callable[[Servers, str], Awaitable[Seen]]
 
-DOORS: dict[str, Door] = {
+ENTRY_POINTS: dict[str, EntryPoint] = {
     "stdio": by_stdio,
     "Streamable HTTP": by_streamable_http,
     "SSE": by_sse,
@@ -168,7 +168,7 @@ def _of_mcp(result: CallToolResult) -> Seen:
 
 
 def _of_openai(error: Mapping[str, Any], status: int | None, headers: Mapping[str, str]) -> Seen:
-    """The status of an error that comes before the first event says its kind."""
+    """Derives the kind of an error that comes before the first event from its HTTP status."""
     code = OURS.get(error["code"]) or str(error["code"])
     kinds: dict[int, str] = {number: kind for kind, number in STATUS.items()}
     kind = kinds.get(status, "caller") if status else "streamed"

@@ -1,4 +1,4 @@
-"""A server over HTTP, one over stdio and an engine that can break, for each engine."""
+"""Starts, for each engine, an HTTP server, a stdio server and an upstream that can break."""
 
 import json
 import os
@@ -14,22 +14,22 @@ from anyio.abc import Process
 
 from engines.models import pull as models
 from tests.faults import upstream
-from tests.faults.doors import House
+from tests.faults.entry_points import Servers
 from tests.faults.upstream import Upstream
 from tests.mcp_server.stdio.test_stdio import INITIALIZE, SCRIPT, Host
 
 STARTED_S = 90
-"""A dozen processes start at once."""
+"""Start-up limit: a dozen processes start at once."""
 
 ENGINES = ("llamacpp", "ollama", "vllm")
 
 
 @dataclass
-class Broken(House):
-    """A house whose engine, disk and files can be broken."""
+class BreakableServers(Servers):
+    """Servers whose engine, disk and files can be broken."""
 
     deadline_s: float
-    """Of every call."""
+    """Deadline of every call."""
     upstream: Upstream
     folder: Path
     server: Process
@@ -44,13 +44,13 @@ class Broken(House):
         home = self.folder / "local-llm-agent"
         return home / "answers-1.sqlite3", home / "ledger.sqlite3"
 
-    def said(self) -> str:
+    def logs(self) -> str:
         """The logs of both servers."""
         return "".join((self.folder / f"{name}.log").read_text() for name in ("serve", "stdio"))
 
 
 @asynccontextmanager
-async def opened(engine: str, folder: Path, deadline_s: float) -> AsyncGenerator[Broken]:
+async def opened(engine: str, folder: Path, deadline_s: float) -> AsyncGenerator[BreakableServers]:
     async with upstream.upstream(engine) as served:
         environment = _environment(engine, served.url, folder, deadline_s)
         runtime = folder / "run" / "local-llm-agent"
@@ -62,13 +62,13 @@ async def opened(engine: str, folder: Path, deadline_s: float) -> AsyncGenerator
                 host = Host(stdio)
                 await host.ask(INITIALIZE)
                 await host.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
-                yield Broken(engine, environment, url, host, (), deadline_s, served, folder, server)
+                yield BreakableServers(engine, environment, url, host, (), deadline_s, served, folder, server)
 
 
 def _environment(engine: str, url: str, folder: Path, deadline_s: float) -> dict[str, str]:
     (folder / "local-llm-agent").mkdir(parents=True)
     (folder / "local-llm-agent" / "models").symlink_to(models.models_folder())
-    # One place, so that one that is not given back is missed at once.
+    # One slot, so that a slot that is not released is noticed at once.
     settings = {"engine": json.dumps(engine), "limits": f"{{concurrency = 1, deadline_s = {deadline_s}}}"}
     if engine == "ollama":
         settings["ollama"] = f'{{url = "{url}"}}'
@@ -81,7 +81,7 @@ def _environment(engine: str, url: str, folder: Path, deadline_s: float) -> dict
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        # A full disk would leave half a .pyc, which Python takes for a whole one.
+        # A full disk would leave a truncated .pyc, which Python would load.
         "PYTHONDONTWRITEBYTECODE": "1",
         "LOCAL_LLM_CONFIG": str(config),
         "LOCAL_LLM_LLAMACPP__MODEL": upstream.SETTINGS.model,
@@ -114,7 +114,7 @@ async def _serving(folder: Path, environment: Mapping[str, str]) -> AsyncGenerat
 
 
 async def answering(url: str) -> None:
-    """Return when a server at ``url`` is alive."""
+    """Waits until a server at ``url`` answers ``/health``."""
     with anyio.fail_after(STARTED_S):
         async with aiohttp.ClientSession() as session:
             while not await _answers(session, url):  # noqa: ASYNC110 (no event crosses processes)
