@@ -132,7 +132,7 @@ class Remote(Protocol):
 
 
 class Source(Protocol):
-    def opened(self, size: int, sha256: str, folder: Path) -> AbstractAsyncContextManager[Remote]:
+    def opened(self, size: int, sha256: str) -> AbstractAsyncContextManager[Remote]:
         """Opens the source; ``size`` and ``sha256`` are the expected values, if known."""
         ...
 
@@ -155,7 +155,7 @@ async def fetch(
     """
     for source, following in zip(sources, [*sources[1:], None], strict=True):
         try:
-            async with source.opened(size, sha256, target.parent) as remote:
+            async with source.opened(size, sha256) as remote:
                 file = PartialFile(target, remote.size, remote.sha256, part_size, progress)
                 with _disk_errors(file):
                     await _fill(file, remote)

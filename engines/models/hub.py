@@ -5,7 +5,6 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -35,7 +34,7 @@ class Hub:
         return f"{_endpoint()}/{self.repo}"
 
     @asynccontextmanager
-    async def opened(self, size: int, sha256: str, folder: Path) -> AsyncGenerator["RemoteFile"]:
+    async def opened(self, size: int, sha256: str) -> AsyncGenerator["RemoteFile"]:
         """Requests the file's size and sha256 from the Hub, and checks them against known values.
 
         Raises:

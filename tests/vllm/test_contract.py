@@ -3,7 +3,7 @@
 import pytest
 
 from engines.backends.vllm.engine import VllmEngine
-from tests.engines.backends.test_contract import *  # noqa: F403
+from tests.engines.backends.test_contract import *  # noqa: F403 (pytest collects the suite)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.vllm]
 

@@ -121,12 +121,15 @@ def distribution(tokens: Sequence[TokenLogprob], label: str, labels: Sequence[st
         for text, logprob in token.top:
             if text != token.token and (begun := _begun(prefix + text, endings)):
                 weights[text, tuple(begun)] = math.exp(logprob)
-        total = sum(weights.values())
+        # A token that only the grammar wanted may have no probability to speak of: then nothing led away.
+        total = sum(weights.values()) or math.inf
+        away = 0.0
         for (_, begun), weight in weights.items():
             if not set(going) <= set(begun):
+                away += weight / total
                 for each in begun:
                     shares[each] += left * weight / total / len(begun)
-        left *= sum(weight for (_, begun), weight in weights.items() if set(going) <= set(begun)) / total
+        left *= 1 - away
         prefix += token.token
         if len(going) < 2:
             break

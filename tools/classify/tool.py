@@ -11,7 +11,7 @@ from tools.classify.arguments import ClassifyArguments, Verdict
 from tools.classify.by_embedding import classify_by_embedding
 from tools.classify.by_model import classify_by_model
 from tools.pipeline.run import Run
-from tools.pipeline.trust import writes
+from tools.pipeline.trust import decides, writes
 from tools.sources.documents import Document
 from tools.tool import Output, Tool
 
@@ -100,15 +100,16 @@ async def _verdicts(
     """Returns a verdict for each document, and what decided.
 
     Embeddings answer first, because they are cheap; where their confidence is low, a model that follows
-    instructions is asked.
+    instructions is asked. With examples or several labels this was not measured: only a large model is asked.
     """
     capabilities = run.profile.capabilities
     by_model = "logprobs" if capabilities.logprobs else "answer"
-    if not capabilities.embed:
+    special = bool(arguments.examples or arguments.multi)
+    if not capabilities.embed or (special and decides(run.profile)):
         return await classify_by_model(arguments, run, documents), by_model
     verdicts = await classify_by_embedding(arguments, run, documents)
     decided_by = "head" if arguments.examples else "embedding"
-    if arguments.examples or arguments.multi or not writes(run.profile):
+    if special or not writes(run.profile):
         return verdicts, decided_by
     unsure = [index for index, verdict in enumerate(verdicts) if verdict.confidence < SURE]
     if not unsure:

@@ -23,17 +23,17 @@ STOPS = frozenset(
     which while who whom whose why will with would you your yours i'd i'll i'm i've it's let's what's don't
     name add book find give get go help look make play put rate reserve search see show start tell think use
     want wants watch hear called named titled
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905 (words, not code)
 )
-JOINTS = frozenset("of the and & a an de la le del von van der da di y".split())  # noqa: SIM905
+JOINTS = frozenset("of the and & a an de la le del von van der da di y".split())  # noqa: SIM905 (words, not code)
 """Small words inside names: War and Peace, Game of Thrones."""
-LOOSE = frozenset("in on at for to by with without from".split())  # noqa: SIM905
+LOOSE = frozenset("in on at for to by with without from".split())  # noqa: SIM905 (words, not code)
 """Small words inside titles, but also between two names: Singin' in the Rain, Anna in Rome."""
 # Words of field names that describe the form of the value rather than its subject.
-SORTS = frozenset("type kind category item genre class sort".split())  # noqa: SIM905
-NAMES = frozenset("name title".split())  # noqa: SIM905
+SORTS = frozenset("type kind category item genre class sort".split())  # noqa: SIM905 (words, not code)
+NAMES = frozenset("name title".split())  # noqa: SIM905 (words, not code)
 VAGUE = frozenset(
-    "size number value description relation part of current best object entity unit range time".split()  # noqa: SIM905
+    "size number value description relation part of current best object entity unit range time".split()  # noqa: SIM905 (words, not code)
 ).union(SORTS, NAMES)
 
 _TOKEN = re.compile(r"[^\s,;!?()\"“”]+")

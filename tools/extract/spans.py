@@ -52,9 +52,9 @@ EXAMPLES: tuple[tuple[str, str], ...] = (
     ("genre style", "jazz|rock|hip hop|classical|country music"),
     ("service app platform provider", "Spotify|Netflix|YouTube|Apple Music|Amazon"),
 )
-LIMITS = frozenset("best max maximum total limit".split())  # noqa: SIM905
-PLACES = frozenset("city country state location place poi region town address venue".split())  # noqa: SIM905
-PERSONS = frozenset("artist author singer writer director person composer".split())  # noqa: SIM905
+LIMITS = frozenset("best max maximum total limit".split())  # noqa: SIM905 (words, not code)
+PLACES = frozenset("city country state location place poi region town address venue".split())  # noqa: SIM905 (words, not code)
+PERSONS = frozenset("artist author singer writer director person composer".split())  # noqa: SIM905 (words, not code)
 
 
 async def named(

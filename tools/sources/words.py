@@ -12,7 +12,7 @@ COMMON = frozenset(
     a all an and any are array as at be by each empty every extract field fields find for from given has have
     if in into is it its list named no not null of on one only or out per string text that the their there
     these they this to type types value values was were what when where which who with you your
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905 (words, not code)
 )
 
 # English suffixes, longest first. A stem has at least three letters, except ids and prs.

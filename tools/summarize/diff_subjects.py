@@ -36,7 +36,7 @@ _SYNTAX = frozenset(
     self this None True False null true false undefined return import from class def function const async
     await else elif with yield raise throw catch except finally while break continue pass public private
     protected static void string typing Optional
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905 (words, not code)
 )
 # Verbs of changelogs as a subject writes them.
 _IMPERATIVE = {

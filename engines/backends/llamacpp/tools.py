@@ -54,18 +54,18 @@ async def parse_tool_calls(
     """Passes ``events`` through, with calls in the text as tool calls; holds possible calls back."""
     names = {str(_function(tool)["name"]) for tool in tools}
     held: list[TextDelta] | None = []
+    text = ""
     async for event in events:
         if isinstance(event, TextDelta) and held is not None:
             held.append(event)
-            if not _may_be_call("".join(delta.text for delta in held).lstrip()):
+            text = (text + event.text).lstrip()
+            if not _may_be_call(text):
                 for delta in held:
                     yield delta
                 held = None
             continue
         if held:
-            calls = (
-                read_calls("".join(delta.text for delta in held), names) if isinstance(event, Done) else []
-            )
+            calls = read_calls(text, names) if isinstance(event, Done) else []
             for delta in calls or held:
                 yield delta
             if calls and isinstance(event, Done):

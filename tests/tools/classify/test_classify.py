@@ -76,6 +76,26 @@ async def test_what_embeddings_are_not_sure_of_is_asked_of_a_model_that_follows_
     assert result.fields["label"] == "metal"
 
 
+@pytest.mark.parametrize("parameters", [LARGE, UNKNOWN])
+async def test_with_examples_a_large_model_is_asked_and_not_the_embeddings(parameters: float) -> None:
+    engine = ScriptedEngine(metal, parameters=parameters)
+    result = await classify(engine, text="an apple is a fruit", examples=EXAMPLES)
+    assert result.fields["label"] == "metal"
+    assert not engine.embedded
+
+
+async def test_with_examples_a_model_that_is_not_large_is_not_asked() -> None:
+    engine = ScriptedEngine(metal, parameters=CAPABLE)
+    result = await classify(engine, text="a red apple", examples=EXAMPLES)
+    assert result.receipt.decided_by == "head"
+    assert not engine.requests
+
+
+def test_tokens_of_no_probability_leave_the_answer_its_label() -> None:
+    forced = [TokenLogprob('{"label": "', -1e9), TokenLogprob("bug", -1e9, (("feature", -1e9),))]
+    assert distribution(forced, "bug", ["bug", "feature"]) == {"bug": 1, "feature": 0}
+
+
 async def test_what_embeddings_are_sure_of_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.classify.tool.SURE", 0.0)
     engine = ScriptedEngine(metal, parameters=CAPABLE)
