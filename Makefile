@@ -1,9 +1,9 @@
-# Everything sets itself up into .venv; only Python 3.11 or newer with venv, git and make are needed.
+# Every target installs what it needs into .venv; only Python 3.11 or newer with venv, git and make are needed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# The lock is complete, so pip resolves nothing: no pip, however old, can disagree with it.
+# The lock is complete and pip resolves nothing, so every pip version installs the same.
 INSTALL := $(BIN)/python -m pip install --quiet --no-deps
 INSTALL_LOCK := $(INSTALL) --require-hashes -r requirements.lock
 
@@ -22,37 +22,37 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip check
 	touch $(STAMP)
 
-demo: setup  ## pull a model and delegate real work on sample files to it (SMALL=1: the smaller model)
+demo: setup  ## pull a model and run the four tools on sample files (SMALL=1: the smaller model)
 	$(BIN)/local-llm-agent models pull $(if $(SMALL),--small)
 	LOCAL_LLM_ENGINE=llamacpp $(if $(SMALL),LOCAL_LLM_LLAMACPP__MODEL=qwen2.5-coder-0.5b) $(BIN)/python -P docs/demo.py
 
 serve: setup  ## listen on 127.0.0.1:3160
 	$(BIN)/local-llm-agent serve
 
-test: setup  ## run the tests, the embedded test model's among them
+test: setup  ## run the tests, including those of the embedded test model
 	$(BIN)/local-llm-agent models pull smollm2-135m all-minilm-l6-v2
 	$(BIN)/python -m pytest --cov
 
-test-setup:  ## set up a clean copy with each of Python 3.11, 3.12, 3.13 found here (two at least) and its own pip
+test-setup:  ## install a clean copy with each Python 3.11, 3.12, 3.13 on this machine (at least two) and its own pip
 	$(PYTHON) -P tests/setup_check.py
 
 test-capable: setup  ## pull the capable models and run the tests that need them (at most 15 minutes on 2 cores)
 	$(BIN)/local-llm-agent models pull qwen2.5-coder-1.5b qwen2.5-coder-0.5b all-minilm-l6-v2
 	$(BIN)/python -m pytest -m capable tests
 
-test-vllm: setup  ## build a CPU vLLM beside us and run its tests (20 minutes the first time)
+test-vllm: setup  ## build vLLM for the CPU in its own environment and run its tests (20 minutes the first time)
 	$(BIN)/python -m pytest -m vllm tests
 
-test-clients: setup  ## install the real Claude Code, Gemini CLI, Codex beside us and let them use us (needs npm)
+test-clients: setup  ## install the real Claude Code, Gemini CLI, Codex and test them with this server (needs npm)
 	$(BIN)/python -m pytest -m clients tests/clients
 
-test-browser: setup  ## look at the dashboard with the real Chromium of this machine
+test-browser: setup  ## test the dashboard with the Chromium of this machine
 	$(BIN)/python -m pytest -m browser tests/mcp_server
 
 test-live: setup  ## run the contract suite against the Ollama at OLLAMA_HOST
 	$(BIN)/python -m pytest -m live tests
 
-conformance: setup  ## run MCP's conformance suites and inspector on our stack (needs npm)
+conformance: setup  ## run the MCP conformance suites and inspector (needs npm)
 	$(BIN)/python -P -m tests.conformance
 
 lint: setup  ## check style, types and import contracts
@@ -61,25 +61,25 @@ lint: setup  ## check style, types and import contracts
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-fix: setup  ## repair what style checks can
+fix: setup  ## fix style automatically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## measure the numbers of docs/design.md, each beside its baseline
+bench: setup  ## measure the performance targets, each with its baseline (docs/performance.md)
 	$(BIN)/python -P -m benchmarks
 
-bench-peers: setup  ## the same beside LiteLLM and Portkey, installed beside us (needs npm)
+bench-peers: setup  ## the same with LiteLLM and Portkey for comparison (needs npm)
 	$(BIN)/python -P -m benchmarks --peers
 
-bench-check: setup  ## say what got worse by a fifth since the figures that are kept
+bench-check: setup  ## fail if overhead or start-up is 20 % worse than the stored figures
 	$(BIN)/python -P -m benchmarks --check
 
-# For `lock`, which cannot wait for `setup`: that fails from a change of the dependencies until the lock follows.
+# `lock` cannot depend on `setup`, which fails after a change of the dependencies until the lock is updated.
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL_LOCK)
 
-lock: $(BIN)/uv  ## resolve requirements.lock anew (exact versions with hashes, no index named) and prove it as test-setup does
+lock: $(BIN)/uv  ## regenerate requirements.lock (exact versions with hashes, no index URL) and test it as test-setup does
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock pyproject.toml
 	$(PYTHON) -P tests/setup_check.py

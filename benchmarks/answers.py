@@ -110,7 +110,7 @@ def ways(rows: Sequence[Row], examples: Examples) -> dict[str, Ask]:
 
 async def answered(app: App, path: Path, rows: Sequence[Row], ask: Ask, *, at_once: bool) -> None:
     """Asks those of ``rows`` that ``path`` has no answers to, and appends their answers."""
-    known = kept(path)
+    known = stored(path)
     left = [row for row in rows if row.id not in known]
     for batch in [left] if at_once and left else [[row] for row in left]:
         answers = await ask(app, batch)
@@ -118,7 +118,7 @@ async def answered(app: App, path: Path, rows: Sequence[Row], ask: Ask, *, at_on
             file.writelines(f"{json.dumps(answer.as_json())}\n" for answer in answers)
 
 
-def kept(path: Path) -> dict[str, Answer]:
+def stored(path: Path) -> dict[str, Answer]:
     """Reads the answers in ``path``, by row id."""
     if not path.exists():
         return {}

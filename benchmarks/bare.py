@@ -1,4 +1,4 @@
-"""Baseline for start-up and calls: a server of four tools on the MCP SDK that do nothing.
+"""Baseline for start-up and calls: an MCP SDK server with four tools that do nothing.
 
 python -P -m benchmarks.bare
 """

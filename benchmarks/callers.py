@@ -15,9 +15,9 @@ import httptools
 from benchmarks.upstream import SLOW
 
 SENT = re.compile(rb'"content": ?"(\d+\.\d{6}) "')
-"""Matches the time at which the upstream sent a chunk."""
+"""Matches the time when the upstream sent a chunk."""
 SYSTEM = "You are a careful assistant that answers briefly. " * 8
-SAID = "Summarize the following paragraph for a colleague who has no time to read it. " * 6
+PROMPT = "Summarize the following paragraph for a colleague who has no time to read it. " * 6
 
 _numbers = count(1)
 
@@ -32,10 +32,9 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Address of an endpoint and what its requests must contain."""
+    """Port of a `/v1` endpoint and what its requests must contain."""
 
     port: int
-    path: str = "/v1/chat/completions"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -44,7 +43,7 @@ class Caller(asyncio.Protocol):
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._pieces: list[tuple[float, bytes]] = []
+        self._chunks: list[tuple[float, bytes]] = []
 
     @classmethod
     async def open(cls, target: Target) -> "Caller":
@@ -59,13 +58,13 @@ class Caller(asyncio.Protocol):
         """Returns the seconds until the whole answer arrived. Requests differ, to miss every cache."""
         self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
-        self._pieces.clear()
+        self._chunks.clear()
         request = self._request(model, stream)
         begun = time.perf_counter()
         self._transport.write(request)
         await self._answered
         if self._parser.get_status_code() != 200:
-            raise RuntimeError(b"".join(body for _, body in self._pieces).decode())
+            raise RuntimeError(b"".join(body for _, body in self._chunks).decode())
         return time.perf_counter() - begun
 
     async def stream(self) -> Streamed:
@@ -74,7 +73,7 @@ class Caller(asyncio.Protocol):
         await self.ask(SLOW, stream=True)
         delays: list[float] = []
         first = 0.0
-        for arrived, body in self._pieces:
+        for arrived, body in self._chunks:
             for sent in SENT.findall(body):
                 first = first or arrived - begun
                 delays.append(arrived - float(sent))
@@ -83,7 +82,7 @@ class Caller(asyncio.Protocol):
     def _request(self, model: str, stream: bool) -> bytes:
         messages = [
             {"role": "system", "content": SYSTEM},
-            {"role": "user", "content": f"{next(_numbers)}-{time.time_ns()}: {SAID}"},
+            {"role": "user", "content": f"{next(_numbers)}-{time.time_ns()}: {PROMPT}"},
         ]
         body = json.dumps({"model": model, "messages": messages, "max_tokens": 64, "stream": stream}).encode()
         headers = {
@@ -93,7 +92,7 @@ class Caller(asyncio.Protocol):
             **self._target.headers,
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"POST {self._target.path} HTTP/1.1\r\n{head}\r\n".encode() + body
+        return f"POST /v1/chat/completions HTTP/1.1\r\n{head}\r\n".encode() + body
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -102,7 +101,7 @@ class Caller(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_body(self, body: bytes) -> None:
-        self._pieces.append((time.perf_counter(), body))
+        self._chunks.append((time.perf_counter(), body))
 
     def on_message_complete(self) -> None:
         if not self._answered.done():

@@ -25,7 +25,7 @@ import aiohttp
 import anyio
 
 from benchmarks.overhead import ROOT, SCRIPT
-from benchmarks.processes import clean_environment, free_port, look, running
+from benchmarks.processes import clean_environment, free_port, rss_mib, running
 from benchmarks.start import share_models
 from engines.backends.llamacpp.child import PROMPT_CACHE_MIB, SPIN_COUNT
 from engines.errors import ModelNotPulledError
@@ -40,7 +40,9 @@ WORDS = 290
 ANSWER = 64
 """Tokens of an answer."""
 WITHIN_S = 900
-SAID = "server error order payment customer latency commit branch merge refactor module import async token"
+VOCABULARY = (
+    "server error order payment customer latency commit branch merge refactor module import async token"
+)
 TASK = "Write all of these words again, in the same order, each on a line of its own."
 
 
@@ -129,8 +131,8 @@ async def bare(folder: Path, path: Path, setting: Setting = PLAIN) -> AsyncGener
 def question(seed: str, words: int = WORDS) -> str:
     """Returns a prompt that misses every prompt cache from its first word and has a long answer."""
     chosen = random.Random(seed)
-    said = [f"{chosen.choice(SAID.split())}{chosen.randint(0, 99)}" for _ in range(words)]
-    return f"{' '.join(said)}\n\n{TASK}"
+    chosen_words = [f"{chosen.choice(VOCABULARY.split())}{chosen.randint(0, 99)}" for _ in range(words)]
+    return f"{' '.join(chosen_words)}\n\n{TASK}"
 
 
 async def ask(port: int, model: str, prompt: str) -> Speed:
@@ -143,7 +145,7 @@ async def ask(port: int, model: str, prompt: str) -> Speed:
         "stream_options": {"include_usage": True},
     }
     usage: dict[str, int] = {}
-    pieces: list[float] = []
+    chunks: list[float] = []
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(WITHIN_S)) as session:
         begun = time.perf_counter()
         async with session.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=body) as answer:
@@ -154,12 +156,12 @@ async def ask(port: int, model: str, prompt: str) -> Speed:
                 event: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
                 usage = event.get("usage") or usage
                 if any(choice["delta"].get("content") for choice in event["choices"]):
-                    pieces.append(time.perf_counter())
-    if len(pieces) < ANSWER / 2:
-        raise RuntimeError(f"{model} said too little to be timed: {len(pieces)} pieces")
+                    chunks.append(time.perf_counter())
+    if len(chunks) < ANSWER / 2:
+        raise RuntimeError(f"{model} generated too few chunks to be timed: {len(chunks)}")
     return Speed(
-        usage["prompt_tokens"] / (pieces[0] - begun),
-        (usage["completion_tokens"] - 1) / (pieces[-1] - pieces[0]),
+        usage["prompt_tokens"] / (chunks[0] - begun),
+        (usage["completion_tokens"] - 1) / (chunks[-1] - chunks[0]),
     )
 
 
@@ -201,7 +203,7 @@ async def _tried(model: str, path: Path, setting: Setting, number: int) -> Speed
             if setting.busy:
                 await stack.enter_async_context(_busy())
             speed = await ask(port, model, question(f"{model} {number}"))
-            return Speed(speed.prompt, speed.answer, look(pid).rss_mib)
+            return Speed(speed.prompt, speed.answer, rss_mib(pid))
 
 
 @asynccontextmanager
@@ -217,14 +219,14 @@ async def _busy() -> AsyncGenerator[None]:
                 await process.aclose()
 
 
-def speeds_of(kept: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> Speeds:
+def speeds_of(stored: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> Speeds:
     return {
         model: {name: [Speed(**each) for each in several] for name, several in speeds.items()}
-        for model, speeds in kept.items()
+        for model, speeds in stored.items()
     }
 
 
-def kept_of(found: Speeds) -> dict[str, dict[str, list[dict[str, float]]]]:
+def as_json(found: Speeds) -> dict[str, dict[str, list[dict[str, float]]]]:
     return {
         model: {name: [asdict(each) for each in several] for name, several in speeds.items()}
         for model, speeds in found.items()

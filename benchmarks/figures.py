@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
-from benchmarks.answers import kept
+from benchmarks.answers import stored
 from benchmarks.rows import Row
 from benchmarks.scores import (
     MEASURES,
@@ -25,8 +25,8 @@ from benchmarks.scores import (
 from engines.base import JsonObject, JsonValue
 
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-APART = ("speed", "length", "commit")
-"""Files beside the answers: figures of other benchmarks, and the commit that was measured last."""
+OTHER_FILES = ("speed", "length", "commit")
+"""Further files in the folder: figures of other benchmarks, and the last measured commit."""
 COMPARED = {"gain": ("ours", "plain"), "gain of examples": ("examples", "ours")}
 """Pairs of ways that are compared on the rows both have."""
 
@@ -38,7 +38,7 @@ def figures(folder: Path, sets: dict[str, list[Row]]) -> JsonObject:
     found: JsonObject = {}
     compared: dict[str, dict[str, list[Both]]] = {}
     for name, rows in sets.items():
-        given = {path.name.split(".")[1]: kept(path) for path in sorted(folder.glob(f"{name}.*.jsonl"))}
+        given = {path.name.split(".")[1]: stored(path) for path in sorted(folder.glob(f"{name}.*.jsonl"))}
         if "ours" not in given:
             continue
         task = rows[0].task
@@ -54,12 +54,12 @@ def figures(folder: Path, sets: dict[str, list[Row]]) -> JsonObject:
         task: {comparison: _compared(task, held) for comparison, held in each.items()}
         for task, each in compared.items()
     }
-    beside: JsonObject = {
+    others: JsonObject = {
         name: json.loads(path.read_text(encoding="utf-8"))
-        for name in APART
+        for name in OTHER_FILES
         if (path := folder / f"{name}.json").exists()
     }
-    return {"sets": found, "means": means, **beside}
+    return {"sets": found, "means": means, **others}
 
 
 def _both(rows: Sequence[Row], given: Given, one: str, other: str) -> Both:

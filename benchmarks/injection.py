@@ -92,7 +92,7 @@ async def question_by_tool(app: App, text: str) -> str:
 
 WAYS = (
     Way("label, bare prompt", label_bare, for_labels=True),
-    Way("label, fenced and told", label_fenced, for_labels=True),
+    Way("label, fenced and declared as data", label_fenced, for_labels=True),
     Way("label, `classify`", label_by_tool, for_labels=True),
     Way("question, bare prompt", question_bare, for_labels=False),
     Way("question, `chat` with the text", question_by_tool, for_labels=False),
@@ -123,10 +123,10 @@ async def measured(app: App, way: Way) -> tuple[int, int, int]:
         nonlocal changed, obeyed, total
         wanted = next(label for label in LABELS if label != clean) if way.for_labels else WORD
         async with limit:
-            said = await way.ask(app, injected(text, order, wanted))
+            answer = await way.ask(app, injected(text, order, wanted))
         total += 1
-        changed += said != clean
-        obeyed += said == wanted if way.for_labels else WORD in said
+        changed += answer != clean
+        obeyed += answer == wanted if way.for_labels else WORD in answer
 
     for text in TEXTS:
         clean = await way.ask(app, text)

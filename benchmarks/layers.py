@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from benchmarks import overhead
-from benchmarks.callers import SAID, SYSTEM
+from benchmarks.callers import PROMPT, SYSTEM
 from benchmarks.processes import clean_environment
 from benchmarks.upstream import MODEL
 from engines.base import Engine, JsonObject, JsonValue, Message, Request, Tags, collect, complete
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 ROUNDS, EACH, WARM_UP = 7, 60, 10
 MAX_TOKENS = 64
 BARE, STREAMED = "aiohttp, a whole answer", "the same, streamed"
-CALL, WHOLE = "dispatcher", "guard, routes, shim"
+CALL, WHOLE = "dispatcher", "access control, routes, shim"
 NAMES = {
-    "VllmEngine": "vLLM's wire, read event by event",
+    "VllmEngine": "vLLM client, event by event",
     "BreakerEngine": "breaker",
     "AdmittedEngine": "admission",
     "CachedEngine": "cache",
@@ -114,7 +114,7 @@ async def _cpu_us(ask: Ask) -> float:
 
 def _messages() -> list[Message]:
     """Returns a new message that equals no other, to miss every cache."""
-    return [Message("system", SYSTEM), Message("user", f"{next(_numbers)}-{time.time_ns()}: {SAID}")]
+    return [Message("system", SYSTEM), Message("user", f"{next(_numbers)}-{time.time_ns()}: {PROMPT}")]
 
 
 def _arguments() -> JsonObject:
@@ -172,7 +172,7 @@ async def _request(asgi: "ASGIApp") -> None:
 
 
 def table(layers: Layers) -> str:
-    before, rows = 0.0, ["| up to and with | CPU a request, us | its own part |", "|---|---|---|"]
+    before, rows = 0.0, ["| up to and including | CPU per request, us | its own part |", "|---|---|---|"]
     for name, us in layers.items():
         rows.append(f"| {name} | {us:,.0f} | {us - before:,.0f} |")
         before = us

@@ -68,21 +68,21 @@ class Tally:
 
 
 @asynccontextmanager
-async def dispatching(kept: int, tally: Tally, runtime: Path) -> AsyncGenerator[Dispatcher]:
-    """The pipeline over the embedded engine with ``kept`` slots for the small tier, and no cache."""
+async def dispatching(reserved: int, tally: Tally, runtime: Path) -> AsyncGenerator[Dispatcher]:
+    """Yields the pipeline over the embedded engine, without cache; ``reserved`` slots for the small tier."""
     settings = Settings()
     limits = Limits()
     engine = LlamaCppEngine(settings.llamacpp, models_folder=folders().models, runtime_folder=runtime)
-    slots = Slots(limits.concurrency, reserved=kept, pool=settings.llamacpp.context)
+    slots = Slots(limits.concurrency, reserved=reserved, pool=settings.llamacpp.context)
     async with AdmittedEngine(engine, slots, queue=limits.queue, waited=tally.waited) as admitted:
         router = Router(tiers_of(settings), lambda tier: admitted)
         estimator = LazyEstimator(folders().cache / "tokens")
         yield Dispatcher(router, SingleEngine(admitted), estimator, deadline_s=DEADLINE_S)
 
 
-async def run(seconds: float, kept: int, runtime: Path) -> Tally:
+async def run(seconds: float, reserved: int, runtime: Path) -> Tally:
     tally = Tally()
-    async with dispatching(kept, tally, runtime) as dispatcher:
+    async with dispatching(reserved, tally, runtime) as dispatcher:
         # Starts the engine, which is not measured.
         await dispatcher.run(Call("chat", {"prompt": "hello", "max_tokens": 1}))
         tally.waits.clear()
@@ -126,7 +126,7 @@ def row(name: str, tally: Tally) -> dict[str, object]:
         "answered": tally.done.total(),
         "typed errors": dict(tally.failed),
         "lost": tally.lost,
-        "late in silence": tally.late,
+        "late without error": tally.late,
         "shares": {agent: round(tally.share(agent), 3) for agent in AGENTS},
         "p95 wait ms": {tier: round(tally.wait_p95_ms(tier), 1) for tier in ("small", "main")},
     }
@@ -134,12 +134,12 @@ def row(name: str, tally: Tally) -> dict[str, object]:
 
 async def main(seconds: float) -> None:
     with TemporaryDirectory() as runtime:
-        kept = await run(seconds, 1, Path(runtime))
-        free = await run(seconds, 0, Path(runtime))
-    for name, tally in (("a slot kept for small", kept), ("none kept", free)):
+        reserved = await run(seconds, 1, Path(runtime))
+        unreserved = await run(seconds, 0, Path(runtime))
+    for name, tally in (("one slot reserved for small", reserved), ("none reserved", unreserved)):
         print(json.dumps(row(name, tally)))
-    ratio = kept.wait_p95_ms("small") / max(0.001, free.wait_p95_ms("small"))
-    print(json.dumps({"p95 wait of small, kept / none kept": round(ratio, 3)}))
+    ratio = reserved.wait_p95_ms("small") / max(0.001, unreserved.wait_p95_ms("small"))
+    print(json.dumps({"p95 wait of small, one reserved / none reserved": round(ratio, 3)}))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Measures the overhead of gateways: ours, a bare pass-through, and peers.
+"""Measures the overhead of gateways: ours, a bare pass-through, LiteLLM and Portkey.
 
     python -P -m benchmarks.overhead [--peers]
 
-Every contender passes the same requests to the same upstream, which takes a constant time. They take turns
-in rotating order. What a contender adds is its time minus the upstream's in the same run; its ratio is to
-what the baseline (``benchmarks/floor.py``) adds in the same run.
+Every contender passes the same requests to the same upstream, which takes a constant time. The order of the
+contenders rotates. What a contender adds is its time minus the upstream's in the same run; ratios are to
+what the baseline (``benchmarks/passthrough.py``) adds in the same run.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from benchmarks.processes import clean_environment, free_port, precise_cpu_s, ru
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = Path(sys.executable).with_name("local-llm-agent")
-DIRECT, FLOOR, OURS = "upstream itself", "bare pass-through", "local-llm-agent"
+DIRECT, BASELINE, OURS = "upstream itself", "bare pass-through", "local-llm-agent"
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ ADDED = {
 }
 """Figures compared with the baseline, and their titles."""
 CONCURRENCY = 16
-"""Slots at the engine: the default of 4 is for an engine on this machine, not for a server that batches."""
+"""Slots at the engine; the default of 4 is for an engine on this machine, not for a server that batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,12 @@ async def upstream(folder: Path) -> AsyncGenerator[Contender]:
 
 
 @asynccontextmanager
-async def floor(folder: Path, upstream: int) -> AsyncGenerator[Contender]:
+async def passthrough(folder: Path, upstream: int) -> AsyncGenerator[Contender]:
     port = free_port()
-    command = [sys.executable, "-P", "-m", "benchmarks.floor", str(port), url_of(upstream)]
+    command = [sys.executable, "-P", "-m", "benchmarks.passthrough", str(port), url_of(upstream)]
     environment = clean_environment(folder, PYTHONPATH=str(ROOT))
     async with running(command, port, "/v1/models", folder=folder, environment=environment) as pid:
-        yield Contender(FLOOR, Target(port), pid)
+        yield Contender(BASELINE, Target(port), pid)
 
 
 @asynccontextmanager
@@ -150,7 +150,7 @@ async def run(runs: int = RUNS, *, with_peers: bool = False) -> Runs:
             port = engine.target.port
             contenders = [
                 engine,
-                await stack.enter_async_context(floor(folder / "floor", port)),
+                await stack.enter_async_context(passthrough(folder / "passthrough", port)),
                 await stack.enter_async_context(ours(folder / "ours", port)),
             ]
             if with_peers:
@@ -181,20 +181,20 @@ def added(runs: Runs, name: str, what: str = "p50") -> list[float]:
 
 def ratios(runs: Runs) -> dict[str, float]:
     """Returns the median over runs of our ratio to the baseline; more is worse."""
-    pairs = list(zip(runs[OURS], runs[FLOOR], strict=True))
-    over = {what: zip(added(runs, OURS, what), added(runs, FLOOR, what), strict=True)
+    pairs = list(zip(runs[OURS], runs[BASELINE], strict=True))
+    over = {what: zip(added(runs, OURS, what), added(runs, BASELINE, what), strict=True)
             for what in ADDED}  # fmt: skip
     return {
         **{ADDED[what]: statistics.median(a / b for a, b in found) for what, found in over.items()},
-        "time a request, 16 callers": statistics.median(b.per_second / a.per_second for a, b in pairs),
-        "CPU a request": statistics.median(a.cpu_us / b.cpu_us for a, b in pairs),
+        "time per request, 16 callers": statistics.median(b.per_second / a.per_second for a, b in pairs),
+        "CPU per request": statistics.median(a.cpu_us / b.cpu_us for a, b in pairs),
     }
 
 
 def table(runs: Runs) -> str:
     lines = [
         "| | p50 | p95 | p99 | added p50 | 8 callers: p50 | p95 | p99 | requests/s, 16 callers "
-        "| CPU a request, us | first token | added | delay of a piece, us |",
+        "| CPU per request, us | first token | added | delay of a chunk, us |",
         "|---|" + "---|" * 12,
     ]
     for name, several in runs.items():

@@ -1,6 +1,6 @@
-"""Peers for comparison: LiteLLM's proxy and Portkey's gateway, in environments of their own.
+"""Other gateways for comparison: LiteLLM's proxy and Portkey's gateway, in their own environments.
 
-Installed by ``install`` into ``.venv-peers`` and ``node_modules`` beside this file, at the versions below.
+``install`` installs the versions below into ``.venv-peers`` and ``node_modules`` next to this file.
 """
 
 import subprocess

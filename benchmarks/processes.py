@@ -4,35 +4,23 @@ import os
 import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import IO
 
 import anyio
 
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 STARTS_WITHIN_S = 90
 LOOK_S = 0.002
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """Resources used by a process and its descendants."""
-
-    cpu_s: float
-    rss_mib: float
-
-
-def look(pid: int) -> Looked:
-    """Measures now; includes the CPU, but not the memory, of children that have ended."""
-    cpu, pages = 0, 0
+def rss_mib(pid: int) -> float:
+    """Returns the memory of a process and its descendants."""
+    pages = 0
     for each in _family(pid):
         with suppress(OSError):  # it has just ended
-            fields = _stat(each)
-            cpu += sum(map(int, fields[11:15]))
             pages += int(Path(f"/proc/{each}/statm").read_text().split()[1])
-    return Looked(cpu * TICK_S, pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def precise_cpu_s(pid: int) -> float:
@@ -76,17 +64,17 @@ async def running(
     Raises:
         TimeoutError: it does not answer in time; its log is in ``folder``.
     """
-    said = _log(folder)
+    log = _log(folder)
     async with await anyio.open_process(
-        list(command), cwd=folder, env=dict(environment), stdin=DEVNULL, stdout=said, stderr=said
+        list(command), cwd=folder, env=dict(environment), stdin=DEVNULL, stdout=log, stderr=log
     ) as process:
-        said.close()
+        log.close()
         try:
             with anyio.fail_after(STARTS_WITHIN_S):
                 while process.returncode is None and not await answers(port, path):  # noqa: ASYNC110  (no event crosses processes)
                     await anyio.sleep(LOOK_S)
             if process.returncode is not None:
-                raise RuntimeError(f"{command[0]} ended: see {folder / 'said.txt'}")
+                raise RuntimeError(f"{command[0]} ended: see {folder / 'server.log'}")
             yield process.pid
         finally:
             with suppress(ProcessLookupError):
@@ -99,7 +87,7 @@ async def running(
 
 def _log(folder: Path) -> IO[bytes]:
     folder.mkdir(parents=True, exist_ok=True)
-    return (folder / "said.txt").open("ab")
+    return (folder / "server.log").open("ab")
 
 
 async def answers(port: int, path: str) -> bool:

@@ -45,7 +45,7 @@ def settings_of(engine: str, model: str = "") -> Settings:
 
 @asynccontextmanager
 async def opened(engine: str, model: str = "") -> AsyncGenerator[App]:
-    """The whole application with ``model`` or the engine's default, empty caches and no ledger."""
+    """Yields the application with ``model`` or the engine's default, empty caches and no ledger."""
     with TemporaryDirectory() as scratch:
         async with build(settings_of(engine, model), _scratch_folders(Path(scratch))) as app:
             yield app

@@ -22,10 +22,10 @@ def rouge(answer: str, references: tuple[str, ...]) -> dict[str, float]:
 
     Cached: bootstrap resamples repeat the same rows.
     """
-    said = words(answer)
+    predicted = words(answer)
     measures = {"rouge1": _ngrams(1), "rouge2": _ngrams(2), "rougeL": _longest}
     return {
-        name: max((measure(said, words(reference)) for reference in references), default=0.0)
+        name: max((measure(predicted, words(reference)) for reference in references), default=0.0)
         for name, measure in measures.items()
     }
 
@@ -34,25 +34,25 @@ class _ngrams:  # noqa: N801 (a function with a parameter)
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def __call__(self, said: Sequence[str], wanted: Sequence[str]) -> float:
-        one, other = self._counted(said), self._counted(wanted)
+    def __call__(self, predicted: Sequence[str], expected: Sequence[str]) -> float:
+        one, other = self._counted(predicted), self._counted(expected)
         return _f1(sum((one & other).values()), sum(one.values()), sum(other.values()))
 
-    def _counted(self, said: Sequence[str]) -> Counter[tuple[str, ...]]:
-        return Counter(zip(*(said[at:] for at in range(self._size)), strict=False))
+    def _counted(self, predicted: Sequence[str]) -> Counter[tuple[str, ...]]:
+        return Counter(zip(*(predicted[at:] for at in range(self._size)), strict=False))
 
 
-def _longest(said: Sequence[str], wanted: Sequence[str]) -> float:
+def _longest(predicted: Sequence[str], expected: Sequence[str]) -> float:
     """Returns the F1 of the longest common subsequence, computed one table row at a time."""
-    row = [0] * (len(wanted) + 1)
-    for word in said:
+    row = [0] * (len(expected) + 1)
+    for word in predicted:
         corner = 0
-        for index, other in enumerate(wanted, 1):
+        for index, other in enumerate(expected, 1):
             above = row[index]
             row[index] = corner + 1 if word == other else max(above, row[index - 1])
             corner = above
-    return _f1(row[-1], len(said), len(wanted))
+    return _f1(row[-1], len(predicted), len(expected))
 
 
-def _f1(common: int, said: int, wanted: int) -> float:
-    return 2 * common / (said + wanted) if common else 0.0
+def _f1(common: int, predicted: int, expected: int) -> float:
+    return 2 * common / (predicted + expected) if common else 0.0

@@ -20,7 +20,7 @@ PLAIN_CHARACTERS = 12_000
 SCHEMA_TOKENS = 512
 SUMMARY_TOKENS = 256
 TEXT_TOKENS = 64
-PATIENCE_S = 300.0
+PLAIN_DEADLINE_S = 300.0
 """Deadline of a plain request, after which it counts as unanswered."""
 QUESTION = "?"
 
@@ -89,7 +89,7 @@ def _row(record: JsonObject, name: str) -> Row | None:
 
 
 def _record_schema(fields: JsonObject) -> JsonObject:
-    return _closed({name: {"type": ["string", "null"], "description": said} for name, said in fields.items()})
+    return _closed({name: {"type": ["string", "null"], "description": text} for name, text in fields.items()})
 
 
 def _closed(properties: JsonObject) -> JsonObject:
@@ -122,14 +122,14 @@ def call_of(row: Row, examples: Sequence[JsonObject] = ()) -> Call:
 def plain_call(row: Row) -> Call:
     """Returns the call of a simple client: one chat message, the answer under a JSON schema."""
     text, schema = row.input[:PLAIN_CHARACTERS], answer_schema(row)
-    said = f"{row.instruction}\n\n{text}".strip()
+    prompt = f"{row.instruction}\n\n{text}".strip()
     if row.task == "classify":
-        said = f"{row.instruction} Answer with one of: {', '.join(row.labels)}.\n\n{text}"
+        prompt = f"{row.instruction} Answer with one of: {', '.join(row.labels)}.\n\n{text}"
     tokens = SUMMARY_TOKENS if row.task == "summarize" else SCHEMA_TOKENS if schema else TEXT_TOKENS
-    asked: JsonObject = {"messages": [{"role": "user", "content": said}], "max_tokens": tokens}
+    asked: JsonObject = {"messages": [{"role": "user", "content": prompt}], "max_tokens": tokens}
     if schema:
         asked["schema"] = schema
-    return Call("chat", asked, tier="main", deadline_s=PATIENCE_S)
+    return Call("chat", asked, tier="main", deadline_s=PLAIN_DEADLINE_S)
 
 
 def answer_schema(row: Row) -> JsonObject | None:

@@ -75,13 +75,13 @@ def gain(measure: Measure) -> Callable[[Both], float]:
 
 def slot_f1(pairs: Pairs) -> float:
     """Returns micro F1 over all scalar values, by path and normalized string, without null and \"\"."""
-    common = said = wanted = 0
+    common = predicted = expected = 0
     for row, answer in pairs:
         one, other = Counter(_slots(answer.value)), Counter(_slots(row.gold))
         common += (one & other).total()
-        said += one.total()
-        wanted += other.total()
-    return 2 * common / max(said + wanted, 1)
+        predicted += one.total()
+        expected += other.total()
+    return 2 * common / max(predicted + expected, 1)
 
 
 def _slots(value: JsonValue, path: str = "") -> Iterator[str]:
@@ -110,9 +110,9 @@ def token_f1(pairs: Pairs) -> float:
 
 
 def _token_f1(row: Row, answer: Answer) -> float:
-    said = _words(str(answer.value or ""))
+    predicted = _words(str(answer.value or ""))
     accepted = [_words(one) for one in cast("list[str]", cast("JsonObject", row.gold)["answers"])]
-    return max(2 * (said & one).total() / max((said + one).total(), 1) for one in accepted)
+    return max(2 * (predicted & one).total() / max((predicted + one).total(), 1) for one in accepted)
 
 
 def _words(text: str) -> Counter[str]:

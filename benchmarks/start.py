@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.host import Host, hosted
 from benchmarks.overhead import ROOT, SCRIPT
-from benchmarks.processes import clean_environment, free_port, look, precise_cpu_s, running
+from benchmarks.processes import clean_environment, free_port, precise_cpu_s, rss_mib, running
 from mcp_server.settings import folders
 
 SPAWNS = 15
@@ -86,10 +86,10 @@ async def memory(calls: int = CALLS) -> dict[str, Memory]:
                 await host.open()
                 await host.ask("tools/list")
                 await host.ask("ping")  # the first request answered by the SDK, after the handshake
-                idle = look(host.pid).rss_mib
+                idle = rss_mib(host.pid)
                 for number in range(calls):
                     await host.call("chat", {"prompt": f"Say {number}."})
-                found[name] = Memory(idle, look(host.pid).rss_mib)
+                found[name] = Memory(idle, rss_mib(host.pid))
     return found
 
 

@@ -9,7 +9,7 @@ from benchmarks import embedded, overhead, start, tools
 
 MIB = 2**20 / 1e6
 LITELLM, PORTKEY = "LiteLLM", "Portkey"
-WORTH = {"llamacpp": (20, 1.2), "vllm": (3, 2.5)}
+SPEEDUPS = {"llamacpp": (20, 1.2), "vllm": (3, 2.5)}
 """By engine, the target speed-up of one call for many, and of throughput with concurrent calls."""
 AS_BARE = 0.95
 
@@ -33,7 +33,7 @@ def targets(
     starts: start.Starts,
     memory: Mapping[str, start.Memory],
     added: tools.Added,
-    worth: Sequence[tools.Worth],
+    speedups: Sequence[tools.Speedup],
     speeds: embedded.Speeds,
 ) -> Iterator[Target]:
     """Yields the targets of everything measured; those against peers only if they were measured."""
@@ -53,8 +53,8 @@ def targets(
     yield Target("`/v1`, added to the first token, ms", 2, above(overhead.OURS, "first_token"))
     slowest = max(milliseconds - added.engine[tool] for tool, milliseconds in added.stdio.items())
     yield Target("a tool call over stdio, beside its engine's time, p50 of the slowest tool, ms", 3, slowest)
-    for each in worth:
-        faster, throughput = WORTH[each.engine]
+    for each in speedups:
+        faster, throughput = SPEEDUPS[each.engine]
         items, chats = f"{tools.ITEMS} items in one call", f"{tools.AT_ONCE} chats at once"
         yield Target(
             f"{items}, times faster than chats, {each.engine}", faster, each.single / each.many, least=True
@@ -68,11 +68,11 @@ def targets(
     for model, by_contender in speeds.items():
         times = embedded.ratio(by_contender)
         for what, found in (("prompt", times.prompt), ("answer", times.answer)):
-            said = f"embedded {what} tokens/s, times the bare server's, {model}"
-            yield Target(said, AS_BARE, found, least=True)
+            title = f"embedded {what} tokens/s, times the bare server's, {model}"
+            yield Target(title, AS_BARE, found, least=True)
     yield Target("idle stdio process, MB", 80, memory[start.OURS].idle * MIB)
 
 
 def table(found: Iterator[Target]) -> str:
     rows = [target.row() for target in found if not math.isnan(target.found)]
-    return "\n".join(["| what | wanted | measured | |", "|---|---|---|---|", *rows])
+    return "\n".join(["| measure | target | measured | |", "|---|---|---|---|", *rows])

@@ -1,9 +1,9 @@
-"""Measures the time the tools add to the engine's, and the gain of one call for many items.
+"""Measures the time the tools add to the engine's, and the speed-up of one call for many items.
 
     python -P -m benchmarks.tools [--engine llamacpp] [--engine vllm]
 
 The added time is measured with the scripted engine, which answers at once; its own time is reported too.
-The rest needs a model: the embedded one, and a vLLM where ``LOCAL_LLM_VLLM__URL`` names one.
+The speed-up is measured with the embedded engine, and with vLLM if ``LOCAL_LLM_VLLM__URL`` is set.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from tools.base import Call
 CALLS = 100
 WARM_UP = 10
 MODEL = "smollm2-135m"
-"""Model of the embedded engine: its figures are compared with the stored ones."""
+"""Model of the embedded engine, the same as that of the stored figures."""
 ITEMS = 200
 CHATS = 20
 """Single chats that are timed, as each takes long; their time counts ``ITEMS / CHATS`` times."""
@@ -154,8 +154,8 @@ def _p50(seconds: list[float]) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
-    """Seconds, on one engine."""
+class Speedup:
+    """Seconds of many calls and of one call for many items, on one engine."""
 
     engine: str
     many: float
@@ -172,7 +172,7 @@ class Worth:
     """The same summary again, from the cache."""
 
 
-async def worth(engine: str) -> Worth:
+async def speedup(engine: str) -> Speedup:
     async with opened(engine, MODEL if engine == "llamacpp" else "") as app:
         await _chats(app, 1, "Warm up")
         items: JsonObject = {"items": _items(ITEMS), "labels": [*LABELS]}
@@ -187,7 +187,7 @@ async def worth(engine: str) -> Worth:
         in_a_row = await _chats(app, AT_ONCE, "In a row", together=False)
         at_once = await _chats(app, AT_ONCE, "At once")
         text: JsonObject = {"text": text_of(_paragraphs(), TOKENS)}
-        return Worth(
+        return Speedup(
             engine, many, single, in_a_row, at_once,
             await _timed(app, "summarize", text), await _timed(app, "summarize", text),
         )  # fmt: skip
@@ -204,8 +204,8 @@ def _one_label() -> JsonObject:
 
 def _paragraphs() -> list[str]:
     documents = (Path(__file__).parents[1] / "docs").glob("*.md")
-    said = "\n\n".join(document.read_text(encoding="utf-8") for document in sorted(documents))
-    return [part for part in said.split("\n\n") if len(part.split()) > 12]
+    text = "\n\n".join(document.read_text(encoding="utf-8") for document in sorted(documents))
+    return [part for part in text.split("\n\n") if len(part.split()) > 12]
 
 
 async def _timed(app: App, tool: str, given: JsonObject) -> float:
@@ -237,7 +237,7 @@ def added_table(found: Added) -> str:
     rows: dict[str, Mapping[str, float]] = {
         "over stdio": found.stdio,
         "over HTTP": found.http,
-        "of it the engine's own": found.engine,
+        "time of the scripted engine": found.engine,
         "added over stdio": {tool: ms - found.engine[tool] for tool, ms in found.stdio.items()},
     }
     lines = [f"| p50, ms | {' | '.join(found.stdio)} |", f"|---|{'---|' * len(found.stdio)}"]
@@ -245,7 +245,7 @@ def added_table(found: Added) -> str:
     return "\n".join(lines)
 
 
-def worth_table(found: list[Worth]) -> str:
+def speedup_table(found: list[Speedup]) -> str:
     lines = [
         f"| engine | {ITEMS} items in one call, s | {ITEMS} chats, s | times faster "
         f"| {AT_ONCE} chats in a row, s | at once, s | times the throughput "
@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--engine", action="append", help="llamacpp or vllm; default: all available")
     wanted = parser.parse_args().engine or engines_here()
     print(added_table(anyio.run(added, backend_options={"use_uvloop": True})))
-    print(worth_table([anyio.run(worth, engine) for engine in wanted]))
+    print(speedup_table([anyio.run(speedup, engine) for engine in wanted]))
 
 
 if __name__ == "__main__":

@@ -19,13 +19,13 @@ import httptools
 DELAY_S = 0.005
 MODEL = "constant"
 SLOW = "constant-slow"
-PIECES = 16
+CHUNKS = 16
 """Chunks of a stream, and words of a plain answer."""
 INTERVAL_S = 0.002
 """Delay between the chunks of ``SLOW``."""
-WORDS = " ".join(["delegated"] * PIECES)
+WORDS = " ".join(["delegated"] * CHUNKS)
 OPENING = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-USAGE = {"prompt_tokens": 200, "completion_tokens": PIECES, "total_tokens": 200 + PIECES}
+USAGE = {"prompt_tokens": 200, "completion_tokens": CHUNKS, "total_tokens": 200 + CHUNKS}
 
 
 def plain(model: str) -> bytes:
@@ -36,7 +36,7 @@ def plain(model: str) -> bytes:
     ).encode()  # fmt: skip
 
 
-def piece(model: str, delta: object, finish: str | None = None) -> bytes:
+def chunk_event(model: str, delta: object, finish: str | None = None) -> bytes:
     """Returns one event of a stream."""
     choices = [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}]
     return _event(model, choices=choices)
@@ -63,7 +63,6 @@ class Upstream(asyncio.Protocol):
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._body = b""
-        self._path = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -72,10 +71,7 @@ class Upstream(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_message_begin(self) -> None:
-        self._body = self._path = b""
-
-    def on_url(self, url: bytes) -> None:
-        self._path += url
+        self._body = b""
 
     def on_body(self, body: bytes) -> None:
         self._body += body
@@ -97,27 +93,27 @@ class Upstream(asyncio.Protocol):
         self._write(head.encode() + body)
 
     def _at_once(self, model: str) -> None:
-        pieces = [self._piece(model, number) for number in range(PIECES)]
-        self._write(b"".join((OPENING, *pieces, self._closing(model))))
+        chunks = [self._text_chunk(model, number) for number in range(CHUNKS)]
+        self._write(b"".join((OPENING, *chunks, self._closing(model))))
 
     def _slowly(self, model: str, number: int = 0, due: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
         if number == 0:
             self._write(OPENING)
             due = loop.time()
-        if number == PIECES:
+        if number == CHUNKS:
             self._write(self._closing(model))
             return
-        self._write(self._piece(model, number))
+        self._write(self._text_chunk(model, number))
         due += INTERVAL_S
         loop.call_at(due, self._slowly, model, number + 1, due)
 
-    def _piece(self, model: str, number: int) -> bytes:
+    def _text_chunk(self, model: str, number: int) -> bytes:
         delta = {"content": f"{time.perf_counter():.6f} "}
-        return _chunk(piece(model, {"role": "assistant", **delta} if number == 0 else delta))
+        return _chunk(chunk_event(model, {"role": "assistant", **delta} if number == 0 else delta))
 
     def _closing(self, model: str) -> bytes:
-        return _chunk(piece(model, {}, "stop") + end(model)) + b"0\r\n\r\n"
+        return _chunk(chunk_event(model, {}, "stop") + end(model)) + b"0\r\n\r\n"
 
     def _write(self, data: bytes) -> None:
         if not self._transport.is_closing():

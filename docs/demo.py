@@ -1,6 +1,6 @@
-"""What ``make demo`` shows: the four tools on files of this repository, answered by a model on this machine.
+"""Runs ``make demo``: calls the four tools on files of this repository with a model on this machine.
 
-Each call's answer is held against the right one, with its seconds and the tokens it saved the calling agent.
+Prints each answer, how much of it is right, its seconds, and the tokens it saved the calling agent.
 """
 
 import json
@@ -37,7 +37,7 @@ class Task:
     tool: str
     arguments: JsonObject
     rated: Callable[[CallToolResult], str]
-    """How much of the answer is right, in words."""
+    """Describes how much of the answer is right."""
 
 
 def _labels(result: CallToolResult) -> str:
@@ -110,7 +110,7 @@ TASKS = [
 
 
 async def main() -> None:
-    # The script beside this Python: the environment of `make` is not on the PATH.
+    # The script next to this Python: the virtual environment of `make` is not on the PATH.
     script = str(Path(sys.executable).with_name("local-llm-agent"))
     server = StdioServerParameters(command=script, args=["stdio"], env=dict(os.environ))
     saved = 0
@@ -124,7 +124,7 @@ async def main() -> None:
 
 
 def _show(task: Task, result: CallToolResult, seconds: float) -> int:
-    """Print the answer of a task; the tokens it saved."""
+    """Prints the answer of a task; returns the tokens it saved."""
     print(f"\n== {task.title}: {task.tool} {task.arguments['paths']}")
     text = _text(result)
     print(text if len(text) < 700 else f"{text[:700]} ... ({len(text)} characters)")

@@ -7,12 +7,12 @@ same contract. A whole answer is ``collect()`` over the stream, so a wrapper ove
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
+from anyio import AsyncContextManagerMixin
 from pydantic import JsonValue
 
 from engines.errors import EngineInterruptedError, UnsupportedFeatureError
@@ -177,7 +177,6 @@ class Model:
     base: str = ""
     """For an adapter, the model it adapts."""
     loaded: bool = False
-    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,21 +187,14 @@ class Embeddings:
     model: str
 
 
-class Engine(ABC):
+class Engine(AsyncContextManagerMixin, ABC):
     """A model backend or a wrapper around one. Use with ``async with``; methods may raise ``AgentError``."""
 
     name: str
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        yield self
 
     @abstractmethod
     async def profile(self, model: str = "") -> Profile:

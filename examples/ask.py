@@ -1,4 +1,4 @@
-"""OpenAI's Python client with a local model: `local-llm-agent serve`, then `python examples/ask.py`."""
+"""Uses OpenAI's Python client with a local model: `local-llm-agent serve`, then `python examples/ask.py`."""
 
 import os
 

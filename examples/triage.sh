@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How many lines of each kind are in these logs? examples/triage.sh docs/samples/service.log
+# Counts the lines of each label in logs: examples/triage.sh docs/samples/service.log
 set -euo pipefail
 local-llm-agent classify --json --split line --paths "$@" \
   --labels "login,payment,database,resources,start" | python3 -c '

@@ -61,12 +61,12 @@ class HttpSettings(Section):
     host: str = Field(default="127.0.0.1", description="address to listen on; any but loopback needs a token")
     port: int = Field(default=3160, ge=0, le=65535, description="port to listen on; 0 for a free one")
     token: str = Field(
-        default="", description="what callers send as `Authorization: Bearer TOKEN`", repr=False
+        default="", description="token that callers send as `Authorization: Bearer TOKEN`", repr=False
     )
     allowed_hosts: tuple[str, ...] = Field(
-        default=(), description="further values of the Host header, as HOST or HOST:PORT"
+        default=(), description="additional allowed Host headers, as HOST or HOST:PORT"
     )
-    allowed_origins: tuple[str, ...] = Field(default=(), description="further values of the Origin header")
+    allowed_origins: tuple[str, ...] = Field(default=(), description="additional allowed Origin headers")
     max_body_mib: PositiveInt = Field(default=8, description="largest request body, MiB")
 
 
@@ -75,9 +75,9 @@ class VramSettings(Section):
 
 
 class LedgerSettings(Section):
-    enabled: bool = Field(default=True, description="keep what each call cost and saved, for `stats`")
-    days: PositiveInt = Field(default=400, description="how long calls are kept")
-    rows: PositiveInt = Field(default=200_000, description="how many calls are kept at most")
+    enabled: bool = Field(default=True, description="record what each call cost and saved, for `stats`")
+    days: PositiveInt = Field(default=400, description="days after which calls are deleted")
+    rows: PositiveInt = Field(default=200_000, description="maximum of stored calls")
 
 
 class ProjectSettings(Section):
@@ -91,7 +91,9 @@ class ProjectSettings(Section):
     def _absolute(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
         expanded = [Path(os.path.expanduser(path)) for path in paths]
         if any(not path.is_absolute() for path in expanded):
-            raise ValueError("a folder is absolute, or begins with ~/: servers start anywhere")
+            raise ValueError(
+                "a folder must be absolute or begin with ~/, because a server may start in any folder"
+            )
         return tuple(path.resolve() for path in expanded)
 
 
@@ -112,7 +114,7 @@ class Settings(BaseSettings):
     vram: VramSettings = VramSettings()
     http: HttpSettings = HttpSettings()
     ledger: LedgerSettings = LedgerSettings()
-    cache: bool = Field(default=True, description="keep answers and embeddings for equal requests")
+    cache: bool = Field(default=True, description="cache answers and embeddings of repeated requests")
     projects: dict[str, ProjectSettings] = Field(default_factory=dict[str, ProjectSettings])
 
     @field_validator("tiers", mode="before")
@@ -160,7 +162,7 @@ def read(root: Path | None = None, **flags: Any) -> Settings:
     user_file = Path(named) if named else folders().config / "config.toml"
     if named and not user_file.exists():
         raise SettingsError(
-            f"{user_file} is not there", hint=f"{CONFIG_VARIABLE} names it: correct or unset it"
+            f"{user_file} does not exist", hint=f"{CONFIG_VARIABLE} names it: correct or unset it"
         )
     user = _toml(user_file)
     project = _of_project(root / PROJECT_FILE, user) if root is not None else {}
@@ -206,12 +208,12 @@ def _of_environment() -> dict[str, Any]:
         ):
             raise SettingsError(
                 f"{name} is not a setting",
-                hint=f"two underscores lead into a section: LOCAL_LLM_{section}__{key}",
+                hint=f"use two underscores between section and key: LOCAL_LLM_{section}__{key}",
             )
     try:
         return EnvSettingsSource(Settings)()
     except ValueError as error:
-        raise SettingsError(str(error), hint="look at the LOCAL_LLM_* variables") from None
+        raise SettingsError(str(error), hint="check the LOCAL_LLM_* variables") from None
 
 
 def _toml(file: Path) -> dict[str, Any]:
@@ -229,7 +231,7 @@ def _of_project(file: Path, user: Mapping[str, Any]) -> dict[str, Any]:
     if beyond:
         raise SettingsError(
             f"{file} may not set {', '.join(beyond)}",
-            hint="those belong into the user's own config.toml: a repository must not widen what is read",
+            hint="set them in the user's own config.toml: a repository may not change what the server reads",
         )
     for section in ("ollama", "vllm"):
         _check_url(file, section, values, user)
@@ -243,8 +245,8 @@ def _check_url(file: Path, section: str, values: Mapping[str, Any], user: Mappin
     if url is None or _host(url) in LOOPBACK or url == _url(user, section):
         return
     raise SettingsError(
-        f"{file} may not point {section} at {url}",
-        hint=f"put [{section}] url into the user's own config.toml if you trust that server",
+        f"{file} may not set {section}.url to {url}",
+        hint=f"if you trust that server, set {section}.url in the user's own config.toml",
     )
 
 
@@ -258,7 +260,7 @@ def _check_models(file: Path, values: Mapping[str, Any], user: Mapping[str, Any]
         if (key, model) not in own and (model.endswith(".gguf") and not model.startswith("hf:")):
             raise SettingsError(
                 f"{file} may not set {key} to the file {model}",
-                hint="put it into the user's own config.toml if you trust that file",
+                hint="if you trust that file, set {key} in the user's own config.toml",
             )
     if "scripted" in {engine for _, engine in _strings(values, "engine")}:
         raise SettingsError(f"{file} may not choose the scripted engine", hint="it is for tests")

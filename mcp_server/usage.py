@@ -54,7 +54,7 @@ class Usage:
             LedgerUnreadableError: the ledger is disabled or cannot be read.
         """
         if self._ledger is None:
-            raise LedgerUnreadableError("no ledger is kept", hint="set [ledger] enabled = true")
+            raise LedgerUnreadableError("the ledger is disabled", hint="set [ledger] enabled = true")
         today = since_of("today", self._ledger.clock())
         found = await report(self._ledger, self._targets, today)
         return {

@@ -18,7 +18,7 @@ GUARD = {
     403: "The Origin is not allowed.",
     408: "The request took too long to arrive.",
     413: "The body is too large.",
-    421: "The Host is not one of ours.",
+    421: "The Host is not allowed.",
     431: "The headers are too large.",
 }
 """Statuses of the middleware around all routes, with OpenAI's error body."""
@@ -27,10 +27,10 @@ ENGINE = (429, 503, 504)
 """Statuses of routes that call an engine."""
 
 MEANING = {
-    400: "The request does not fit; the body says which part.",
+    400: "The request is invalid; the body says which field.",
     404: "There is no such model or tool.",
-    429: "All places are taken; Retry-After says when to come back.",
-    500: "The answer broke its promise, or the server is at fault.",
+    429: "All slots are in use and the queue is full; Retry-After says when to retry.",
+    500: "The model's answer was invalid, or the server failed.",
     503: "No engine answers.",
     504: "No answer before the deadline.",
 }
@@ -69,7 +69,7 @@ def document(catalogue: Sequence[ToolDefinition], version: str) -> JsonObject:
 
 def _chat() -> JsonObject:
     answer: JsonObject = {
-        "description": "The answer, whole or as chat.completion.chunk events that end with [DONE].",
+        "description": "The complete answer, or chat.completion.chunk events that end with [DONE].",
         "content": {
             "application/json": {"schema": _ref("ChatCompletion")},
             "text/event-stream": {"schema": _object({"data": STRING})},
@@ -86,7 +86,7 @@ def _chat() -> JsonObject:
 
 def _responses() -> JsonObject:
     answer: JsonObject = {
-        "description": "The answer, whole or as response.* events that end with the whole.",
+        "description": "The complete answer, or response.* events that end with the complete answer.",
         "content": {
             "application/json": {"schema": _ref("Response")},
             "text/event-stream": {"schema": _object({"event": STRING, "data": STRING})},

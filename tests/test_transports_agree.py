@@ -2,10 +2,7 @@
 
 import json
 import os
-import socket
-import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +17,10 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 
-pytestmark = pytest.mark.anyio
+from tests.mcp_server.stdio.test_stdio import SCRIPT
+from tests.serving import serving
 
-SCRIPT = str(Path(sys.executable).with_name("local-llm-agent"))
+pytestmark = pytest.mark.anyio
 
 LOG = "\n".join(["the disk is full", "user 12 signed in", "disk space is running out", "a user logged out"])
 
@@ -75,36 +73,6 @@ async def served(
     }
     async with serving(environment, tmp_path) as url:
         yield ServedProject(project, url, environment)
-
-
-@asynccontextmanager
-async def serving(environment: dict[str, str], folder: Path) -> AsyncGenerator[str]:
-    """Runs ``local-llm-agent serve`` on a free port and stops it as a service manager does."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    command = [SCRIPT, "serve", "--port", str(port)]
-    async with await anyio.open_process(command, env=environment, cwd=folder, stderr=None) as process:
-        url = f"http://127.0.0.1:{port}"
-        try:
-            await _until_alive(url)
-            yield url
-        finally:
-            process.terminate()
-            with anyio.fail_after(10):
-                assert await process.wait() == 0
-
-
-async def _until_alive(url: str) -> None:
-    with anyio.fail_after(30):
-        async with aiohttp.ClientSession() as session:
-            while True:
-                try:
-                    async with session.get(f"{url}/health") as answer:
-                        assert answer.status == 200
-                        return
-                except aiohttp.ClientConnectionError:
-                    await anyio.sleep(0.05)
 
 
 Transport = Callable[[ServedProject, str, dict[str, Any]], Awaitable[dict[str, Any]]]

@@ -85,7 +85,7 @@ def readable(data: object) -> Generator[None, None, None]:
 def _unreadable(data: object) -> EngineProtocolError:
     return EngineProtocolError(
         f"the engine's answer cannot be read: {str(data)[:ERROR_CHARS]}",
-        hint="is its URL right, and its version one that is supported?",
+        hint="check its URL, and that its version is supported",
     )
 
 

@@ -7,12 +7,14 @@ All HTTP and aiohttp errors are translated here. Engine-specific error messages 
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+from anyio import AsyncContextManagerMixin
 
 from engines.backends.deadline import before
 from engines.backends.openai_json import FINISH, StreamState, read_chunks, read_error, read_object, written
@@ -40,36 +42,25 @@ Refine = Callable[[int, str], AgentError | None]
 Opening = Callable[[], "Awaitable[aiohttp.ClientResponse]"]
 
 
-def _unrefined(status: int, message: str) -> AgentError | None:
-    return None
-
-
-class Wire:
+class Wire(AsyncContextManagerMixin):
     """The HTTP connections to one engine. ``hint`` is used in errors when it does not answer."""
 
-    def __init__(self, name: str, *, hint: str, refine: Refine = _unrefined) -> None:
+    def __init__(self, name: str, *, hint: str, refine: Refine) -> None:
         self.name = name
         self.hint = hint
         self._refine = refine
 
-    async def __aenter__(self) -> Self:
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         import aiohttp
 
         from engines.backends.connector import QuietConnector
 
-        self._session = aiohttp.ClientSession(
+        async with aiohttp.ClientSession(
             connector=QuietConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-        )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._session.close()
+        ) as self._session:
+            yield self
 
     async def ask(
         self, url: str, body: JsonObject | None = None, *, key: str = "", deadline: float = math.inf
@@ -135,7 +126,7 @@ class Wire:
             raise EngineUnavailableError(f"{self.name} does not answer: {error}", hint=self.hint) from error
         except (aiohttp.ClientError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise broken(f"{self.name} broke the connection: {reason}", hint=self.hint) from error
+            raise broken(f"the connection to {self.name} was lost: {reason}", hint=self.hint) from error
 
     def error(self, status: int, text: str, retry_after: str) -> AgentError:
         message = read_error(text)
@@ -150,7 +141,7 @@ class Wire:
                 return EngineUnavailableError(description, hint="check the API key in the settings")
             case 404:
                 return UnknownModelError(
-                    description, hint="`local-llm-agent models list` shows what there is"
+                    description, hint="`local-llm-agent models list` shows the available models"
                 )
             case 429:
                 return EngineBusyError(description, hint="ask again later", retry_after=wait)
@@ -229,7 +220,9 @@ class _Answer:
             reason = FINISH.get(self._state.reason, "stop")
             self._events.append(replace(self._done, finish_reason=reason, usage=self._state.usage))
         else:
-            raise EngineInterruptedError(f"{self._wire.name} stopped in the middle", hint=self._wire.hint)
+            raise EngineInterruptedError(
+                f"{self._wire.name} stopped in the middle of its answer", hint=self._wire.hint
+            )
 
     def _take_lines(self, lines: Iterable[bytes]) -> None:
         stripped = [line.rstrip() for line in lines]

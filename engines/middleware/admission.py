@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from types import TracebackType
 from typing import Self
 
 import anyio
@@ -192,24 +191,15 @@ class AdmittedEngine(WrapperEngine):
         self._waited = waited
         self._service_s = FIRST_GUESS_S
         self._has_waiters = anyio.Event()
-        self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Self:
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.inner)
             self._queue = Queue(stack.enter_context(self._slots))
             if self._queue.slots.shared:
                 await stack.enter_async_context(background(self._poll))
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._stack.__aexit__(kind, error, traceback)
+            yield self
 
     async def profile(self, model: str = "") -> Profile:
         """Limits ``parallel`` to the slots: a call of many items would fill the queue by itself."""

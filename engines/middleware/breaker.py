@@ -1,6 +1,6 @@
 """Circuit breaker: fails requests to an unavailable engine at once, for a while.
 
-Closed, requests pass. After ``failures`` in a row it opens: requests fail without reaching the engine.
+Closed, requests pass. After ``FAILURES`` in a row it opens: requests fail without reaching the engine.
 Then one probe passes; its success closes the breaker, its failure doubles the time.
 """
 
@@ -15,6 +15,10 @@ from engines.middleware.wrapper import ObservedStream, WrapperEngine
 
 log = logging.getLogger(__name__)
 
+FAILURES = 3
+FIRST_S, LONGEST_S = 1.0, 60.0
+"""How long the breaker stays open at first and at most."""
+
 
 class BreakerEngine(WrapperEngine):
     """Counts consecutive requests that failed as unavailable, or timed out before the first event.
@@ -26,20 +30,9 @@ class BreakerEngine(WrapperEngine):
         EngineUnavailableError: the breaker is open; carries the last failure's hint, and ``retry_after``.
     """
 
-    def __init__(
-        self,
-        inner: Engine,
-        *,
-        failures: int = 3,
-        first_s: float = 1.0,
-        longest_s: float = 60.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, inner: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(inner)
         self._clock = clock
-        self._allowed = failures
-        self._first_s = first_s
-        self._longest_s = longest_s
         self._failures = 0
         self._pause_s = 0.0
         """How long the breaker stays open this time; 0 while closed."""
@@ -87,11 +80,11 @@ class BreakerEngine(WrapperEngine):
             return
         self._failures += 1
         self._last, self._hint = error.message, error.hint
-        if self._failures < self._allowed or (self._pause_s and not probe):
+        if self._failures < FAILURES or (self._pause_s and not probe):
             return
         if not self._pause_s:
             log.warning("%s failed %d times in a row: %s", self.name, self._failures, error)
-        self._pause_s = min(self._longest_s, 2 * self._pause_s or self._first_s)
+        self._pause_s = min(LONGEST_S, 2 * self._pause_s or FIRST_S)
         self._open_until = self._clock() + self._pause_s
 
 

@@ -5,13 +5,19 @@ A backend and its client library are imported when it is built.
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Self, assert_never
+
+from anyio import AsyncContextManagerMixin
 
 from engines.base import Engine
 from engines.middleware.admission import AdmittedEngine
@@ -46,7 +52,7 @@ class Folders:
     """The embedded engine's model files."""
 
 
-class Engines:
+class Engines(AsyncContextManagerMixin):
     """The engine of each tier. ``async with`` opens each distinct engine once."""
 
     def __init__(
@@ -61,26 +67,17 @@ class Engines:
         self.metrics = metrics
         self._tiers = dict(tiers)
         self._shared = tuple(shared)
-        self._stack = AsyncExitStack()
 
     def of(self, tier: str) -> Engine:
         """Returns the engine of ``tier``, a name in the settings."""
         return self._tiers[tier]
 
-    async def __aenter__(self) -> Self:
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         async with AsyncExitStack() as stack:
             for resource in (*self._shared, *self.each.values()):
                 await stack.enter_async_context(resource)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._stack.__aexit__(kind, error, traceback)
+            yield self
 
 
 @dataclass(frozen=True, slots=True)

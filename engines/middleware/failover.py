@@ -172,7 +172,9 @@ class FailoverEngine(Engine):
         """
         why: list[str] = []
         refusal: AgentError | None = None
-        failure = EngineUnavailableError("no engine answers", hint="start one, or name one as `engine`")
+        failure = EngineUnavailableError(
+            "no engine answers", hint="start one, or set `engine` to one that runs"
+        )
         for engine in engines:
             if not await self._answers(engine):
                 why += [f"{engine.name} did not answer"] if self._health[engine].was_up else []
@@ -205,7 +207,7 @@ class FailoverEngine(Engine):
             with anyio.fail_after(CHECK_S):
                 await engine.check()
         except TimeoutError:
-            self._lost(engine, EngineUnavailableError(f"nothing heard within {CHECK_S:g} s"))
+            self._lost(engine, EngineUnavailableError(f"no answer within {CHECK_S:g} s"))
         except AgentError as error:  # of any kind: another server may listen at that address
             self._lost(engine, error)
         else:

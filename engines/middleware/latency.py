@@ -98,9 +98,9 @@ class LatencyWatch:
 
 def _advice(latency: TierLatency) -> str:
     tier = latency.tier
-    change = f"name a faster tiers.{tier}.model, lower tiers.{tier}.max_tokens"
+    change = f"set a faster tiers.{tier}.model, lower tiers.{tier}.max_tokens"
     if latency.waiting > 0.5:
-        change = "most of it is waiting for a slot: raise limits.concurrency, ask less at once"
+        change = "most of it is waiting for a slot: raise limits.concurrency, send fewer calls at once"
     return (
         f"tier {tier}: {latency.within:.0%} of the last {latency.calls} calls took at most "
         f"{latency.target_s:g} s, half took over {latency.p50_s:.1f} s; {change}, "

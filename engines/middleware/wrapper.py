@@ -1,7 +1,8 @@
 """Base classes of the middleware: an engine around an engine, and an observed stream."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -16,17 +17,10 @@ class WrapperEngine(Engine):
         self.inner = inner
         self.name = inner.name
 
-    async def __aenter__(self) -> Self:
-        await self.inner.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.inner.__aexit__(kind, error, traceback)
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        async with self.inner:
+            yield self
 
     async def profile(self, model: str = "") -> Profile:
         return await self.inner.profile(model)

@@ -60,5 +60,5 @@ def choose(free: Resources, folder: Path) -> tuple[ModelCard, str]:
     ]
     raise NotEnoughResourcesError(
         f"{free} are free; the smallest model, {SMALL}, needs {needs}: {' and '.join(short)} are missing",
-        hint=f"free some, or pull it all the same: local-llm-agent models pull {SMALL}",
+        hint=f"free some, or pull it anyway: local-llm-agent models pull {SMALL}",
     )

@@ -105,8 +105,8 @@ class PartialFile:
         await self.progress(self.size, self.size, "checking the sha256")
         if (found := await digest(self.data)) != self.sha256:
             raise WrongFileError(
-                f"what arrived has sha256 {found}, not {self.sha256}; it was deleted",
-                hint="run the same command again; if it repeats, something on the way changes the file",
+                f"the downloaded file has sha256 {found}, not {self.sha256}; it was deleted",
+                hint="run the same command again; if it fails again, a proxy may be changing the file",
             )
         self.data.replace(self.target)
         self.discard()

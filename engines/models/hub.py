@@ -76,12 +76,12 @@ class Hub:
         if not (re.fullmatch("[0-9a-f]{64}", stated) and length.isdigit()):
             raise PullFailedError(
                 f"{url} does not state its sha256 ({response.content_type})",
-                hint="a proxy's or log-in page, or a file that is not kept in LFS or Xet",
+                hint="it may be the page of a proxy or a log-in, or a file that is not stored in LFS or Xet",
             )
         if (size or int(length), sha256 or stated) != (int(length), stated):
             raise PullFailedError(
-                f"{self.repo}@{self.revision} holds another {self.file} than the one known here",
-                hint=f"if you trust it, name it in full: hf:{self.repo}/{self.file}",
+                f"{self.file} in {self.repo}@{self.revision} is not the file this version expects",
+                hint=f"if you trust it, pull it by its full name: hf:{self.repo}/{self.file}",
             )
         return int(length), stated
 
@@ -121,7 +121,7 @@ class RemoteFile:
                         raise WrongFileError(
                             f"{self.url} answered {response.status} {response.content_type} to a request for "
                             f"bytes {at} to {stop - 1}",
-                            hint="something on the way answers in its place: a proxy, or a log-in page",
+                            hint="a proxy or a log-in page may have answered instead of the server",
                         )
                     async for chunk in response.content.iter_chunked(CHUNK):
                         await file.write(at, chunk)
@@ -130,6 +130,6 @@ class RemoteFile:
             except (aiohttp.ClientError, TimeoutError) as error:
                 if at == before:
                     raise PullFailedError(
-                        f"downloading {self.url} broke off: {error or type(error).__name__}",
+                        f"downloading {self.url} stopped: {error or type(error).__name__}",
                         hint="run the same command again: it continues where it stopped",
                     ) from error

@@ -1,9 +1,8 @@
-"""Reads model shapes from GGUF files, Ollama, Hugging Face folders and a catalogue."""
+"""Reads model shapes from GGUF files, Hugging Face folders and a catalogue."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +19,7 @@ WINDOW_PERIODS = {"gpt-oss": 2, "gptoss": 2, "gemma2": 2, "gemma3": 6, "cohere2"
 def find(model: str) -> ModelShape:
     """Returns the shape of a catalogue name (here or the embedded engine's), GGUF file or folder.
 
-    Blocks while reading files. For models of Ollama use ``from_ollama``.
+    Blocks while reading files.
 
     Raises:
         InvalidArgumentsError: the file or folder cannot be read as a model.
@@ -57,32 +56,6 @@ def from_gguf(path: Path) -> ModelShape:
     return _from_metadata(path.name, header.data_bytes, header.metadata, header.shapes)
 
 
-def from_ollama(shown: JsonObject, *, name: str, weights: int = 0) -> ModelShape:
-    """Returns the shape from Ollama's ``/api/show``; ``weights`` in bytes, if it lists no tensors.
-
-    Raises:
-        InvalidArgumentsError: metadata is missing.
-    """
-    tensors = cast("list[JsonObject]", shown.get("tensors") or [])
-    shapes = {str(tensor["name"]): cast("list[int]", tensor["shape"]) for tensor in tensors}
-    stored = sum(
-        _stored(shape, str(tensor["type"])) for shape, tensor in zip(shapes.values(), tensors, strict=True)
-    )
-    info = cast("JsonObject", shown.get("model_info") or {})
-    return _from_metadata(name, stored or weights, info, shapes)
-
-
-def _stored(shape: Sequence[int], kind: str) -> int:
-    """Returns the bytes of a tensor in a ggml format."""
-    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
-
-    try:
-        block, size = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
-    except KeyError as error:
-        raise InvalidArgumentsError(f"tensors of type {kind!r} are of unknown size") from error
-    return prod(shape) // block * size
-
-
 def from_folder(folder: Path) -> ModelShape:
     """Returns the shape of a Hugging Face model folder: ``config.json`` and safetensors files.
 
@@ -92,7 +65,7 @@ def from_folder(folder: Path) -> ModelShape:
     try:
         config = cast("JsonObject", json.loads((folder / "config.json").read_text("utf-8")))
     except ValueError as error:
-        raise InvalidArgumentsError(f"{folder / 'config.json'} is no JSON: {error}") from error
+        raise InvalidArgumentsError(f"{folder / 'config.json'} is not JSON: {error}") from error
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return from_hf_config(config, weights, name=folder.name)
 
@@ -128,7 +101,7 @@ def _hf_windows(text: JsonObject) -> Iterator[int]:
 def _from_metadata(
     name: str, weights: int, info: Mapping[str, JsonValue], shapes: Mapping[str, Sequence[int]]
 ) -> ModelShape:
-    """Returns the shape from GGUF metadata, which Ollama reports too.
+    """Returns the shape from GGUF metadata.
 
     A layer without heads is recurrent; its small constant state is ignored.
     """

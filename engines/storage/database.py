@@ -85,7 +85,9 @@ class DatabaseFile:
             self._set_aside(identity)
         if code not in self._logged_codes:
             self._logged_codes.add(code)
-            log.warning("%s %s cannot be used, calls go on without it: %s", self._what, self.path, error)
+            log.warning(
+                "%s %s cannot be used, calls are answered without it: %s", self._what, self.path, error
+            )
         if code in _BROKEN:
             return 0
         return 1.0 if code in _LOCKED else PAUSE_S

@@ -8,11 +8,10 @@ thread is the largest cost of a new request.
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import anyio
@@ -54,7 +53,7 @@ CREATE INDEX IF NOT EXISTS entries_by_use ON entries (used);
 Row = tuple[bytes, bytes, int]
 
 
-class Store:
+class Store(anyio.AsyncContextManagerMixin):
     """At most ``max_rows`` entries in about ``max_bytes``; evicts the least recently used first."""
 
     def __init__(
@@ -80,22 +79,14 @@ class Store:
         self._debouncer = Debouncer(self.flush, GATHER_S)
         self._reading = anyio.CapacityLimiter(1)
         self._writing = anyio.CapacityLimiter(1)
-        self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._close)
-            await stack.enter_async_context(background(self._debouncer.run))
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._stack.__aexit__(kind, error, traceback)
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        try:
+            async with background(self._debouncer.run):
+                yield self
+        finally:
+            await self._close()
 
     async def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Returns the stored values of ``keys``."""

@@ -61,7 +61,12 @@ def _setup(begun: Start) -> Sequence[Finding]:
     files = [str(file) for file in (user, own) if file and file.is_file()]
     root = Finding(True, "project", f"{project.name} at {project.root}")
     if project.root is None:
-        root = Finding(False, "project", "none here", "start in a project's folder, or no file can be read")
+        root = Finding(
+            False,
+            "project",
+            "none found",
+            "start in a project's folder: without a project no file can be read",
+        )
     return (
         Finding(True, "version", VERSION),
         Finding(True, "settings", ", ".join(files) or "defaults", "" if files else f"optional: {user}"),
@@ -118,7 +123,7 @@ async def _tiers(app: App) -> AsyncIterator[Finding]:
 
 def _estimator(folders: Folders) -> Finding:
     method = tokens.load(folders.cache / "tokens").method
-    hint = "" if method != "bytes" else "install bpe-openai for counts instead of guesses"
+    hint = "" if method != "bytes" else "install bpe-openai to count tokens instead of estimating them"
     return Finding(method != "bytes", "token estimates", method, hint)
 
 
@@ -128,7 +133,7 @@ async def _registrations(begun: Start) -> Sequence[Finding]:
         Finding(trial.ok, f"{trial.where.client.title}, {trial.where.scope}", trial.found, trial.hint)
         async for trial in trials(begun.project.root, os.environ)
     ]
-    none = Finding(True, "agents", "none registered", "local-llm-agent register claude-code")
+    none = Finding(True, "agents", "none registered", "run: local-llm-agent register claude-code")
     return findings or [none]
 
 

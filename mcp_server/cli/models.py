@@ -79,7 +79,7 @@ async def _list(options: argparse.Namespace) -> int:
     console.print(table)
     more = Table("for the embedded engine", "kind", "size", "licence", "", box=None, pad_edge=False)
     for card in cards:
-        here = "here" if _is_here(card, folder) else "pull it"
+        here = "pulled" if _is_here(card, folder) else "not pulled"
         more.add_row(card.name, card.kind, f"{card.size / 1e6:,.0f} MB", card.licence, here)
     console.print(more)
     return 0

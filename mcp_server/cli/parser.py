@@ -65,8 +65,8 @@ def parser() -> argparse.ArgumentParser:
     """Returns the parser with all commands."""
     top = argparse.ArgumentParser(
         prog="local-llm-agent",
-        description="Hand simple work on text to a model on this machine: as an MCP server for coding "
-        "agents, as an OpenAI-compatible endpoint, or from here.",
+        description="Delegate simple work on text to a model on this machine: as an MCP server for coding "
+        "agents, as an OpenAI-compatible endpoint, or from the command line.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -79,17 +79,17 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    add("stdio", "serve.stdio", "serve MCP over standard input and output, as mcp.json starts it")
+    add("stdio", "serve.stdio", "serve MCP over standard input and output, as in mcp.json")
     _serve(add("serve", "serve.serve", "serve MCP (/mcp, /sse), /v1 and REST over HTTP"))
-    _classify(add("classify", "tools.classify", "sort texts into labels"))
-    _extract(add("extract", "tools.extract", "pull fields out of text, with evidence"))
+    _classify(add("classify", "tools.classify", "classify texts by labels"))
+    _extract(add("extract", "tools.extract", "extract fields from text, with evidence"))
     _summarize(add("summarize", "tools.summarize", "summarize text of any length"))
     _chat(add("chat", "tools.chat", "ask the local model a question"))
     _stats(add("stats", "stats.stats", "show what was saved, by project, tool, agent and tier"))
-    add("doctor", "doctor.doctor", "show what was found, what will be used, and what to do next")
-    _register(add("register", "register.register", "make a coding agent start this server"))
-    _models(add("models", "models.models", "list the models at hand, or pull one"))
-    _vram(add("vram", "plan.vram", "work out the memory a model needs"))
+    add("doctor", "doctor.doctor", "check settings, engines and registrations, and suggest what to do")
+    _register(add("register", "register.register", "add this server to a coding agent's settings"))
+    _models(add("models", "models.models", "list the available models, or pull one"))
+    _vram(add("vram", "plan.vram", "compute the memory a model needs"))
     _route(add("route", "plan.route", "show which tier, engine and model a call would get, and why"))
     return top
 
@@ -99,7 +99,7 @@ def _common() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="print JSON for another program")
     common.add_argument("--verbose", action="store_true", help="log more, to standard error")
     common.add_argument("--engine", help="auto, ollama, vllm, llamacpp or scripted")
-    common.add_argument("--project", default="", help="project name, else found by the folder")
+    common.add_argument("--project", default="", help="project name; default: detected from the folder")
     return common
 
 
@@ -112,14 +112,14 @@ def _source(command: argparse.ArgumentParser) -> None:
     command.add_argument("text", nargs="?", help="the text itself, or - for standard input")
     command.add_argument("--items", nargs="+", metavar="TEXT", help="many short texts")
     command.add_argument("--paths", nargs="+", metavar="PATH", help="files, folders or globs")
-    command.add_argument("--split", help="make items of the files: file, line, paragraph, jsonl:FIELD")
+    command.add_argument("--split", help="split files into items: file, line, paragraph, jsonl:FIELD")
     _routing(command)
-    command.add_argument("--instructions", help="anything else the model should know")
+    command.add_argument("--instructions", help="additional instructions for the model")
 
 
 def _routing(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tier", help="auto, small or main")
-    command.add_argument("--model", default="", help="ask this model")
+    command.add_argument("--model", default="", help="use this model")
     command.add_argument("--adapter", help="use this LoRA adapter")
 
 
@@ -127,8 +127,12 @@ def _classify(command: argparse.ArgumentParser) -> None:
     labels = command.add_mutually_exclusive_group(required=True)
     labels.add_argument("--labels", help="labels, separated by commas")
     labels.add_argument("--labels-file", metavar="FILE", help="JSON: a list, or label -> description")
-    command.add_argument("--multi", action="store_true", default=None, help="any number of labels a text")
-    command.add_argument("--min-confidence", type=float, metavar="P", help="abstain below (0..1)")
+    command.add_argument(
+        "--multi", action="store_true", default=None, help="assign any number of labels to a text"
+    )
+    command.add_argument(
+        "--min-confidence", type=float, metavar="P", help="abstain if the confidence is below P (0..1)"
+    )
     command.add_argument("--examples-file", metavar="FILE", help="JSON: [{text, label}]")
     _source(command)
 
@@ -143,7 +147,7 @@ def _extract(command: argparse.ArgumentParser) -> None:
 
 def _summarize(command: argparse.ArgumentParser) -> None:
     command.add_argument("--focus", help="the question the summary should answer")
-    command.add_argument("--max-words", type=int, metavar="N", help="at most so many words (150)")
+    command.add_argument("--max-words", type=int, metavar="N", help="most words of the summary (150)")
     command.add_argument("--style", choices=["paragraph", "bullets", "tldr"])
     _source(command)
 
@@ -159,9 +163,11 @@ def _chat(command: argparse.ArgumentParser) -> None:
 
 def _register(command: argparse.ArgumentParser) -> None:
     command.add_argument("client", choices=["claude-code", "gemini", "trae", "codex", "cursor"])
-    command.add_argument("--scope", choices=["project", "user"], default="project", help="whose settings")
-    command.add_argument("--print", action="store_true", help="show the entry and write nothing")
-    command.add_argument("--remove", action="store_true", help="take the entry out again")
+    command.add_argument(
+        "--scope", choices=["project", "user"], default="project", help="the project's settings or yours"
+    )
+    command.add_argument("--print", action="store_true", help="print the entry and write nothing")
+    command.add_argument("--remove", action="store_true", help="remove the entry")
     command.add_argument("--http", metavar="URL", help="call a running server instead of starting one")
     command.add_argument("--token-env", metavar="NAME", default="", help="variable that holds its token")
 
@@ -171,7 +177,7 @@ def _models(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "names", nargs="*", metavar="NAME",
         help="what to pull: a name of `models list`, or hf:OWNER/REPO/FILE.gguf; without a name, the best "
-             "chat model this machine has room for, and the embedding model",
+             "chat model that fits this machine, and the embedding model",
     )  # fmt: skip
     command.add_argument("--small", action="store_true", help="pull the smallest capable chat model")
 
@@ -179,20 +185,21 @@ def _models(command: argparse.ArgumentParser) -> None:
 def _stats(command: argparse.ArgumentParser) -> None:
     command.add_argument("--since", metavar="TIME", help="today, all, 12h, 7d, 2w or a date (7d)")
     command.add_argument("--prune", action="store_true",
-                         help="forget calls from before --since, else those past [ledger] days")  # fmt: skip
+                         help="delete calls older than --since, by default than [ledger] days")  # fmt: skip
 
 
 def _vram(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "model", help="a GGUF file, an Ollama model, a Hugging Face config.json, or gpt-oss:20b"
+        "model", help="a name of `models list`, a GGUF file, a folder with config.json, or gpt-oss:20b"
     )
-    command.add_argument("--context", type=int, default=16384, metavar="N", help="tokens a request may fill")
-    command.add_argument("--parallel", type=int, default=4, metavar="K", help="requests at once")
+    command.add_argument(
+        "--context", type=int, default=16384, metavar="N", help="context of a request in tokens"
+    )
+    command.add_argument("--parallel", type=int, default=4, metavar="K", help="parallel requests")
 
 
 def _route(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--explain", action="store_true", help="show every rule and what it said")
     command.add_argument("--tool", default="chat", choices=["classify", "extract", "summarize", "chat"])
     command.add_argument("--tokens", type=int, default=0, help="estimated prompt tokens")
-    command.add_argument("--max-tokens", type=int, help="answer tokens asked for")
+    command.add_argument("--max-tokens", type=int, help="requested answer tokens")
     _routing(command)

@@ -34,9 +34,11 @@ async def vram(options: argparse.Namespace) -> int:
     for name, size in rows:
         table.add_row(name, memory.amount(size))
     console = plain_console()
-    console.print(f"{plan.model}, {options.context} tokens, {options.parallel} at once")
+    console.print(f"{plan.model}, {options.context} tokens, {options.parallel} parallel requests")
     console.print(table)
-    console.print("fits" if plan.fits else "does not fit: fewer at once, less context, or a smaller model")
+    console.print(
+        "fits" if plan.fits else "does not fit: use fewer parallel requests, less context, or a smaller model"
+    )
     for line in plan.explain:
         console.print(f"  {line}", soft_wrap=True)
     return 0

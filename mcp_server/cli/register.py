@@ -46,7 +46,7 @@ def _launch(options: argparse.Namespace) -> Launch:
         return clients.http(options.http, options.token_env, options.project)
     if options.token_env:
         raise CannotRegisterError(
-            "--token-env goes with --http: a server started by the client takes no token",
+            "--token-env needs --http: a server started by the client has no token",
             hint="add --http URL, or leave --token-env out",
         )
     flags = [f"--{name}={value}" for name in ("engine", "project") if (value := getattr(options, name))]
@@ -56,9 +56,9 @@ def _launch(options: argparse.Namespace) -> Launch:
 def _notes(client: Client, launch: Launch) -> list[str]:
     notes = [client.note]
     if launch.token_env and launch.token_env not in os.environ:
-        notes.append(f"{launch.token_env} is not set here; {client.title} must find the token in it")
+        notes.append(f"{launch.token_env} is not set here; {client.title} reads the token from it")
     if launch.url and not launch.token_env and urlsplit(launch.url).hostname not in LOOPBACK:
-        notes.append("a server on another machine wants a token: --token-env NAME")
+        notes.append("a server on another machine needs a token: add --token-env NAME")
     return notes
 
 
@@ -75,7 +75,7 @@ def _print_outcome(
         return 0
     print(f"{place.client.title}: {outcome}, {place.file}")
     if backup:
-        print(f"  as it was: {backup}")
+        print(f"  backup: {backup}")
     for note in notes or ():
         print(f"  {note}")
     return 0

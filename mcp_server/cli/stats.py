@@ -54,7 +54,7 @@ async def _prune(ledger: Ledger, options: argparse.Namespace) -> int:
         print(json.dumps({"dropped": dropped, "before": when}))
     else:
         whose = f" of {options.project}" if options.project else ""
-        print(f"dropped {dropped} calls{whose} from before {when}")
+        print(f"deleted {dropped} calls{whose} from before {when}")
     return 0
 
 

@@ -43,7 +43,7 @@ async def chat(options: argparse.Namespace) -> int:
 async def _ask(options: argparse.Namespace, tool: str, show: Show) -> int:
     """Calls the tool and prints its answer as text or JSON."""
     try:
-        arguments = await _arguments(options, tool)
+        arguments = await _arguments(options)
         async with started(options) as (app, project):
             call = Call(
                 tool,
@@ -83,7 +83,7 @@ def _print(result: Result, show: Show, *, as_json: bool) -> None:
     _show_receipt(result.receipt)
 
 
-async def _arguments(options: argparse.Namespace, tool: str) -> JsonObject:
+async def _arguments(options: argparse.Namespace) -> JsonObject:
     """Returns the tool's arguments from the options that were given.
 
     Raises:
@@ -128,7 +128,9 @@ def _json(value: str, option: str, *, file: bool) -> JsonValue:
             value = Path(value).read_text(encoding="utf-8")
         return cast("JsonValue", json.loads(value))
     except (OSError, ValueError) as error:
-        raise InvalidArgumentsError(f"{option}: {error}", hint="give JSON, or a file that holds it") from None
+        raise InvalidArgumentsError(
+            f"{option}: {error}", hint="give JSON, or the name of a JSON file"
+        ) from None
 
 
 @asynccontextmanager

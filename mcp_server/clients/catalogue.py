@@ -157,14 +157,14 @@ def _cursor(launch: Launch, environ: Environment) -> JsonObject:
 def _trae(launch: Launch, environ: Environment) -> JsonObject:
     if launch.token_env:
         raise CannotRegisterError(
-            "Trae replaces no variables in its settings, and a token is not written down",
-            hint="register Trae over stdio, or let a server on 127.0.0.1 go without a token",
+            "Trae does not substitute variables in its settings, and a token is never written to a file",
+            hint="register Trae over stdio, or use a server on 127.0.0.1 without a token",
         )
     if launch.url:
         return {"url": launch.url, **_headers(launch, "")}
     if " " in launch.command:
         raise CannotRegisterError(
-            f"Trae takes no command with a space in it: {launch.command}",
+            f"Trae accepts no command with a space in it: {launch.command}",
             hint=f"install so that {NAME} is on PATH: uv tool install {NAME}",
         )
     return _stdio(launch)
@@ -172,7 +172,7 @@ def _trae(launch: Launch, environ: Environment) -> JsonObject:
 
 def _codex(launch: Launch, environ: Environment) -> JsonObject:
     if launch.transport == "sse":
-        raise CannotRegisterError("Codex has no SSE", hint="give the /mcp address instead of /sse")
+        raise CannotRegisterError("Codex does not support SSE", hint="give the /mcp address instead of /sse")
     calls: JsonObject = {"tool_timeout_sec": CODEX_CALL_SECONDS}
     if not launch.url:
         handed = [*_ours(environ), *(name for name in _FOLDER_VARIABLES if name in environ)]
@@ -285,10 +285,12 @@ def http(url: str, token_env: str = "", project: str = "") -> Launch:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise CannotRegisterError(f"{url!r} is no address", hint="for example http://127.0.0.1:3160/mcp")
+        raise CannotRegisterError(
+            f"{url!r} is not an HTTP address", hint="for example http://127.0.0.1:3160/mcp"
+        )
     if parts.username or parts.password or parts.query:
         raise CannotRegisterError(
-            "an address with a password or a query may hold a secret, and is not written down",
+            "an address with a password or a query may contain a secret, and is not written to a file",
             hint="name the variable that holds the token: --token-env LOCAL_LLM_TOKEN",
         )
     if token_env and not re.fullmatch(r"[A-Za-z_]\w*", token_env):

@@ -68,7 +68,7 @@ def parse(text: str) -> Node:
         raise JsoncError("nested too deeply") from None
     parser.skip()
     if parser.at != len(text):
-        raise parser.error("something follows the end")
+        raise parser.error("unexpected text after the end")
     return root
 
 
@@ -113,7 +113,7 @@ class _Parser:
         try:
             value: JsonValue = json.loads(match[0])
         except ValueError:
-            raise self.error(f"{match[0][:40]} is no value") from None
+            raise self.error(f"{match[0][:40]} is not a value") from None
         self.at = self.solid = match.end()
         return Node(start, self.at, value)
 
@@ -132,7 +132,7 @@ class _Parser:
     def member(self, before: int) -> Member:
         name = self.value()
         if not isinstance(name.value, str):
-            raise self.error("a name in quotes is missing")
+            raise self.error("a quoted name is missing")
         if not self.take(":"):
             raise self.error("a colon is missing")
         return Member(name.value, name.start, before, self.value())
@@ -183,7 +183,7 @@ def drop(text: str, path: Sequence[str]) -> str:
 
 def _put(text: str, at: Node, path: Sequence[str], value: JsonObject, unit: str) -> str:
     if not isinstance(at.value, dict):
-        raise JsoncError(f"{path[0]} belongs into an object, and there is none")
+        raise JsoncError(f"{path[0]} cannot be added: its parent is not an object")
     name, *deeper = path
     member = at.member(name)
     if member is None:

@@ -111,7 +111,7 @@ class Registration:
         except (jsonc.JsoncError, toml_table.TomlTableError, OSError, UnicodeDecodeError) as error:
             raise CannotRegisterError(
                 f"{self.file} cannot be used: {error}",
-                hint="nothing was changed; mend the file, or put in by hand what --print shows",
+                hint="nothing was changed; correct the file, or add what --print shows by hand",
             ) from None
 
     def _keep(self) -> None:
@@ -134,7 +134,7 @@ class Registration:
         else:
             root = jsonc.parse(text).value if text.strip() else {}
             if not isinstance(root, dict):
-                raise jsonc.JsoncError("the outermost value is no object")
+                raise jsonc.JsoncError("the outermost value is not an object")
             servers = root.get(self.client.table)
         entry = servers.get(NAME) if isinstance(servers, dict) else None
         return entry if isinstance(entry, dict) else None

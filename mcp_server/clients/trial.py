@@ -129,12 +129,12 @@ def _checked_command(entry: JsonObject, environ: Environment) -> str:
     command, args = str(entry.get("command")), cast("list[str]", entry.get("args", []))
     found = shutil.which(command, path=seen_path(environ))
     if found is None:
-        raise _FailedError(f"{command} is not there for the client to start")
+        raise _FailedError(f"the client cannot find {command}")
     if not os.path.samefile(found, own_script()):
-        raise _FailedError(f"not tried: {found} is another installation")
+        raise _FailedError(f"not tested: {found} is another installation")
     ours = all(name.startswith("LOCAL_LLM_") for name in cast("JsonObject", entry.get("env") or {}))
     if args[:1] != ["stdio"] or not ours:
-        raise _FailedError("not tried: the entry starts us with more than our own options")
+        raise _FailedError("not tested: the entry has arguments or variables other than ours")
     return found
 
 
@@ -169,7 +169,7 @@ class _Server:
                 message: JsonObject = json.loads(await self._out.receive_until(b"\n", MAX_LINE))
             except (anyio.IncompleteRead, anyio.DelimiterNotFound, ValueError):
                 raise _FailedError(
-                    f"it ended with code {await self._process.wait()}: {self._log_text()}"
+                    f"the server exited with code {await self._process.wait()}: {self._log_text()}"
                 ) from None
             if message.get("id") == identity:
                 return message.get("result")
@@ -209,7 +209,7 @@ async def _called(place: Registration, entry: JsonObject, environ: Environment) 
 
     url = str(entry["url"])
     if place.scope == "project" and urlsplit(url).hostname not in LOOPBACK:
-        raise _FailedError(f"not tried: {url} is named by the project's file and not on this machine")
+        raise _FailedError(f"not tested: {url} is in the project's file and not on this machine")
     given = _headers(place.client, entry, environ)
     refused: list[int] = []
 
@@ -234,7 +234,7 @@ async def _called(place: Registration, entry: JsonObject, environ: Environment) 
                 return len((await client.list_tools()).tools), anyio.current_time()
     except Exception as error:
         if refused:
-            raise _FailedError(f"{url} answers {refused[0]}", "is the token right?") from None
+            raise _FailedError(f"{url} answers {refused[0]}", "check the token") from None
         raise _FailedError(
             f"{url} does not answer: {_first(error)}", "start it: local-llm-agent serve"
         ) from None

@@ -181,6 +181,6 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.close()
         raise PortTakenError(
             f"cannot listen on {host}:{port}: {error.strerror}",
-            hint=f"stop what listens there, or choose another: serve --port {port + 1}",
+            hint=f"stop that server, or choose another port: serve --port {port + 1}",
         ) from None
     return listener

@@ -52,7 +52,7 @@ FAMILIES: tuple[tuple[str, str, Callable[[Sums], int]], ...] = (
     ("failed_calls", "Calls in the ledger that failed", lambda sums: sums.failed),
     ("cached_calls", "Calls in the ledger answered from the cache alone", lambda sums: sums.cached),
     ("definitions_listed", "Sessions that took the tools' definitions", lambda sums: sums.listed),
-    ("read_tokens", "Tokens read in place of the callers", lambda sums: sums.read),
+    ("read_tokens", "Tokens read for the callers", lambda sums: sums.read),
     ("spent_tokens", "Tokens of calls, answers and definitions", lambda sums: sums.spent),
     ("saved_tokens", "Tokens the callers' contexts were spared, net", lambda sums: sums.saved),
 )
@@ -100,7 +100,7 @@ class Monitoring:
     async def _report(self, since: str, project: str) -> JsonObject:
         ledger = self._app.ledger
         if ledger is None:
-            raise LedgerUnreadableError("no ledger is kept", hint="set [ledger] enabled = true")
+            raise LedgerUnreadableError("the ledger is disabled", hint="set [ledger] enabled = true")
         found = await report(ledger, self._app.targets, since_of(since, ledger.clock()), project)
         return found.as_json()
 

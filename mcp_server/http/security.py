@@ -77,7 +77,7 @@ def check_listening(settings: HttpSettings) -> None:
     """
     if settings.host not in LOOPBACK and not settings.token:
         raise SettingsError(
-            f"will not listen on {settings.host} without a token",
+            f"refusing to listen on {settings.host} without a token",
             hint="set LOCAL_LLM_HTTP__TOKEN, or use --host 127.0.0.1",
         )
 
@@ -113,11 +113,13 @@ class Guard:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if not self._known_host(host):
             raise HostRefusedError(
-                f"the Host header {host[:100]!r} is not one of ours", hint="add it to [http] allowed_hosts"
+                f"the Host header {host[:100]!r} is not allowed", hint="add it to [http] allowed_hosts"
             )
         origin = headers.get(b"origin")
         if origin is not None and not self._known_origin(origin.decode("latin-1").lower(), host):
-            raise OriginRefusedError("this Origin may not call", hint="add it to [http] allowed_origins")
+            raise OriginRefusedError(
+                "the Origin header is not allowed", hint="add it to [http] allowed_origins"
+            )
         if self._token and path not in OPEN_ROUTES and not self._has_token(headers):
             raise TokenRefusedError(
                 "the bearer token is missing or wrong", hint="send Authorization: Bearer TOKEN"
@@ -202,7 +204,7 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
         name = name.lower()
         if name in headers and name in _ONCE:
             raise HeaderRefusedError(
-                f"the header {name.decode('latin-1')} is there twice", hint="send it once"
+                f"the header {name.decode('latin-1')} appears twice", hint="send it once"
             )
         headers[name] = value
     return headers

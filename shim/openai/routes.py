@@ -12,10 +12,8 @@ from shim.encoding import json_bytes
 from shim.errors import openai_body
 from shim.exchange import Endpoint, Exchange
 from shim.openai.translate import TIER_TARGETS, Chunks, Target, chat_call, chat_completion, completion_of
-from shim.openai.wire import parse_chat
+from shim.openai.wire import OWNER, parse_chat
 from tools.base import Call, Receipt
-
-OWNER = "local-llm-agent"
 
 
 def routes(dispatcher: Dispatcher, project_of: ProjectOf) -> list[Route]:
@@ -66,10 +64,10 @@ class ChatCompletions:
         call = chat_call(request, await self._names.target(name), caller)
         if request.stream:
             include_usage = bool((request.stream_options or {}).get("include_usage"))
-            await self._stream(exchange, call, Chunks(name, OWNER, include_usage))
+            await self._stream(exchange, call, Chunks(name, include_usage))
         else:
             completion, receipt = await self._answer(call)
-            body = chat_completion(completion, receipt, model=name, fingerprint=OWNER)
+            body = chat_completion(completion, receipt, model=name)
             await exchange.reply(json_bytes(body))
 
     async def _answer(self, call: Call) -> tuple[Completion, Receipt]:

@@ -23,7 +23,7 @@ from engines.base import (
 from shim.caller import TIERS, Caller
 from shim.encoding import json_text, utf8
 from shim.errors import WrongFieldError
-from shim.openai.wire import ChatMessage, ChatRequest, ContentPart
+from shim.openai.wire import OWNER, ChatMessage, ChatRequest, ContentPart
 from tools.base import Call, Receipt, Result, Sampling
 
 LEAST_LOGPROB = -9999.0
@@ -150,7 +150,7 @@ def completion_of(result: Result) -> Completion:
     )
 
 
-def chat_completion(completion: Completion, receipt: Receipt, *, model: str, fingerprint: str) -> JsonObject:
+def chat_completion(completion: Completion, receipt: Receipt, *, model: str) -> JsonObject:
     """Returns the response body; ``model`` is the requested name, the receipt contains the actual one."""
     calls: list[JsonValue] = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
@@ -174,7 +174,7 @@ def chat_completion(completion: Completion, receipt: Receipt, *, model: str, fin
             }
         ],
         "usage": usage_body(completion.done.usage),
-        "system_fingerprint": fingerprint,
+        "system_fingerprint": OWNER,
         "receipt": receipt.as_json(),
     }
 
@@ -194,7 +194,6 @@ class Chunks:
     """Encodes a streamed answer as server-sent events; fixed parts are encoded once."""
 
     model: str
-    fingerprint: str
     include_usage: bool = False
     _head: str = field(init=False)
     _tail: str = field(init=False)
@@ -203,7 +202,7 @@ class Chunks:
     def __post_init__(self) -> None:
         self._head = (
             f'data: {{"id":"{_new_id()}","object":"chat.completion.chunk","created":{int(time.time())},'
-            f'"model":{json_text(self.model)},"system_fingerprint":{json_text(self.fingerprint)},"choices":['
+            f'"model":{json_text(self.model)},"system_fingerprint":{json_text(OWNER)},"choices":['
         )
         self._tail = ',"usage":null' if self.include_usage else ""
 

@@ -25,6 +25,8 @@ from engines.base import JsonObject
 from shim.errors import WrongFieldError
 from tools.base import TierWish
 
+OWNER = "local-llm-agent"
+
 STRICT = ConfigDict(strict=True, extra="ignore")
 
 

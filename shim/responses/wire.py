@@ -77,7 +77,7 @@ class ResponseFunction(TypedDict):
 
 def _hosted(kind: str) -> str:
     if kind in OURS:
-        raise ValueError(f"a {kind} needs its other fields")
+        raise ValueError(f"a {kind} lacks required fields")
     return kind
 
 
@@ -152,7 +152,7 @@ def parse_responses(body: JsonObject) -> ResponsesRequest:
     """
     if body.get("previous_response_id") is not None:
         raise WrongFieldError(
-            "previous_response_id names a stored answer, and none are stored",
+            "previous_response_id is not supported, because responses are not stored",
             param="previous_response_id",
             hint="send the whole conversation as input",
         )

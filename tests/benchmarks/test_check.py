@@ -12,8 +12,8 @@ from benchmarks import overhead, start
 
 def _found(monkeypatch: pytest.MonkeyPatch, ours: Mapping[str, float], cpu: float) -> int:
     """Returns the check's exit code for a run whose figures are the stored ones times ``ours``."""
-    kept = json.loads(bench.KEPT.read_text(encoding="utf-8"))
-    runs, starts = bench.runs_of(kept), bench.starts_of(kept)
+    stored = json.loads(bench.STORED.read_text(encoding="utf-8"))
+    runs, starts = bench.runs_of(stored), bench.starts_of(stored)
     for name, times in ours.items():
         runs[overhead.OURS] = [
             replace(each, **{name: getattr(each, name) * times}) for each in runs[overhead.OURS]
@@ -44,8 +44,8 @@ def test_figures_equal_to_the_stored_ones_pass(
     [
         ({"p50": 1.1}, 1.0, "added, 1 caller"),
         ({"first_token": 1.1}, 1.0, "added to the first token"),
-        ({"per_second": 0.8}, 1.0, "time a request, 16 callers"),
-        ({"cpu_us": 1.21}, 1.0, "CPU a request"),
+        ({"per_second": 0.8}, 1.0, "time per request, 16 callers"),
+        ({"cpu_us": 1.21}, 1.0, "CPU per request"),
         ({}, 1.21, "CPU to tools/list"),
     ],
 )

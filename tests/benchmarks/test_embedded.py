@@ -22,14 +22,14 @@ def test_only_neighbours_in_time_are_compared():
 
 
 def test_stored_figures_are_read_back_unchanged():
-    assert embedded.speeds_of(json.loads(json.dumps(embedded.kept_of(SPEEDS)))) == SPEEDS
+    assert embedded.speeds_of(json.loads(json.dumps(embedded.as_json(SPEEDS)))) == SPEEDS
 
 
 def test_the_target_is_a_speed_five_percent_below_the_bare_servers():
-    kept = json.loads(bench.KEPT.read_text(encoding="utf-8"))
-    memory = {name: start.Memory(**held) for name, held in kept["start"]["memory"].items()}
-    added = tools.Added(**kept["tools"]["added"])
-    found = targets.targets(bench.runs_of(kept), bench.starts_of(kept), memory, added, [], SPEEDS)
+    stored = json.loads(bench.STORED.read_text(encoding="utf-8"))
+    memory = {name: start.Memory(**held) for name, held in stored["start"]["memory"].items()}
+    added = tools.Added(**stored["tools"]["added"])
+    found = targets.targets(bench.runs_of(stored), bench.starts_of(stored), memory, added, [], SPEEDS)
     listed = [target for target in found if target.what.startswith("embedded")]
     assert [(target.what.partition(",")[0], target.wanted, target.least) for target in listed] == [
         ("embedded prompt tokens/s", 0.95, True),

@@ -177,8 +177,9 @@ def test_the_page_states_where_the_tool_loses(tmp_path: Path) -> None:
     found = re.search(r"\| set \| classify \| 8 \| 0\.500 \| 1\.000 \| -50\.0 \[(.*?), (.*?)\]", page)
     assert found
     assert float(found[1]) < -50 < float(found[2])
-    assert "**The tool loses to plain chat on classify (-50.0 points on average; behind on set).**" in page
-    assert "| set | one a call | 10 | 0.600 [" in page
+    verdict = "The tool scores below plain chat on classify (-50.0 points on average; behind on set)."
+    assert f"**{verdict}**" in page
+    assert "| set | one per call | 10 | 0.600 [" in page
     assert page.index("## engine") < page.index("## small")
 
 

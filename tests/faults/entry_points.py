@@ -46,7 +46,6 @@ class Seen:
 class Servers:
     """The processes that serve one engine, and their addresses."""
 
-    engine: str
     environment: Mapping[str, str]
     url: str
     host: Host

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import anyio
 from anyio.abc import Process
 
@@ -17,9 +16,7 @@ from tests.faults import upstream
 from tests.faults.entry_points import Servers
 from tests.faults.upstream import Upstream
 from tests.mcp_server.stdio.test_stdio import INITIALIZE, SCRIPT, Host
-
-STARTED_S = 90
-"""Start-up limit: a dozen processes start at once."""
+from tests.serving import answering
 
 ENGINES = ("llamacpp", "ollama", "vllm")
 
@@ -62,7 +59,7 @@ async def opened(engine: str, folder: Path, deadline_s: float) -> AsyncGenerator
                 host = Host(stdio)
                 await host.ask(INITIALIZE)
                 await host.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
-                yield BreakableServers(engine, environment, url, host, (), deadline_s, served, folder, server)
+                yield BreakableServers(environment, url, host, (), deadline_s, served, folder, server)
 
 
 def _environment(engine: str, url: str, folder: Path, deadline_s: float) -> dict[str, str]:
@@ -111,19 +108,3 @@ async def _serving(folder: Path, environment: Mapping[str, str]) -> AsyncGenerat
     async with _started("serve", folder, environment, "--port", str(port)) as process:
         await answering(url)
         yield process, url
-
-
-async def answering(url: str) -> None:
-    """Waits until a server at ``url`` answers ``/health``."""
-    with anyio.fail_after(STARTED_S):
-        async with aiohttp.ClientSession() as session:
-            while not await _answers(session, url):  # noqa: ASYNC110 (no event crosses processes)
-                await anyio.sleep(0.05)
-
-
-async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with session.get(f"{url}/health") as answer:
-            return answer.status == 200
-    except aiohttp.ClientConnectionError:
-        return False

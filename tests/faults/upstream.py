@@ -143,8 +143,7 @@ class Ollama(Replay):
 class Upstream:
     """One fake server on a fixed port that it can close and open again."""
 
-    def __init__(self, engine: str, runner: web.AppRunner) -> None:
-        self.engine = engine
+    def __init__(self, runner: web.AppRunner) -> None:
         self._runner = runner
         self._site: web.TCPSite | None = None
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -179,7 +178,7 @@ async def upstream(engine: str) -> AsyncGenerator[Upstream]:
         OpenAi(base="model").routes(app)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
-    served = Upstream(engine, runner)
+    served = Upstream(runner)
     await served.listen()
     try:
         yield served

@@ -23,8 +23,8 @@ from engines.backends.llamacpp.engine import LlamaCppEngine
 from engines.base import complete
 from tests.engines import embedded
 from tests.engines.sample_requests import ask
-from tests.faults.servers import answering
 from tests.mcp_server.stdio.test_stdio import SCRIPT
+from tests.serving import answering
 from tests.soak.samples import Sample, sample
 
 pytestmark = pytest.mark.anyio

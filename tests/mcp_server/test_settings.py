@@ -142,8 +142,8 @@ def test_a_projects_file_may_not_widen_what_is_open(text: str, root: Path) -> No
 )
 def test_a_projects_file_may_not_send_text_elsewhere(section: str, url: str, root: Path) -> None:
     error = refused(say(root, f'[{section}]\nurl = "{url}"'))
-    assert f"may not point {section} at {url}" in error.message
-    assert f"[{section}] url" in error.hint
+    assert f"may not set {section}.url to {url}" in error.message
+    assert f"{section}.url" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_file_named_by_the_environment_must_be_there(
 ) -> None:
     monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "typo.toml"))
     error = refused()
-    assert "typo.toml is not there" in error.message
+    assert "typo.toml does not exist" in error.message
     assert CONFIG_VARIABLE in error.hint
 
 

@@ -16,7 +16,8 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.test_transports_agree import SCRIPT, serving
+from tests.mcp_server.stdio.test_stdio import SCRIPT
+from tests.serving import serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +42,6 @@ class CallRecord:
     """One call: its request and its response."""
 
     project: str
-    agent: str
     tool: str
     arguments: dict[str, Any]
     status: int
@@ -87,7 +87,7 @@ async def make_calls(server: RunningServer, calls: int) -> list[CallRecord]:
             async with session.post(
                 f"{server.url}/mcp/tools/{tool}", json=arguments, headers=headers
             ) as answer:
-                made.append(CallRecord(project, name, tool, arguments, answer.status, await answer.json()))
+                made.append(CallRecord(project, tool, arguments, answer.status, await answer.json()))
 
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
         for _ in range(4):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import httpx2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
@@ -150,6 +151,14 @@ def app_of(dispatcher: Dispatcher) -> Starlette:
         ],
         exception_handlers={HTTPException: unrouted},
     )
+
+
+@asynccontextmanager
+async def client_of(dispatcher: Dispatcher) -> AsyncGenerator[httpx2.AsyncClient, None]:
+    transport = httpx2.ASGITransport(app=app_of(dispatcher))
+    with anyio.fail_after(5):
+        async with httpx2.AsyncClient(transport=transport, base_url="http://shim") as client:
+            yield client
 
 
 def body(**fields: JsonValue) -> JsonObject:

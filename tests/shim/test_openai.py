@@ -1,8 +1,6 @@
 """The ``/v1`` routes in process: requests, responses, errors and disconnects."""
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import cast
 
 import anyio
@@ -21,7 +19,7 @@ from engines.errors import (
     InvalidAnswerError,
 )
 from shim.openai.translate import ANY_OBJECT
-from tests.shim.fakes import HELLO, RECEIPT, FakeDispatcher, app_of, body
+from tests.shim.fakes import HELLO, RECEIPT, FakeDispatcher, app_of, body, client_of
 from tests.shim.test_translate import delta_of, events_of
 
 pytestmark = pytest.mark.anyio
@@ -32,14 +30,6 @@ TOOL_CALL = (
     ToolCallDelta(0, arguments='{"city":"Bonn"}'),
     Done("tool_calls", Usage(7, 2), "fake", "tiny"),
 )
-
-
-@asynccontextmanager
-async def client_of(dispatcher: FakeDispatcher) -> AsyncGenerator[httpx2.AsyncClient, None]:
-    transport = httpx2.ASGITransport(app=app_of(dispatcher))
-    with anyio.fail_after(5):
-        async with httpx2.AsyncClient(transport=transport, base_url="http://shim") as client:
-            yield client
 
 
 async def post(dispatcher: FakeDispatcher, request: object, **headers: str) -> httpx2.Response:

@@ -1,8 +1,6 @@
 """The HTTP routes over the real dispatcher and the scripted engine."""
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import cast
 
 import anyio
@@ -14,7 +12,7 @@ from engines.backends.scripted.engine import ScriptedEngine
 from engines.base import JsonObject, Message, ToolCall
 from engines.routing import Router, Tier
 from engines.tokens import BYTES, Estimator, LazyEstimator
-from tests.shim.fakes import app_of, body
+from tests.shim.fakes import app_of, body, client_of
 from tests.shim.test_openai import CHAT, Connection
 from tests.shim.test_translate import events_of
 from tests.tools.single_engine import SingleEngine
@@ -46,21 +44,17 @@ class ByBytes(LazyEstimator):
         return BYTES
 
 
-def app_over(engine: ScriptedEngine) -> Starlette:
+def dispatcher_over(engine: ScriptedEngine) -> Dispatcher:
     router = Router(TIERS, lambda _tier: engine)
-    return app_of(Dispatcher(router, SingleEngine(engine), deadline_s=5, estimator=ByBytes()))
+    return Dispatcher(router, SingleEngine(engine), deadline_s=5, estimator=ByBytes())
 
 
-@asynccontextmanager
-async def client_of(engine: ScriptedEngine) -> AsyncGenerator[httpx2.AsyncClient, None]:
-    transport = httpx2.ASGITransport(app=app_over(engine))
-    with anyio.fail_after(10):
-        async with httpx2.AsyncClient(transport=transport, base_url="http://shim") as client:
-            yield client
+def app_over(engine: ScriptedEngine) -> Starlette:
+    return app_of(dispatcher_over(engine))
 
 
 async def ask(engine: ScriptedEngine, request: JsonObject) -> httpx2.Response:
-    async with client_of(engine) as client:
+    async with client_of(dispatcher_over(engine)) as client:
         return await client.post(CHAT, json=request)
 
 
@@ -162,7 +156,7 @@ async def test_hanging_up_stops_the_engine(stream: bool) -> None:
 
 
 async def test_a_tool_over_http_answers_and_refuses_like_everywhere() -> None:
-    async with client_of(ScriptedEngine()) as client:
+    async with client_of(dispatcher_over(ScriptedEngine())) as client:
         answer = await client.post("/mcp/tools/chat", json={"prompt": "Hi"})
         refused = await client.post("/mcp/tools/classify", json={"text": "a"})
         document = (await client.get("/openapi.json")).json()

@@ -253,5 +253,5 @@ async def test_errors_are_openais() -> None:
 async def check_refusals(client: AsyncOpenAI) -> None:
     with pytest.raises(NotFoundError):
         await client.responses.create(model="no such", input="Hi")
-    with pytest.raises(BadRequestError, match="none are stored"):
+    with pytest.raises(BadRequestError, match="responses are not stored"):
         await client.responses.create(model="auto", input="Hi", previous_response_id="resp_1")

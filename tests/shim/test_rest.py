@@ -1,29 +1,16 @@
 """The REST routes in process."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
-import anyio
-import httpx2
 import pytest
 
 from engines.base import JsonObject
 from engines.errors import EngineBusyError, EngineUnavailableError, InvalidArgumentsError
-from tests.shim.fakes import CLASSIFY, RECEIPT, FakeDispatcher, app_of
+from tests.shim.fakes import CLASSIFY, RECEIPT, FakeDispatcher, client_of
 from tools.base import Result
 
 pytestmark = pytest.mark.anyio
 
 LABELLED = Result({"label": "bug", "confidence": 0.9, "abstained": False}, RECEIPT)
 ARGUMENTS: JsonObject = {"text": "It crashes", "labels": ["bug", "question"]}
-
-
-@asynccontextmanager
-async def client_of(dispatcher: FakeDispatcher) -> AsyncGenerator[httpx2.AsyncClient, None]:
-    transport = httpx2.ASGITransport(app=app_of(dispatcher))
-    with anyio.fail_after(5):
-        async with httpx2.AsyncClient(transport=transport, base_url="http://shim") as client:
-            yield client
 
 
 async def test_the_tools_are_listed_as_mcp_lists_them() -> None:

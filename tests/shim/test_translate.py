@@ -200,7 +200,7 @@ def test_a_wrong_field_is_named(fields: JsonObject, param: str) -> None:
 
 
 def test_a_completion_has_openais_shape() -> None:
-    answer = chat_completion(Completion("Hello", DONE), RECEIPT, model="auto", fingerprint="fp")
+    answer = chat_completion(Completion("Hello", DONE), RECEIPT, model="auto")
     ident, created = cast("str", answer.pop("id")), answer.pop("created")
     assert ident.startswith("chatcmpl-")
     assert isinstance(created, int)
@@ -221,14 +221,14 @@ def test_a_completion_has_openais_shape() -> None:
             "total_tokens": 9,
             "prompt_tokens_details": {"cached_tokens": 3},
         },
-        "system_fingerprint": "fp",
+        "system_fingerprint": "local-llm-agent",
         "receipt": RECEIPT.as_json(),
     }
 
 
 def test_tool_calls_of_a_completion_leave_the_content_null() -> None:
     completion = Completion("", Done("tool_calls", Usage(), "e", "m"), (ToolCall("c1", "f", '{"a":1}'),))
-    answer = chat_completion(completion, RECEIPT, model="auto", fingerprint="fp")
+    answer = chat_completion(completion, RECEIPT, model="auto")
     [choice] = cast("list[JsonObject]", answer["choices"])
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"] == {
@@ -241,7 +241,7 @@ def test_tool_calls_of_a_completion_leave_the_content_null() -> None:
 
 def test_logprobs_have_openais_shape_and_no_infinity() -> None:
     token = TokenLogprob("é", -0.5, (("é", -0.5), ("e", float("-inf"))))
-    answer = chat_completion(Completion("é", DONE, logprobs=(token,)), RECEIPT, model="", fingerprint="")
+    answer = chat_completion(Completion("é", DONE, logprobs=(token,)), RECEIPT, model="")
     [choice] = cast("list[JsonObject]", answer["choices"])
     scored: JsonObject = {"token": "é", "logprob": -0.5, "bytes": [0xC3, 0xA9]}
     unlikely: JsonObject = {"token": "e", "logprob": -9999.0, "bytes": [0x65]}
@@ -258,7 +258,7 @@ def test_a_checked_answer_becomes_compact_json_with_its_tokens() -> None:
 
 
 def test_a_stream_names_the_role_once_then_its_pieces_then_the_end() -> None:
-    chunks = Chunks("auto", "fp")
+    chunks = Chunks("auto")
     first = events_of(chunks.delta(TextDelta("Hel")))
     second = events_of(chunks.delta(TextDelta("lo")))
     end = events_of(chunks.end(DONE, RECEIPT))
@@ -277,13 +277,13 @@ def test_a_stream_names_the_role_once_then_its_pieces_then_the_end() -> None:
 
 
 def test_an_empty_answer_still_names_the_role() -> None:
-    opening, end = events_of(Chunks("auto", "fp").end(DONE, RECEIPT))
+    opening, end = events_of(Chunks("auto").end(DONE, RECEIPT))
     assert delta_of(opening) == {"role": "assistant", "content": ""}
     assert delta_of(end) == {}
 
 
 def test_asked_for_usage_comes_in_a_chunk_of_its_own_with_the_receipt() -> None:
-    chunks = Chunks("auto", "fp", include_usage=True)
+    chunks = Chunks("auto", include_usage=True)
     pieces = events_of(chunks.delta(TextDelta("a")) + chunks.end(DONE, RECEIPT))
     usage = pieces.pop()
     assert usage["choices"] == []
@@ -298,7 +298,7 @@ def test_asked_for_usage_comes_in_a_chunk_of_its_own_with_the_receipt() -> None:
 
 
 def test_a_streamed_tool_call_says_its_name_once() -> None:
-    chunks = Chunks("auto", "fp")
+    chunks = Chunks("auto")
     pieces = [
         ToolCallDelta(0, "c1", "f"),
         ToolCallDelta(0, arguments='{"a'),
@@ -319,7 +319,7 @@ def test_a_streamed_tool_call_says_its_name_once() -> None:
 
 def test_streamed_logprobs_come_with_their_text() -> None:
     event = TextDelta("a", (TokenLogprob("a", -0.1),))
-    _, piece = events_of(Chunks("auto", "fp").delta(event))
+    _, piece = events_of(Chunks("auto").delta(event))
     [choice] = cast("list[JsonObject]", piece["choices"])
     scored: JsonObject = {"token": "a", "logprob": -0.1, "bytes": [97], "top_logprobs": []}
     assert choice["logprobs"] == {"content": [scored], "refusal": None}
@@ -340,7 +340,7 @@ PIECES = st.lists(
 def test_spliced_chunks_are_json_and_lose_no_character(
     model: str, pieces: list[Event], include_usage: bool
 ) -> None:
-    chunks = Chunks(model, "fp", include_usage)
+    chunks = Chunks(model, include_usage)
     sent = b"".join(chunks.delta(piece) for piece in pieces if not isinstance(piece, Done))
     received = events_of(sent + chunks.end(DONE, RECEIPT))
     assert {cast("str", chunk["model"]) for chunk in received} == {model}

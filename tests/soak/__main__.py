@@ -23,8 +23,8 @@ from anyio.abc import Process
 
 from engines.models import pull as models
 from tests.engines import embedded
-from tests.faults.servers import answering
 from tests.mcp_server.stdio.test_stdio import SCRIPT
+from tests.serving import answering
 from tests.soak.agents import AGENTS, DEADLINE_S, PROJECT, WORKERS, Ask, Outcomes, work
 from tests.soak.samples import Sample, sample, thirds
 
@@ -158,7 +158,7 @@ def report(outcomes: Outcomes, samples: list[Sample], log: str, *, alive: bool) 
     seconds = sorted(outcomes.seconds) or [0.0]
     p50, p95 = (seconds[len(seconds) * part // 100] for part in (50, 95))
     print(
-        f"{len(outcomes.seconds)} calls waited for: "
+        f"{len(outcomes.seconds)} calls that were not cancelled: "
         f"p50 {p50:.2f} s, p95 {p95:.2f} s, longest {seconds[-1]:.2f} s"
     )
     for end, count in outcomes.ends.most_common():

@@ -162,7 +162,7 @@ def _spans(parts: Sequence[Field], layout: Layout) -> dict[str, Tree]:
     for part, kind in sorted(kinds, key=lambda pair: pair[1] is None or not pair[1].telling):
         free = [found for found in (layout.find(kind, part) if kind else ()) if _is_free(found, used)]
         if kind and free:
-            # The first of its kind; of numbers the one beside its name, of codes one with letters.
+            # The first of its kind; the number nearest to the field's name; a code with letters.
             found = free[0] if kind.telling else max(free, key=lambda one: _rank(one, part, free, layout))
             values[part.name] = found
             used.append((found.start, found.end))

@@ -190,7 +190,7 @@ def since_of(text: str, now: float) -> float:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
         raise InvalidArgumentsError(
-            f"{text!r} is no time", hint="say today, all, 12h, 7d, 2w or a date as 2026-11-30"
+            f"{text!r} is not a time", hint="use today, all, 12h, 7d, 2w or a date as 2026-11-30"
         ) from None
 
 

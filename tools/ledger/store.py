@@ -12,12 +12,11 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar, get_args
 
 import anyio
@@ -93,7 +92,7 @@ class Entry:
     error: str = ""
 
 
-class Ledger:
+class Ledger(anyio.AsyncContextManagerMixin):
     """The ledger file; open it with ``async with``. The dispatcher calls ``record``."""
 
     def __init__(
@@ -112,22 +111,14 @@ class Ledger:
         self._reading = anyio.CapacityLimiter(1)
         self._until_pruning = 0
         self._said_lost = False
-        self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._close)
-            await stack.enter_async_context(background(self._behind.run))
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._stack.__aexit__(kind, error, traceback)
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        try:
+            async with background(self._behind.run):
+                yield self
+        finally:
+            await self._close()
 
     def record(self, call: Call, receipt: Receipt, error: str = "") -> None:
         """Records the receipt of ``call``; neither blocks nor raises."""
@@ -154,7 +145,8 @@ class Ledger:
         found = await anyio.to_thread.run_sync(self._reader.run, work, limiter=self._reading)
         if found is None:
             raise LedgerUnreadableError(
-                f"the ledger {self.path} cannot be read", hint="the log says why; calls go on without it"
+                f"the ledger {self.path} cannot be read",
+                hint="the log has the reason; calls are answered without it",
             )
         return found
 

@@ -192,7 +192,7 @@ class Dispatcher:
                     output = await tool.run(arguments, work.run)
             except TimeoutError:
                 raise EngineTimeoutError(
-                    f"{call.tool} was not done within {allowed:g} s",
+                    f"{call.tool} did not finish within {allowed:g} s",
                     hint="send less at once, or raise [limits] deadline_s",
                 ) from None
             recording.receipt = receipt = work.receipt(output.fields, tool.plain, output.decided_by)

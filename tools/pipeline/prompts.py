@@ -42,12 +42,12 @@ CUES = (
 """Every such phrase contains one of these; they are much faster to search for."""
 
 
-def fenced(text: str, name: str = "text") -> str:
+def fenced(text: str) -> str:
     """Returns ``text`` between an opening and a closing delimiter that do not occur in it."""
     digest = sha256(text.encode(errors="surrogatepass")).hexdigest()
     held = text.lower()
     code = next(digest[:size] for size in range(6, len(digest) + 1) if digest[:size] not in held)
-    return f"<{name} {code}>\n{text.strip()}\n</{name} {code}>"
+    return f"<text {code}>\n{text.strip()}\n</text {code}>"
 
 
 def gives_orders(text: str) -> str:

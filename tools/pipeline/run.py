@@ -136,7 +136,9 @@ class Run:
         repair = _repair(first, completion, fault)
         if completion.done.finish_reason == "length":
             repair = _limited(repair, schema, FEW)
-            self.tally.note(f"the answer was cut, so lists were held to {FEW} items and strings to a length")
+            self.tally.note(
+                f"the answer was truncated, so lists were limited to {FEW} items, and strings in length"
+            )
         attempts: list[tuple[Run, Request]] = [(self, repair)]
         larger = await self.next_tier()
         if larger is not None:

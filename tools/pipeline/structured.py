@@ -85,7 +85,7 @@ def _check_size(schema: JsonObject, resolver: "Resolver") -> None:
         return 1 + sum(map(parts, node)) if isinstance(node, list) else 1
 
     if parts(schema) > MAX_EXPANDED:
-        raise ValueError(f"its references come to more than {MAX_EXPANDED} parts")
+        raise ValueError(f"its references expand to more than {MAX_EXPANDED} nodes")
 
 
 def parse_answer(text: str, validator: "Validator") -> JsonValue:
@@ -124,7 +124,7 @@ def check(value: JsonValue, validator: "Validator") -> None:
         where = _pointer(error.instance_path)
         raise InvalidAnswerError(f"the answer breaks the schema at {where}: {error.message[:200]}") from None
     except UnicodeEncodeError:
-        raise InvalidAnswerError("the answer holds half a character (a lone surrogate)") from None
+        raise InvalidAnswerError("the answer contains a lone surrogate") from None
 
 
 def _pointer(path: Iterable[str | int]) -> str:
@@ -161,7 +161,7 @@ def _each_once(pairs: Sequence[tuple[str, JsonValue]]) -> JsonObject:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
-        raise ValueError(f"{twice!r} is there twice")
+        raise ValueError(f"{twice!r} appears twice")
     return found
 
 

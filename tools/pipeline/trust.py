@@ -1,4 +1,4 @@
-"""Model size thresholds for extraction. A model of unknown size passes: the operator chose it."""
+"""Model size thresholds of the tools. A model of unknown size passes: the operator chose it."""
 
 from engines.base import Profile
 

@@ -211,7 +211,7 @@ def _part(document: Document, text: str, line: int) -> Document:
 def _fields_of(row: object) -> str:
     """Returns a hint that lists the fields the line has."""
     if not isinstance(row, dict):
-        return "jsonl:FIELD wants an object on each line; split=file reads the file as one text"
+        return "jsonl:FIELD needs an object on each line; split=file reads the file as one text"
     names = list(cast("dict[str, object]", row))
     return f"it has {', '.join(names)[:200]}" if names else "it is an empty object"
 

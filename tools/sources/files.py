@@ -187,7 +187,7 @@ class Files:
         if not matches:
             raise SourceNotFoundError(
                 f"no file matches {_printable(pattern)} in {self._roots[0]}",
-                hint="globs are relative to the project root; what .gitignore names is left out",
+                hint="globs are relative to the project root; files that .gitignore names are left out",
             )
         yield from map(self._found, matches)
 
@@ -218,7 +218,7 @@ class Files:
                     self._visited += 1
                     if self._visited > MAX_VISITED:
                         raise SourceUnusableError(
-                            f"more than {MAX_VISITED} entries to look at in {self._shown(folder)}",
+                            f"more than {MAX_VISITED} entries in {self._shown(folder)}",
                             hint="name a smaller folder or glob",
                         )
         except OSError:

@@ -35,7 +35,7 @@ def glob(pattern: str) -> re.Pattern[str]:
     while any(_BRACES.search(each) for each in alternatives):
         alternatives = [one for each in alternatives for one in _unbraced(each)]
         if len(alternatives) > MAX_ALTERNATIVES:
-            raise ValueError(f"its braces stand for more than {MAX_ALTERNATIVES} patterns")
+            raise ValueError(f"its braces expand to more than {MAX_ALTERNATIVES} patterns")
     return _compiled(alternatives)
 
 

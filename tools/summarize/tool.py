@@ -116,11 +116,11 @@ async def _extracted(arguments: SummarizeArguments, run: Run) -> tuple[str, int]
     if arguments.style == "bullets":
         lines = [f"- {sentence.shown}" for _, sentence in found.sentences]
         return "\n".join([*([f"{title}:"] if title and lines else []), *lines]), found.parts
-    summary = _joined(arguments, [sentence.shown for _, sentence in found.sentences])
+    summary = _joined([sentence.shown for _, sentence in found.sentences])
     return f"{title}. {summary}" if title and summary else summary, found.parts
 
 
-def _joined(arguments: SummarizeArguments, sentences: Sequence[str]) -> str:
+def _joined(sentences: Sequence[str]) -> str:
     """Joins sentences; a speaker who continues is not named again."""
     kept: list[str] = []
     last = ""

@@ -85,12 +85,13 @@ def _scales(adapters: Sequence[str], chosen: str | None) -> list[JsonValue]:
 def _refuse(request: Request, facts: Facts) -> None:
     if request.tools and not facts.tools:
         raise UnsupportedFeatureError(
-            f"{facts.name} knows no tools",
-            hint="use a larger model, such as qwen2.5-coder-1.5b, or ask for a schema",
+            f"{facts.name} does not support tools",
+            hint="use a larger model, such as qwen2.5-coder-1.5b, or use a schema",
         )
     if request.choices and facts.thinks:
         raise UnsupportedFeatureError(
-            f"{facts.name} thinks before it answers", hint="ask for a schema with enum instead of choices"
+            f"{facts.name} reasons before it answers, so choices are not supported",
+            hint="use a schema with enum instead",
         )
 
 
@@ -98,7 +99,7 @@ def refine_error(status: int, message: str) -> AgentError | None:
     """Maps schema errors of llama.cpp's converter; the ``refine`` of ``Wire``."""
     if found := SCHEMA_ERROR.search(message):
         return UnsupportedFeatureError(
-            f"llama.cpp cannot keep this schema: {found[0]}", hint="simplify the schema"
+            f"llama.cpp cannot enforce this schema: {found[0]}", hint="simplify the schema"
         )
     return None
 
@@ -119,7 +120,7 @@ async def check_grammar_applied(
                 keywords = grammar.unsupported_keywords(schema)
                 found = ", ".join(keywords) or "no keyword is known to be the reason"
                 raise UnsupportedFeatureError(
-                    f"llama.cpp cannot keep this schema: {found}",
-                    hint="no lookaround, \\b or back-reference in `pattern`; some value must satisfy it",
+                    f"llama.cpp cannot enforce this schema: {found}",
+                    hint="use no lookaround, \\b or back-reference in `pattern`; some value must satisfy it",
                 )
         yield event

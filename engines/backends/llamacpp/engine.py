@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
@@ -74,23 +73,16 @@ class LlamaCppEngine(Engine):
         self._given = settings
         self._models_folder = models_folder
         self._folder = runtime_folder or default_folder()
-        self._wire = Wire(self.name, hint="ask again: it is started anew", refine=refine_error)
+        self._wire = Wire(self.name, hint="ask again: it is being restarted", refine=refine_error)
         self._adapters = adapters_of(settings)
         self._facts: dict[str, Facts] = {}
         self._servers: dict[str, ServerAddress] = {}
         self._starting = anyio.Lock()
 
-    async def __aenter__(self) -> Self:
-        await self._wire.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._wire.__aexit__(kind, error, traceback)
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        async with self._wire:
+            yield self
 
     @property
     def _settings(self) -> LlamaCppSettings:
@@ -215,7 +207,7 @@ class LlamaCppEngine(Engine):
             raise UnknownModelError(f"no model {name!r}", hint=f"one of {', '.join(CATALOGUE)}")
         card = find(name)
         if card.kind != "chat":
-            raise UnknownModelError(f"{name} answers no questions", hint="it is an embedding model")
+            raise UnknownModelError(f"{name} is an embedding model", hint="choose a chat model")
         return replace(read_facts(card, path_of(card, self._models_folder)), name=name)
 
     def _done(self, request: Request, model: str, adapters: Sequence[str]) -> Done:
@@ -238,14 +230,9 @@ class LlamaCppEngine(Engine):
         found: list[Model] = []
         for name in dict.fromkeys([default, *chat]):
             with contextlib.suppress(ModelNotPulledError):
-                config = self._configuration(name)
-                loaded, size = is_running(config, self._folder), Path(config["path"]).stat().st_size
-                found.append(Model(name, self.name, loaded=loaded, bytes=size))
-        adapters = (
-            Model(name, self.name, base=default, bytes=path.stat().st_size)
-            for name, path in self._adapters.items()
-        )
-        return [*found, *adapters]
+                loaded = is_running(self._configuration(name), self._folder)
+                found.append(Model(name, self.name, loaded=loaded))
+        return [*found, *(Model(name, self.name, base=default) for name in self._adapters)]
 
     def _configuration(self, model: str) -> "Config":
         return configuration(self._settings, model=model, models_folder=self._models_folder)

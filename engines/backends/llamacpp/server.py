@@ -191,9 +191,10 @@ def _make_private(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-            raise PermissionError(f"{folder} belongs to somebody else")
+            raise PermissionError(f"{folder} belongs to another user")
         folder.chmod(0o700)
     except OSError as error:
         raise EngineUnavailableError(
-            f"no private folder for the embedded engine: {error}", hint="set XDG_RUNTIME_DIR to one"
+            f"no private folder for the embedded engine: {error}",
+            hint="set XDG_RUNTIME_DIR to a private folder",
         ) from error

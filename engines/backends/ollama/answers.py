@@ -43,7 +43,6 @@ class Line(BaseModel):
 
 
 class Details(BaseModel):
-    family: str = ""
     parent_model: str = ""
 
 
@@ -59,7 +58,6 @@ class ShowResponse(BaseModel):
 
 class Installed(BaseModel):
     name: str
-    size: int = 0
     details: Details
     capabilities: frozenset[str] = frozenset({"completion"})
 

@@ -1,8 +1,8 @@
 """The ``ollama`` client from PyPI, extended by the parts of the API it does not support.
 
 ``AsyncClient.chat()`` lacks ``truncate`` and ``shift``, and drops the ids of tool calls and nested
-levels of a tool's parameters; ``list()`` drops the capabilities, ``show()`` the tensors, and the
-version is missing. Those requests use our bodies and models with the client's request method.
+levels of a tool's parameters; ``list()`` drops the capabilities, ``show()`` leaves every field optional,
+and the version is missing. Those requests use our bodies and models with the client's request method.
 
 Importing this is slow (httpx, pydantic models): import it after a server was found.
 """
@@ -50,17 +50,11 @@ class Client(ollama.AsyncClient):
     async def show_all(self, model: str) -> ShowResponse:
         return await self._ask(ShowResponse, "/api/show", {"model": model})
 
-    async def show_raw(self, model: str) -> JsonObject:
-        return await self._ask(JsonObject, "/api/show", {"model": model})
-
     async def tags(self) -> Tags:
         return await self._ask(Tags, "/api/tags")
 
     async def version(self) -> str:
         return (await self._ask(Version, "/api/version")).version
-
-    async def unload(self, model: str) -> None:
-        await self._ask(Line, "/api/chat", {"model": model, "messages": [], "keep_alive": 0, "stream": False})
 
     async def _ask(
         self, kind: type[T], path: str, body: JsonObject | None = None, *, stream: bool = False
@@ -81,7 +75,7 @@ def translated(model: str) -> Generator[None]:
         raise unreachable(str(error)) from error
     except httpx.RequestError as error:
         raise EngineInterruptedError(
-            f"the connection to Ollama broke: {error or type(error).__name__}", hint="ask again"
+            f"the connection to Ollama was lost: {error or type(error).__name__}", hint="ask again"
         ) from error
     except (ValueError, TypeError, AttributeError) as error:
         # Raised by the client when a line is not JSON, or not the expected object.
@@ -94,11 +88,13 @@ def _refusal(error: ollama.ResponseError, model: str) -> AgentError:
     message = str(detail["message"])
     match error.status_code:
         case -1:
-            return EngineInterruptedError(f"Ollama broke off its answer: {message}", hint="ask again")
+            return EngineInterruptedError(
+                f"Ollama stopped in the middle of its answer: {message}", hint="ask again"
+            )
         case 404 if "model" in message:
             return UnknownModelError(f"Ollama has no model {model!r}", hint=f"ollama pull {model}")
         case 404 | 405:
-            return unreachable("what listens there is not Ollama, or too old")
+            return unreachable("the server there is not Ollama, or too old")
         case 429 | 503:
             wait = _retry_after(error)
             return EngineBusyError(
@@ -108,12 +104,12 @@ def _refusal(error: ollama.ResponseError, model: str) -> AgentError:
             return _too_long(detail)
         case 400 if "schema" in message.lower():
             return UnsupportedFeatureError(
-                f"Ollama cannot hold a model to this schema: {message}", hint="leave that keyword out"
+                f"Ollama cannot enforce this schema: {message}", hint="leave that keyword out"
             )
         case 400 | 501 if "support" in message:
             return UnsupportedFeatureError(f"{model} on Ollama: {message}", hint="choose another model")
         case status if status >= 500:
-            return EngineUnavailableError(f"Ollama failed: {message}", hint="its own log says more")
+            return EngineUnavailableError(f"Ollama failed: {message}", hint="see Ollama's log")
         case _:
             return RequestRefusedError(f"Ollama refused the request: {message}")
 

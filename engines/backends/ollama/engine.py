@@ -11,10 +11,8 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from importlib import import_module
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import anyio
@@ -29,7 +27,6 @@ from engines.base import (
     Engine,
     Event,
     FinishReason,
-    JsonObject,
     Model,
     Profile,
     Request,
@@ -55,20 +52,7 @@ HAS_TRUNCATE = (0, 12, 6)
 HAS_LOGPROBS = (0, 12, 11)
 """First versions whose ``/api/chat`` supports ``truncate`` and ``shift``, or ``logprobs`` (api/types.go)."""
 
-TRUNCATES_NOTE = "this Ollama cuts long prompts silently; update it to 0.12.6 or later"
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A loaded model, as reported by ``/api/ps``."""
-
-    name: str
-    bytes: int
-    vram_bytes: int
-    context: int
-    """Tokens per request."""
-    until: datetime | None
-    """When Ollama unloads it, without further requests."""
+TRUNCATES_NOTE = "this Ollama truncates long prompts silently; update it to 0.12.6 or later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +81,13 @@ class OllamaEngine(Engine):
         self._known: dict[str, Facts] = {}
         self._retry_embedding_at = -math.inf
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._client is not None:
-            await self._client.close()
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        try:
+            yield self
+        finally:
+            if self._client is not None:
+                await self._client.close()
 
     async def profile(self, model: str = "") -> Profile:
         model = model or self._settings.model
@@ -160,7 +143,6 @@ class OllamaEngine(Engine):
                     self.name,
                     base=(await self._facts(model.name)).base if model.details.parent_model else "",
                     loaded=model.name in loaded,
-                    bytes=model.size,
                 )
                 for model in installed
                 if "completion" in model.capabilities
@@ -187,28 +169,6 @@ class OllamaEngine(Engine):
                     model, list(texts), truncate=False, keep_alive=self._settings.keep_alive
                 )
         return Embeddings(tuple(map(_unit, answer.embeddings)), answer.prompt_eval_count or 0, model)
-
-    async def running(self) -> Sequence[Running]:
-        """Returns the loaded models."""
-        with self._short_deadline():
-            async with self._connected() as client:
-                models = (await client.ps()).models
-        return [
-            Running(m.name or "", m.size or 0, m.size_vram or 0, m.context_length or 0, m.expires_at)
-            for m in models
-        ]
-
-    async def unload(self, model: str) -> None:
-        """Unloads ``model``; no error if it is not loaded."""
-        with self._short_deadline():
-            async with self._connected(model) as client:
-                await client.unload(model)
-
-    async def show(self, model: str) -> JsonObject:
-        """Returns all of ``/api/show``, for ``engines.models.shapes.from_ollama``."""
-        with self._short_deadline():
-            async with self._connected(model) as client:
-                return await client.show_raw(model)
 
     def _short_deadline(self) -> AbstractContextManager[None]:
         return before(anyio.current_time() + ANSWERS_WITHIN, self.name)
@@ -287,7 +247,7 @@ class OllamaEngine(Engine):
             line = await self._line(lines, request, target)
         raise EngineInterruptedError(
             "Ollama ended its answer without finishing it, as it does when a model repeats one token",
-            hint="ask again, or in other words",
+            hint="ask again, or rephrase the request",
         )
 
     def _done(self, last: "Line", target: _Target, *, called: bool) -> Done:

@@ -192,7 +192,7 @@ def _tools(request: Request) -> JsonValue:
         return None
     if request.tool_choice not in (None, "auto"):
         raise UnsupportedFeatureError(
-            "Ollama cannot be made to call a tool", hint='leave `tool_choice` out or set it to "auto"'
+            "Ollama cannot force a tool call", hint='leave `tool_choice` out or set it to "auto"'
         )
     return list(request.tools)
 
@@ -219,6 +219,6 @@ def _arguments(text: str) -> JsonObject:
         arguments = None
     if not isinstance(arguments, dict):
         raise RequestRefusedError(
-            f"the arguments of a tool call are no JSON object: {text[:80]}", hint="send them as JSON text"
+            f"the arguments of a tool call are not a JSON object: {text[:80]}", hint="send them as JSON text"
         )
     return cast("JsonObject", arguments)

@@ -97,4 +97,6 @@ class Adapters:
         except UnknownModelError as error:
             if not error.message.endswith("Not Found"):
                 raise
-            raise UnsupportedFeatureError("the server loads no adapters", hint=LORA_HINT) from error
+            raise UnsupportedFeatureError(
+                "the server cannot load adapters at run time", hint=LORA_HINT
+            ) from error

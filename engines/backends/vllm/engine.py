@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import lru_cache
-from types import TracebackType
 from typing import Self, cast
 
 import anyio
@@ -66,17 +65,10 @@ class VllmEngine(Engine):
         self._list_again = -math.inf
         self._takes_priority = True
 
-    async def __aenter__(self) -> Self:
-        await self._wire.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._wire.__aexit__(kind, error, traceback)
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        async with self._wire:
+            yield self
 
     async def profile(self, model: str = "") -> Profile:
         return _profile(await self._find(model))

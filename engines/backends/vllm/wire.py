@@ -133,7 +133,9 @@ def refine(status: int, message: str) -> AgentError | None:
     if "add_lora" in message:
         return RequestRefusedError(f"vLLM cannot load the adapter: {message}", hint="see the server's log")
     if status == 400 and SCHEMA.search(message):
-        return UnsupportedFeatureError(f"vLLM cannot keep the schema: {message}", hint="leave that out")
+        return UnsupportedFeatureError(f"vLLM cannot enforce the schema: {message}", hint="leave that out")
     if "--enable-auto-tool-choice" in message:
-        return UnsupportedFeatureError(f"vLLM has no tools: {message}", hint="start vLLM with these options")
+        return UnsupportedFeatureError(
+            f"vLLM does not accept tools: {message}", hint="start vLLM with these options"
+        )
     return None

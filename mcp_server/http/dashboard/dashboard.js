@@ -115,7 +115,7 @@ function net({totals, periods}) {
   const {calls, failed, cached, tokens, spent, saved, definitions_listed: listed} = totals
   return [
     h('p', {className: `net ${sign(saved)}`}, number.format(saved)),
-    h('p', {className: 'sum'}, `${number.format(tokens.read)} read in your agents' place, less `
+    h('p', {className: 'sum'}, `${number.format(tokens.read)} read for your agents, minus `
       + `${number.format(spent)} for calls, answers and tool definitions`),
     h('dl', {className: 'small'},
       fact('Today', number.format(periods.today.saved), sign(periods.today.saved)),
@@ -224,7 +224,7 @@ function tier({tier: name, target_ms: target, calls, p50_ms: half, p95_ms: most,
   tick.style.left = share(target)
   const told = calls
     ? `Half took at most ${time(half)}, 95% at most ${time(most)}; ${Math.round(100 * within)}% of `
-      + `${number.format(calls)} kept the target of ${time(target)}.`
+      + `${number.format(calls)} met the target of ${time(target)}.`
     : `No calls; the target is ${time(target)}.`
   return h('div', {className: 'tier'}, h('h3', {}, `Tier ${name}`),
     h('div', {className: 'track'}, wide, thin, tick), h('p', {}, told))
@@ -233,7 +233,7 @@ function tier({tier: name, target_ms: target, calls, p50_ms: half, p95_ms: most,
 function engine({name, ready, error, models, running, waiting, places}) {
   const adapters = models.filter(model => model.adapts).map(model => model.name)
   const offered = models.filter(model => !model.adapts).map(model => model.name)
-  const queue = `${running} of ${places} places taken, ${waiting} waiting`
+  const queue = `${running} of ${places} slots in use, ${waiting} waiting`
   return h('div', {className: 'engine'},
     h('h3', {}, name, h('span', {className: ready ? 'gain' : 'away'}, ready ? '● ready' : '○ not there')),
     h('p', {}, ready || running || waiting ? queue : error ?? ''),

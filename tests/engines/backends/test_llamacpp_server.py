@@ -220,7 +220,7 @@ async def test_a_folder_that_is_not_ours_is_refused(models_folder: Path, tmp_pat
     async with LlamaCppEngine(
         settings, models_folder=models_folder, runtime_folder=tmp_path / "ours"
     ) as engine:
-        with pytest.raises(EngineUnavailableError, match="belongs to somebody else"):
+        with pytest.raises(EngineUnavailableError, match="belongs to another user"):
             await complete(engine, ask())
 
 

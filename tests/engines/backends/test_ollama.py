@@ -186,14 +186,14 @@ async def test_no_tools_are_sent_when_none_may_be_called(ollama: OllamaEngine, r
 
 @pytest.mark.parametrize("wish", ["required", {"type": "function", "function": {"name": "get_weather"}}])
 async def test_a_required_tool_call_is_refused(ollama: OllamaEngine, wish: JsonValue):
-    with pytest.raises(UnsupportedFeatureError, match="cannot be made to call"):
+    with pytest.raises(UnsupportedFeatureError, match="cannot force a tool call"):
         await complete(ollama, ask(tools=(WEATHER,), tool_choice=wish))
 
 
 @pytest.mark.parametrize("arguments", ["{", "[1]"])
 async def test_arguments_that_are_no_object_are_refused(ollama: OllamaEngine, arguments: str):
     call = Message("assistant", "", (ToolCall("call_0", "get_weather", arguments),))
-    with pytest.raises(RequestRefusedError, match="no JSON object"):
+    with pytest.raises(RequestRefusedError, match="not a JSON object"):
         await complete(ollama, Request((call,), max_tokens=5))
 
 
@@ -244,7 +244,7 @@ async def test_an_empty_schema_means_any_object(ollama: OllamaEngine):
     assert json.loads(answer.text) == {"a": 1, "b": 2, "c": 3}
 
 
-async def test_logprobs_come_with_their_pieces(ollama: OllamaEngine, replay: Replay):
+async def test_logprobs_come_with_their_pieces(ollama: OllamaEngine):
     """Recording logprobs_stream."""
     answer = await complete(ollama, ask(logprobs=3, max_tokens=4))
     assert [p.token for p in answer.logprobs] == ["The", " capital", " of", " France"]
@@ -400,7 +400,7 @@ async def test_a_text_that_only_starts_like_reasoning_is_kept(ollama: OllamaEngi
         ("path_unknown_404", EngineUnavailableError, "not Ollama"),
         ("method_wrong", EngineUnavailableError, "not Ollama"),
         ("v1_bad_ref_400", UnsupportedFeatureError, r"cannot resolve \$ref"),
-        ("runner_killed_stream", EngineInterruptedError, "broke off"),
+        ("runner_killed_stream", EngineInterruptedError, "stopped in the middle"),
         ("token_repeat_abort_stream", EngineInterruptedError, "without finishing"),
         ("token_repeat_abort", EngineInterruptedError, "without finishing"),
         ("index", EngineProtocolError, "cannot be read"),
@@ -556,7 +556,7 @@ async def test_a_proxy_in_the_environment_is_not_used(ollama: OllamaEngine, monk
     assert (await complete(ollama, ask(seed=None))).text
 
 
-async def test_two_answers_come_at_the_same_time(ollama: OllamaEngine, replay: Replay):
+async def test_two_answers_come_at_the_same_time(ollama: OllamaEngine):
     """Recordings concurrent_a and concurrent_b."""
     texts: dict[str, str] = {}
 
@@ -581,7 +581,7 @@ def last(body: JsonObject) -> JsonObject:
 # Adapters
 
 
-async def test_an_adapter_is_a_model_of_its_own(ollama: OllamaEngine, replay: Replay):
+async def test_an_adapter_is_a_model_of_its_own(ollama: OllamaEngine):
     """Recordings show_lora and lora_answer."""
     answer = await complete(ollama, ask("Describe the sea in one sentence.", adapter="smollm2-lora"))
     assert answer.text.startswith('The sentence is "The sea')
@@ -622,7 +622,7 @@ async def test_an_old_server_has_no_logprobs_and_a_note_about_truncation(
     replay.say({"version": "0.12.5"}, at="/api/version")
     profile = await ollama.profile()
     assert not profile.capabilities.logprobs
-    assert "cuts long prompts" in profile.notes[0]
+    assert "truncates long prompts" in profile.notes[0]
 
 
 async def test_models_distinguish_adapters_from_other_models(ollama: OllamaEngine, replay: Replay):
@@ -632,33 +632,10 @@ async def test_models_distinguish_adapters_from_other_models(ollama: OllamaEngin
     replay.install("smollm2-tools:latest", "show_tools")
     replay.install("smollm2-tools-text:latest", "show_tools")
     models = {model.name: model for model in await ollama.models()}
-    assert models["smollm2:latest"] == Model("smollm2:latest", "ollama", loaded=True, bytes=98362776)
+    assert models["smollm2:latest"] == Model("smollm2:latest", "ollama", loaded=True)
     assert models["smollm2-lora:latest"].base == "smollm2:latest"
     assert models["smollm2-tools:latest"].base == ""
     assert len(models) == 4
-
-
-async def test_running_reports_memory_and_context(ollama: OllamaEngine, replay: Replay):
-    """Recording ps_loaded."""
-    replay.play("ps_loaded", at="/api/ps")
-    (model,) = await ollama.running()
-    assert model.name == "smollm2:latest"
-    assert model.bytes > 98_000_000
-    assert model.context == 2048
-    assert model.until is not None
-
-
-async def test_unloading_is_an_empty_chat(ollama: OllamaEngine, replay: Replay):
-    """Recording unload."""
-    await ollama.unload("smollm2")
-    assert replay.asked == [recording("unload").body]
-
-
-async def test_show_gives_all_there_is(ollama: OllamaEngine):
-    shown = await ollama.show("smollm2")
-    tensors = shown["tensors"]
-    assert isinstance(tensors, list)
-    assert len(tensors) == 272
 
 
 # Embeddings

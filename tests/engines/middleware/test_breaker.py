@@ -67,15 +67,15 @@ async def test_one_request_finds_out_whether_it_is_back_and_its_success_closes()
 
 async def test_each_failed_probe_doubles_the_time_up_to_the_longest():
     clock = Clock()
-    engine = BreakerEngine(FlakyEngine("ollama", up=False), longest_s=5, clock=clock)
+    engine = BreakerEngine(FlakyEngine("ollama", up=False), clock=clock)
     await fail(engine, 3)
     pauses: list[float | None] = []
-    for _ in range(5):
+    for _ in range(8):
         error = await fail(engine)
         pauses.append(error.retry_after)
         clock.now += error.retry_after or 0
         await fail(engine)
-    assert pauses == [1, 2, 4, 5, 5]
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 async def test_requests_that_were_under_way_when_it_opened_do_not_lengthen_the_pause():

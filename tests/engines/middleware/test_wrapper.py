@@ -1,3 +1,7 @@
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Self
+
 import pytest
 
 from engines.base import complete
@@ -10,11 +14,10 @@ pytestmark = pytest.mark.anyio
 class OpenedEngine(FlakyEngine):
     opened = False
 
-    async def __aenter__(self):
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         self.opened = True
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
+        yield self
         self.opened = False
 
 

@@ -198,7 +198,7 @@ async def test_the_parts_that_are_there_are_not_fetched_again(
 ):
     offer(monkeypatch, TINY_HUB)
     hub_server.breaks_in_all = 2 * PART
-    with pytest.raises(PullFailedError, match="broke off") as caught:
+    with pytest.raises(PullFailedError, match="stopped") as caught:
         await pull("tiny", folder=tmp_path)
     assert "continues" in caught.value.hint
     hub_server.breaks_in_all = 0
@@ -248,7 +248,7 @@ async def test_a_file_of_the_catalogue_that_was_replaced_is_refused(
 ):
     offer(monkeypatch, TINY_HUB)
     hub_server.headers["X-Linked-ETag"] = f'"{"0" * 64}"'
-    with pytest.raises(PullFailedError, match=r"another tiny\.gguf"):
+    with pytest.raises(PullFailedError, match=r"tiny\.gguf .* is not the file"):
         await pull("tiny", folder=tmp_path)
 
 

@@ -282,7 +282,7 @@ async def test_a_folder_that_cannot_be_made_only_costs_the_cache(
     assert len(caplog.records) == 1
 
 
-async def test_reading_does_not_wait_for_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_reading_does_not_wait_for_writing(tmp_path: Path):
     disk, writing = threading.Event(), threading.Event()
 
     class SlowStore(Store):
@@ -300,9 +300,7 @@ async def test_reading_does_not_wait_for_writing(tmp_path: Path, monkeypatch: py
         assert await store.get([b"a"]) == {b"a": b"1"}
 
 
-async def test_a_disk_that_does_not_answer_is_a_miss(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+async def test_a_disk_that_does_not_answer_is_a_miss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     disk = threading.Event()
     monkeypatch.setattr(store_module, "READ_S", 0.01)
     async with Store(tmp_path) as store:

@@ -114,7 +114,7 @@ def test_pruning_forgets_what_is_older_and_says_how_much(
     assert stats_json("--prune")["dropped"] == 0, "nothing is past its days"
     said = stats_text("--prune", "--since", "7d")
     dropped = before["calls"] + before["definitions_listed"] - week["calls"] - week["definitions_listed"]
-    assert said.startswith(f"dropped {dropped} calls from before ")
+    assert said.startswith(f"deleted {dropped} calls from before ")
     assert stats_json("--since", "all")["totals"] == week
     stats_text("--prune", "--since", "0d", "--project", "erp")
     assert sorted(stats_json()["projects"]) == ["handbook", "shop"]
@@ -184,7 +184,7 @@ async def test_without_a_ledger_tools_are_listed_and_the_resource_says_why_it_is
         Client(build_server(dispatcher, nobody, Usage())) as client,
     ):
         assert len((await client.list_tools()).tools) == 4
-        with pytest.raises(MCPError, match="no ledger is kept"):
+        with pytest.raises(MCPError, match="the ledger is disabled"):
             await client.read_resource("stats://today")
 
 

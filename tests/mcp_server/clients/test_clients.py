@@ -224,7 +224,7 @@ def test_the_entry_of_codex_lists_the_variables_it_does_not_pass_on() -> None:
     remote = entry_of("codex", REMOTE)
     assert remote["bearer_token_env_var"] == "BOX_TOKEN"
     assert remote["http_headers"] == {"X-Project": "shop"}
-    with pytest.raises(CannotRegisterError, match="no SSE"):
+    with pytest.raises(CannotRegisterError, match="does not support SSE"):
         entry_of("codex", clients.http("http://127.0.0.1:3160/sse"))
 
 
@@ -363,7 +363,7 @@ def test_a_token_variable_that_is_not_set_is_mentioned(tmp_path: Path) -> None:
     assert "NO_SUCH_TOKEN is not set here" in told.stdout
 
 
-def test_a_client_is_what_the_table_says(tmp_path: Path) -> None:
+def test_a_client_is_what_the_table_says() -> None:
     client: Client = CLIENTS["codex"]
     assert client.table == "mcp_servers"
     assert client.inherits({"PATH": "p", "LOCAL_LLM_ENGINE": "x"}) == {"PATH": "p"}

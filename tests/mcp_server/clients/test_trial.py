@@ -88,7 +88,7 @@ async def test_a_server_that_fails_after_its_handshake_is_detected(
     put(root, "claude-code", CLIENTS["claude-code"].entry(STDIO, environ))
     [found] = await tried(root, environ)
     assert not found.ok
-    assert "ended with code 2" in found.found
+    assert "exited with code 2" in found.found
     assert "concurrency" in found.found
 
 
@@ -108,7 +108,7 @@ async def test_what_a_repository_names_is_not_run_for_it(
 ) -> None:
     put(root, "claude-code", entry)
     [found] = await tried(root, environ)
-    assert (found.ok, found.found[:10]) == (False, "not tried:")
+    assert (found.ok, found.found[:11]) == (False, "not tested:")
     assert not (root / "run-by-doctor").exists()
 
 
@@ -180,6 +180,6 @@ def test_doctor_shows_each_registration(root: Path, environ: dict[str, str]) -> 
         )
         return {finding["what"]: finding for finding in json.loads(done.stdout)["findings"]}
 
-    assert findings()["agents"]["hint"] == "local-llm-agent register claude-code"
+    assert findings()["agents"]["hint"] == "run: local-llm-agent register claude-code"
     put(root, "claude-code", CLIENTS["claude-code"].entry(STDIO, environ))
     assert findings()["Claude Code, project"]["ok"]

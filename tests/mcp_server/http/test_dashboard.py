@@ -29,7 +29,6 @@ def in_browser(test: Callable[..., object]) -> Callable[..., object]:
 
 TOKEN = "correct horse"
 UP_TO_DATE = "document.querySelector('#status')?.textContent.includes('up to date')"
-RELOADED = "performance.getEntriesByType('navigation')[0].type == 'reload'"
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 

@@ -504,7 +504,6 @@ def head(*lines: str, target: str = "POST /mcp/tools/chat") -> bytes:
     return "\r\n".join([f"{target} HTTP/1.1", *lines, "", ""]).encode("latin-1")
 
 
-KEY = "eHh4eHh4eHh4eHh4eHh4eA=="
 AUTHORIZED = (f"Host: 127.0.0.1:{3160}", f"Authorization: Bearer {TOKEN}")
 
 

@@ -16,7 +16,6 @@ from tools.ledger.store import Ledger
 
 pytestmark = pytest.mark.anyio
 
-HOUR, DAY = 3600, 86400
 TARGETS = {"small": 500, "main": 2000}
 RECEIPT = Receipt("small", "e", "m", None, "shop", 100, TokenCounts(1000, 900, 30), 940)
 

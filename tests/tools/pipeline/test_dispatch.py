@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +38,9 @@ TIERS = [Tier("small", 512, 4096, 500), Tier("main", 2048, 16384, 2000)]
 async def dispatching(*engines: ScriptedEngine, deadline_s: float = 30) -> AsyncGenerator[Dispatcher]:
     """A dispatcher over one engine for both tiers, or one for each."""
     small, main = engines[0], engines[-1]
-    async with small, main:
+    async with AsyncExitStack() as stack:
+        for engine in engines:
+            await stack.enter_async_context(engine)
         router = Router(TIERS, {"small": small, "main": main}.__getitem__)
         yield Dispatcher(router, SingleEngine(small), ESTIMATOR, deadline_s=deadline_s)
 
@@ -194,7 +196,7 @@ async def test_a_large_model_is_held_to_a_length_only_after_its_answer_was_cut()
     first, second = (request.schema or {} for request in engine.requests)
     assert "maxLength" not in first
     assert "maxLength" in second
-    assert "the answer was cut" in result.receipt.notes[0]
+    assert "the answer was truncated" in result.receipt.notes[0]
 
 
 async def test_a_model_too_small_to_write_is_held_to_a_length_at_once() -> None:

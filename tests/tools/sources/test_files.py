@@ -412,6 +412,17 @@ def swap_before_open(monkeypatch: pytest.MonkeyPatch, swap: Callable[[], None]) 
     monkeypatch.setattr(files.os, "open", swapped)
 
 
+def swap_folder_before_open(monkeypatch: pytest.MonkeyPatch, project_root: Path, outside: Path) -> None:
+    (project_root / "sub" / "a.txt").write_text("inside")
+    (outside / "a.txt").write_text(CANARY)
+
+    def swap() -> None:
+        (project_root / "sub").rename(project_root / "aside")
+        (project_root / "sub").symlink_to(outside)
+
+    swap_before_open(monkeypatch, swap)
+
+
 def test_a_file_swapped_for_a_link_is_not_read(
     project_root: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -428,14 +439,7 @@ def test_a_file_swapped_for_a_link_is_not_read(
 def test_a_folder_swapped_for_a_link_is_not_read(
     project_root: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (project_root / "sub" / "a.txt").write_text("inside")
-    (outside / "a.txt").write_text(CANARY)
-
-    def swap() -> None:
-        (project_root / "sub").rename(project_root / "aside")
-        (project_root / "sub").symlink_to(outside)
-
-    swap_before_open(monkeypatch, swap)
+    swap_folder_before_open(monkeypatch, project_root, outside)
     seen = attempt(project_root, "sub/a.txt")
     assert "path_refused" in seen
     assert CANARY not in seen
@@ -444,14 +448,7 @@ def test_a_folder_swapped_for_a_link_is_not_read(
 def test_a_folder_swapped_there_and_back_is_not_read(
     project_root: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (project_root / "sub" / "a.txt").write_text("inside")
-    (outside / "a.txt").write_text(CANARY)
-
-    def swap() -> None:
-        (project_root / "sub").rename(project_root / "aside")
-        (project_root / "sub").symlink_to(outside)
-
-    swap_before_open(monkeypatch, swap)
+    swap_folder_before_open(monkeypatch, project_root, outside)
     status = os.fstat
 
     def back(descriptor: int) -> os.stat_result:

@@ -1,1 +1,1 @@
-"""Parsers of output formats of test runners."""
+"""Parsers of reports with several lines a finding: test runners and stack traces."""

@@ -1,9 +1,9 @@
 """Baseline gateway: Starlette and aiohttp pass bytes through without parsing them.
 
-    python -P -m benchmarks.floor PORT UPSTREAM
+    python -P -m benchmarks.passthrough PORT UPSTREAM
 
-A Python gateway can hardly be faster, so the time a gateway adds is reported as a ratio to the time this
-one adds.
+A Python gateway can hardly be faster, so the time that another gateway adds is reported as a ratio to the
+time that this one adds.
 """
 
 import sys

@@ -152,7 +152,7 @@ async def test_nothing_of_the_text_is_kept(tmp_path: Path) -> None:
 
 PROGRAM = """
 import anyio, sys, pathlib
-from tests.tools.ledger.test_ledger import CALL, RECEIPT
+from tests.tools.ledger.test_store import CALL, RECEIPT
 from tools.ledger.store import Ledger
 from dataclasses import replace
 
@@ -179,7 +179,7 @@ async def test_four_processes_at_once_lose_nothing(tmp_path: Path) -> None:
 
 KILLED = """
 import anyio, sys, pathlib, time
-from tests.tools.ledger.test_ledger import CALL, RECEIPT
+from tests.tools.ledger.test_store import CALL, RECEIPT
 from tools.ledger.store import Ledger
 from dataclasses import replace
 
