@@ -20,6 +20,7 @@ from benchmarks.scores import (
     interval,
     measure_of,
     out_of_scope,
+    reliability,
     validity,
 )
 from engines.base import JsonObject, JsonValue
@@ -36,6 +37,7 @@ Given = dict[str, dict[str, Answer]]
 def figures(folder: Path, sets: dict[str, list[Row]]) -> JsonObject:
     """Returns set -> way -> measure -> figure, or figure and interval bounds."""
     found: JsonObject = {}
+    labelled: list[tuple[Row, Answer]] = []
     compared: dict[str, dict[str, list[Both]]] = {}
     for name, rows in sets.items():
         given = {path.name.split(".")[1]: stored(path) for path in sorted(folder.glob(f"{name}.*.jsonl"))}
@@ -43,6 +45,8 @@ def figures(folder: Path, sets: dict[str, list[Row]]) -> JsonObject:
             continue
         task = rows[0].task
         measured: JsonObject = {"task": task}
+        if task == "classify":
+            labelled += [(row, given["ours"][row.id]) for row in rows if row.id in given["ours"]]
         for way, answers in given.items():
             measured[way] = _of_way([(row, answers[row.id]) for row in rows if row.id in answers])
         for comparison, ways in COMPARED.items():
@@ -59,7 +63,10 @@ def figures(folder: Path, sets: dict[str, list[Row]]) -> JsonObject:
         for name in OTHER_FILES
         if (path := folder / f"{name}.json").exists()
     }
-    return {"sets": found, "means": means, **others}
+    bins = [
+        [round(confidence, 3), round(right, 3), count] for confidence, right, count in reliability(labelled)
+    ]
+    return {"sets": found, "means": means, "reliability": cast("JsonValue", bins), **others}
 
 
 def _both(rows: Sequence[Row], given: Given, one: str, other: str) -> Both:

@@ -1,6 +1,6 @@
-"""Draws bar charts as SVG, readable on light and dark pages."""
+"""Draws bar charts and reliability diagrams as SVG, readable on light and dark pages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, BAR, GAP, NAME, NUMBER = 640, 22, 10, 160, 90
@@ -24,6 +24,42 @@ def bars(title: str, values: Mapping[str, float], *, unit: str, ours: str) -> st
             f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
             f'<text x="8" y="22" font-weight="600" fill="#1c2430">{escape(title)}</text>',
             *rows,
+            "</svg>\n",
+        ]
+    )
+
+
+def reliability(title: str, bins: Sequence[tuple[float, float, int]]) -> str:
+    """Returns a reliability diagram: the share of right answers by confidence, beside the diagonal.
+
+    ``bins`` are mean confidence, accuracy and rows; a point's area grows with its rows.
+    """
+    side, left, top = 320, 60, 40
+    most = max((rows for _, _, rows in bins), default=1)
+    points = [
+        f'<circle cx="{left + confidence * side:.1f}" cy="{top + (1 - right) * side:.1f}" '
+        f'r="{3 + 9 * (rows / most) ** 0.5:.1f}" fill="{OURS}" fill-opacity="0.75">'
+        f"<title>{rows} rows: confidence {confidence:.2f}, right {right:.2f}</title></circle>"
+        for confidence, right, rows in bins
+    ]
+    ticks = [
+        f'<text x="{left + share * side}" y="{top + side + 18}" text-anchor="middle">{share:.1f}</text>'
+        f'<text x="{left - 8}" y="{top + (1 - share) * side + 4}" text-anchor="end">{share:.1f}</text>'
+        for share in (0.0, 0.5, 1.0)
+    ]
+    return "\n".join(
+        [
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 420 410" width="420" height="410" '
+            f'role="img" aria-label="{escape(title)}" font-family="system-ui, sans-serif" '
+            'font-size="13" fill="#1c2430">',
+            '<rect width="420" height="410" fill="#ffffff"/>',
+            f'<text x="8" y="22" font-weight="600">{escape(title)}</text>',
+            f'<rect x="{left}" y="{top}" width="{side}" height="{side}" fill="none" stroke="{OTHERS}"/>',
+            f'<line x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}" stroke="{OTHERS}"/>',
+            *points,
+            *ticks,
+            f'<text x="{left + side / 2}" y="{top + side + 38}" text-anchor="middle">confidence</text>',
+            f'<text transform="translate(16 {top + side / 2}) rotate(-90)" text-anchor="middle">right</text>',
             "</svg>\n",
         ]
     )

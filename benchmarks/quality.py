@@ -23,7 +23,8 @@ import anyio
 
 from benchmarks.answers import answered, ways
 from benchmarks.figures import figures
-from benchmarks.report import document
+from benchmarks.plot import reliability
+from benchmarks.report import diagram, document
 from benchmarks.rows import Row, examples_of, load, with_examples
 from benchmarks.scores import SEED
 from engines.base import JsonObject
@@ -126,6 +127,10 @@ def main() -> None:
     if arguments.write:
         FIGURES.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
         DOCUMENT.write_text(page, encoding="utf-8")
+        for name, entry in known.items():
+            if bins := cast("list[tuple[float, float, int]]", entry.get("reliability")):
+                picture = reliability(f"classify, {name}", bins)
+                (DOCUMENT.parent / diagram(name)).write_text(picture, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -65,6 +65,11 @@ def document(found: Figures) -> str:
     return "\n".join([HEAD, *(part for name in order for part in _of_model(name, models[name]))])
 
 
+def diagram(name: str) -> str:
+    """Returns the file name of a model's reliability diagram, beside the page."""
+    return f"quality-{name}.svg"
+
+
 def _capability(figures: JsonObject) -> float:
     gains = [cast("JsonObject", entry["gain"]) for entry in _sets(figures).values() if "gain" in entry]
     return sum(cast("float", gain["second"]) for gain in gains) / max(1, len(gains))
@@ -82,6 +87,8 @@ def _of_model(name: str, figures: JsonObject) -> Iterator[str]:
     if confident:
         head = ["set", "method", "rows", "accuracy", "ECE", "coverage at 90 %"]
         yield CONFIDENCE
+        if figures.get("reliability"):
+            yield f"![Share of right labels by confidence, over all sets]({diagram(name)})\n"
         yield _table(head, [*(_confidence(*one) for one in confident), *_mean_errors(confident)])
     if scoped := [*_ways(sets, "AUROC")]:
         head = ["set", "method", "AUROC", "abstained, no label fits", "abstained, a label fits"]

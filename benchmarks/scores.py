@@ -119,14 +119,23 @@ def _words(text: str) -> Counter[str]:
     return Counter(re.findall(r"\w+", ARTICLES.sub(" ", text.lower())))
 
 
-def calibration_error(pairs: Pairs) -> float:
-    """Returns the expected calibration error (ECE) over bins of confidence."""
+def reliability(pairs: Pairs) -> list[tuple[float, float, int]]:
+    """Returns mean confidence, accuracy and number of rows of each bin of confidence that has rows."""
     bins: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
     for confidence, right in _judged(pairs):
         bins[min(BINS - 1, int(confidence * BINS))].append((confidence, right))
-    count = sum(map(len, bins))
-    gaps = (abs(sum(c for c, _ in held) - sum(right for _, right in held)) for held in bins)
-    return sum(gaps) / count if count else 0.0
+    return [
+        (_mean([confidence for confidence, _ in held]), _mean([right for _, right in held]), len(held))
+        for held in bins
+        if held
+    ]
+
+
+def calibration_error(pairs: Pairs) -> float:
+    """Returns the expected calibration error (ECE) over bins of confidence."""
+    bins = reliability(pairs)
+    count = sum(rows for _, _, rows in bins)
+    return sum(rows * abs(confidence - accuracy) for confidence, accuracy, rows in bins) / max(count, 1)
 
 
 def coverage(pairs: Pairs) -> float:

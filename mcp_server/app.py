@@ -93,6 +93,7 @@ async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
             estimator,
             deadline_s=settings.limits.deadline_s,
             record=ledger.record if ledger else unrecorded,
+            calibrations=folders.calibrations,
         )
         yield App(settings, engines, router, dispatcher, ledger)
 

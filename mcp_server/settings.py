@@ -139,6 +139,10 @@ class Folders:
     def models(self) -> Path:
         return self.cache / "models"
 
+    @property
+    def calibrations(self) -> Path:
+        return self.data / "calibrations"
+
 
 def folders() -> Folders:
     """Returns the platform's folders; without a runtime folder (cron, containers) one in the cache."""

@@ -21,6 +21,7 @@ from mcp_server.cli.context import Start, fail, plain_console, start
 from mcp_server.clients.trial import trials
 from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE, Folders
 from mcp_server.version import VERSION
+from tools.classify.calibration import calibration_of
 
 POOR = 0.4
 """Billions of parameters; smaller models give poor answers (measured in docs/quality.md)."""
@@ -41,7 +42,8 @@ async def doctor(options: argparse.Namespace) -> int:
     try:
         begun = start(options)
         async with build(begun.settings, begun.folders) as app:
-            findings = [*_setup(begun), *[f async for f in _engines(app)], *[f async for f in _tiers(app)]]
+            findings = [*_setup(begun), *[f async for f in _engines(app)]]
+            findings += [f async for f in _tiers(app, begun.folders)]
     except AgentError as error:
         return fail(error, as_json=options.json)
     findings.append(_estimator(begun.folders))
@@ -106,8 +108,9 @@ def _advice(profile: Profile) -> str:
     return f"answers will be poor, {profile.model} is for tests; {hint}" if poor else hint
 
 
-async def _tiers(app: App) -> AsyncIterator[Finding]:
-    """Routes a call of each tier."""
+async def _tiers(app: App, folders: Folders) -> AsyncIterator[Finding]:
+    """Routes a call of each tier, and says how far its model's labels can be believed."""
+    models: set[str] = set()
     for name in app.router.tiers:
         try:
             route = await app.router.pick(Needs(tier=name, splits=True))
@@ -119,6 +122,20 @@ async def _tiers(app: App) -> AsyncIterator[Finding]:
             f"target {route.tier.target_ms} ms"
         )
         yield Finding(True, f"tier {name}", found)
+        if route.profile.model not in models:
+            models.add(route.profile.model)
+            yield _labels(route.profile, folders)
+
+
+def _labels(profile: Profile, folders: Folders) -> Finding:
+    calibration = calibration_of(profile, folders.calibrations)
+    found = {
+        "measured": "measured on this machine",
+        "shipped": "measured by us",
+        "default": "never measured, cautious weights",
+    }[calibration.source]
+    hint = "measure it: local-llm-agent calibrate" if calibration.source == "default" else ""
+    return Finding(True, f"labels of {profile.model}", found, hint)
 
 
 def _estimator(folders: Folders) -> Finding:

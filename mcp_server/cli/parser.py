@@ -86,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     _summarize(add("summarize", "tools.summarize", "summarize text of any length"))
     _chat(add("chat", "tools.chat", "ask the local model a question"))
     _stats(add("stats", "stats.stats", "show what was saved, by project, tool, agent and tier"))
+    _calibrate(add("calibrate", "calibrate.calibrate", "measure how far a model's labels can be believed"))
     add("doctor", "doctor.doctor", "check settings, engines and registrations, and suggest what to do")
     _register(add("register", "register.register", "add this server to a coding agent's settings"))
     _models(add("models", "models.models", "list the available models, or pull one"))
@@ -159,6 +160,15 @@ def _chat(command: argparse.ArgumentParser) -> None:
     command.add_argument("--max-tokens", type=int, metavar="N")
     command.add_argument("--temperature", type=float, metavar="T")
     _source(command)
+
+
+def _calibrate(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Ask the model 287 questions whose answers are known (about 5 minutes on 2 cores) and keep how far "
+        "its labels, and those of the embedding model, can be believed. From then on classify uses them "
+        "to decide when to ask the model, and what its confidence says."
+    )
+    command.add_argument("--model", default="", help="calibrate this model; default: that of the small tier")
 
 
 def _register(command: argparse.ArgumentParser) -> None:

@@ -55,7 +55,7 @@ async def _ask(options: argparse.Namespace, tool: str, show: Show) -> int:
             )
             if tool == "chat" and not options.json and "schema" not in arguments:
                 return await _stream(app, call)
-            async with _reporting() as report:
+            async with reporting() as report:
                 result = await app.dispatcher.run(call, report)
             # Print before ledger and cache close: closing may wait for a lock.
             _print(result, show, as_json=options.json)
@@ -134,7 +134,7 @@ def _json(value: str, option: str, *, file: bool) -> JsonValue:
 
 
 @asynccontextmanager
-async def _reporting() -> AsyncGenerator[Report]:
+async def reporting() -> AsyncGenerator[Report]:
     """Yields a progress callback with a bar on standard error, if that is a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())

@@ -8,6 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from engines.base import JsonObject
 from tools.arguments import SourceArguments, names_of, unquoted
 
+LONGEST_LABEL, LONGEST_DESCRIPTION = 200, 2_000
+"""Characters; a label is part of every prompt and answer."""
+
 
 class Example(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +50,20 @@ class ClassifyArguments(SourceArguments):
             raise ValueError("labels: a label is empty")
         if len(self.labels) < 2 and not self.multi:
             raise ValueError("labels: give at least two, or multi=true")
+        long = next((label for label in self.labels if len(label) > LONGEST_LABEL), "")
+        if long:
+            raise ValueError(
+                f"labels: {long[:40]!r}... has {len(long):,} characters, {LONGEST_LABEL} at most"
+            )
+        if any(len(description) > LONGEST_DESCRIPTION for description in self.labels.values()):
+            raise ValueError(f"labels: a description has at most {LONGEST_DESCRIPTION:,} characters")
+        known: dict[str, str] = {}
+        for example in () if self.multi else self.examples or ():
+            other = known.setdefault(example.text.strip(), example.label)
+            if other != example.label:
+                raise ValueError(
+                    f"examples: {example.text.strip()[:40]!r} is both {other!r} and {example.label!r}"
+                )
         unknown = {example.label for example in self.examples or ()} - set(self.labels)
         if unknown:
             raise ValueError(f"examples: labels not in the list: {', '.join(sorted(unknown))}")

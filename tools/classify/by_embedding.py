@@ -4,43 +4,37 @@ from collections.abc import Sequence
 
 import anyio.to_thread
 
-from tools.classify.arguments import ClassifyArguments, Verdict
+from tools.classify.arguments import ClassifyArguments
 from tools.pipeline.run import Run
-from tools.sources.documents import Document
 
 BATCH = 256
 """Texts embedded between two progress reports."""
 
 
-async def classify_by_embedding(
-    arguments: ClassifyArguments, run: Run, documents: Sequence[Document]
-) -> list[Verdict]:
-    """Returns a verdict for each document, scored together.
+async def embedding_probabilities(
+    arguments: ClassifyArguments, run: Run, texts: Sequence[str]
+) -> list[tuple[list[float], float]]:
+    """Returns for each text the probability of each label, and that any label fits.
 
     Raises:
         AgentError: the texts could not be embedded.
     """
     # Imported here: numpy is not needed before the first classification.
-    from tools.classify.scoring import Opinion, Plan, Question
-    from tools.classify.text_views import is_cut
+    from tools.classify.scoring import Plan, Question, Scores
 
     examples = tuple((example.text, example.label) for example in arguments.examples or ())
-    question = Question(arguments.labels, arguments.instructions or "", examples, arguments.multi)
-    plan = Plan(question, [document.text for document in documents])
-    texts = await anyio.to_thread.run_sync(lambda: plan.texts, abandon_on_cancel=True)
+    plan = Plan(Question(arguments.labels, arguments.instructions or "", examples), texts)
+    embedded, cut = await anyio.to_thread.run_sync(lambda: (plan.texts, plan.cut), abandon_on_cancel=True)
     vectors: list[tuple[float, ...]] = []
-    for start in range(0, len(texts), BATCH):
-        vectors += (await run.embed(texts[start : start + BATCH])).vectors
-        await run.progress(len(vectors), len(texts), f"embedded {len(vectors)} of {len(texts)} texts")
+    for start in range(0, len(embedded), BATCH):
+        vectors += (await run.embed(embedded[start : start + BATCH])).vectors
+        await run.progress(len(vectors), len(embedded), f"embedded {len(vectors)} of {len(embedded)} texts")
 
-    long = sum(is_cut(document.text) for document in documents)
-    if long:
-        run.tally.note(f"{long} long texts were classified by their first 150 words")
+    if cut:
+        run.tally.note(f"{cut} long texts were embedded by their first 150 words")
 
-    def judged() -> list[Opinion]:
-        return plan.opinions(vectors)
+    def scored() -> list[Scores]:
+        return plan.scores(vectors)
 
-    return [
-        Verdict(opinion.labels, opinion.confidence, opinion.out_of_scope)
-        for opinion in await anyio.to_thread.run_sync(judged, abandon_on_cancel=True)
-    ]
+    found = await anyio.to_thread.run_sync(scored, abandon_on_cancel=True)
+    return [(scores.probabilities, scores.in_scope) for scores in found]

@@ -1,76 +1,87 @@
-"""Classifies by the model: one constrained answer per text, with label probabilities from logprobs."""
+"""Classifies by the model: a distribution over the labels from one constrained answer per text."""
 
 import json
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
 from engines.base import Completion, JsonObject, JsonValue, Message, TokenLogprob
 from engines.errors import AgentError, InvalidAnswerError
-from tools.classify.arguments import ClassifyArguments, Verdict
+from tools.classify.arguments import ClassifyArguments
 from tools.pipeline.parallel import each
 from tools.pipeline.run import Run
 from tools.pipeline.structured import compact
-from tools.sources.chunks import Chunk, split
-from tools.sources.documents import Document
-from tools.tool import PROMPT_OVERHEAD
 
 ALTERNATIVES = 20
 """Most alternatives OpenAI's API returns for a token (``top_logprobs``)."""
 
-UNKNOWN_CONFIDENCE = 0.5
-"""Confidence of an answer whose engine returns no logprobs; the receipt reports that."""
+UNKNOWN = 0.5
+"""Probability of an answer whose engine returns no logprobs; the receipt reports that."""
 
 EXAMPLES_SHOWN = 24
+"""Examples in the prompt, where no embedding model learns from them."""
+
+CHARACTERS = 6_000
+"""Characters of a text the model reads; of a longer one the beginning, the middle and the end."""
+
+CONTENT_FREE = ""
+PRIOR = 0.75
+"""Exponent of the probabilities a model gives to a text without content, by which its answers are divided.
+
+Contextual calibration (Zhao et al. 2021) divides by all of it; measured in docs/quality.md.
+"""
 
 
-async def classify_by_model(
-    arguments: ClassifyArguments, run: Run, documents: Sequence[Document]
-) -> list[Verdict]:
-    """Returns a verdict for each document; one that fails carries its error and does not affect the others.
+async def model_probabilities(
+    arguments: ClassifyArguments, run: Run, texts: Sequence[str], candidates: Sequence[Sequence[str]]
+) -> list[dict[str, float] | AgentError]:
+    """Returns for each text the probability of each of its candidate labels, or the error of its request.
 
     Raises:
-        AgentError: every document failed; this is the first one's error.
+        AgentError: every request failed; this is the first one's error.
     """
-    errors: list[AgentError] = []
-
-    async def judge(document: Document) -> Verdict:
-        try:
-            return await _judge(arguments, run, document)
-        except AgentError as error:
-            errors.append(error)
-            return Verdict(error=error.message)
-
     if not run.profile.capabilities.logprobs:
-        run.tally.note("this engine tells no probabilities: confidence is unknown")
-    verdicts = await each(run, documents, judge, "classified")
-    if documents and len(errors) == len(documents):
+        run.tally.note("the engine returns no logprobs: a confidence is a guess from both answers")
+    if any(len(text) > CHARACTERS for text in texts):
+        run.tally.note("long texts were classified by their beginning, middle and end")
+    prior: Mapping[str, float] = {}
+    # Texts with a short list of their own would need a prior each.
+    if run.profile.capabilities.logprobs and len(candidates[0]) == len(arguments.labels):
+        prior = await _label_probabilities(arguments, run, candidates[0], CONTENT_FREE)
+
+    async def judge(index: int) -> dict[str, float] | AgentError:
+        labels = candidates[index]
+        try:
+            parts = [
+                await _label_probabilities(arguments, run, labels, part) for part in _parts(texts[index])
+            ]
+        except AgentError as error:
+            return error
+        weights = {
+            label: sum(part[label] for part in parts) / max(prior.get(label, 1), 1e-6) ** PRIOR
+            for label in labels
+        }
+        return {label: weight / sum(weights.values()) for label, weight in weights.items()}
+
+    found = await each(run, range(len(texts)), judge, "classified")
+    errors = [answer for answer in found if isinstance(answer, AgentError)]
+    if errors and len(errors) == len(found):
         raise errors[0]
-    return verdicts
+    return found
 
 
-async def _judge(arguments: ClassifyArguments, run: Run, document: Document) -> Verdict:
-    """Returns the verdict over all chunks of a document: their probabilities, weighted by length."""
-    if arguments.multi:
-        return await _several(arguments, run, document)
-    total: dict[str, float] = defaultdict(float)
-    for chunk in _chunks(arguments, run, document):
-        for label, probability in (await _probabilities(arguments, run, chunk.text)).items():
-            total[label] += probability * len(chunk.text)
-    best = max(total, key=lambda label: total[label])
-    return Verdict((best,), total[best] / sum(total.values()))
+def _parts(text: str) -> list[str]:
+    if len(text) <= CHARACTERS:
+        return [text]
+    size = CHARACTERS // 3
+    middle = (len(text) - size) // 2
+    return [text[:size], text[middle : middle + size], text[-size:]]
 
 
-def _chunks(arguments: ClassifyArguments, run: Run, document: Document) -> list[Chunk]:
-    shared = run.count(_question(arguments)) + PROMPT_OVERHEAD
-    budget = run.route.context - run.route.max_tokens - shared
-    return list(split(document, max(budget, 200), run.count))
-
-
-async def _probabilities(arguments: ClassifyArguments, run: Run, text: str) -> Mapping[str, float]:
-    labels = list(arguments.labels)
+async def _label_probabilities(
+    arguments: ClassifyArguments, run: Run, labels: Sequence[str], text: str
+) -> Mapping[str, float]:
     properties: JsonObject = {"label": {"type": "string", "enum": list[JsonValue](labels)}}
     schema: JsonObject = {
         "type": "object",
@@ -80,11 +91,11 @@ async def _probabilities(arguments: ClassifyArguments, run: Run, text: str) -> M
     }
     logprobs = ALTERNATIVES if run.profile.capabilities.logprobs else None
     completion = await run.ask(
-        replace(run.request(_prompt(arguments, text)), schema=schema, logprobs=logprobs)
+        replace(run.request(_prompt(arguments, run, labels, text)), schema=schema, logprobs=logprobs)
     )
     label = _label(completion, labels)
     if not completion.logprobs:
-        return {label: UNKNOWN_CONFIDENCE}
+        return {other: (1 - UNKNOWN) / (len(labels) - 1) for other in labels} | {label: UNKNOWN}
     return distribution(completion.logprobs, label, labels)
 
 
@@ -121,7 +132,7 @@ def distribution(tokens: Sequence[TokenLogprob], label: str, labels: Sequence[st
         for text, logprob in token.top:
             if text != token.token and (begun := _begun(prefix + text, endings)):
                 weights[text, tuple(begun)] = math.exp(logprob)
-        # A token that only the grammar wanted may have no probability to speak of: then nothing led away.
+        # Tokens that only the grammar allows may all have a probability of 0.
         total = sum(weights.values()) or math.inf
         away = 0.0
         for (_, begun), weight in weights.items():
@@ -141,37 +152,26 @@ def _begun(text: str, endings: Mapping[str, str]) -> list[str]:
     return [label for label, ending in endings.items() if ending.startswith(text) or text.startswith(ending)]
 
 
-async def _several(arguments: ClassifyArguments, run: Run, document: Document) -> Verdict:
-    """Returns all labels that apply to any chunk, by a constrained list."""
+async def several_labels(arguments: ClassifyArguments, run: Run, text: str) -> list[str]:
+    """Returns all labels that fit any part of the text, by a constrained list."""
     schema: JsonObject = {
         "type": "array",
         "items": {"enum": list(arguments.labels)},
         "maxItems": len(arguments.labels),
     }
     found: dict[str, None] = {}
-    for chunk in _chunks(arguments, run, document):
-        answer = await run.ask_json(run.request(_prompt(arguments, chunk.text)), schema)
+    for part in _parts(text):
+        prompt = _prompt(arguments, run, list(arguments.labels), part)
+        answer = await run.ask_json(run.request(prompt), schema)
         found |= dict.fromkeys(str(label) for label in answer) if isinstance(answer, list) else {}
-    return Verdict(tuple(found), UNKNOWN_CONFIDENCE, abstained=not found)
+    return list(found)
 
 
-def _prompt(arguments: ClassifyArguments, text: str) -> tuple[Message, ...]:
-    """Returns the prompt; instructions, labels and examples come first, so that prompt caches serve them."""
-    return (Message("user", f"{_question(arguments)}\n\n{text}"),)
-
-
-def _question(arguments: ClassifyArguments) -> str:
+def _prompt(arguments: ClassifyArguments, run: Run, labels: Sequence[str], text: str) -> tuple[Message, ...]:
+    """Returns the prompt; what texts share comes first, so that prompt caches serve it."""
     wanted = "Answer with all that fit of" if arguments.multi else "Answer with one of"
-    lines = [
-        f"{arguments.instructions or 'Which label fits this text?'} {wanted}: {', '.join(arguments.labels)}."
-    ]
-    lines += _described(arguments.labels)
-    lines += [
-        f"Example: {compact(each.text)} -> {each.label}"
-        for each in (arguments.examples or ())[:EXAMPLES_SHOWN]
-    ]
-    return "\n".join(lines)
-
-
-def _described(labels: Mapping[str, str]) -> Iterable[str]:
-    return (f"- {label}: {description}" for label, description in labels.items() if description)
+    examples = () if run.profile.capabilities.embed else (arguments.examples or ())
+    lines = [f"{arguments.instructions or 'Which label fits this text?'} {wanted}: {', '.join(labels)}."]
+    lines += [f"- {label}: {arguments.labels[label]}" for label in labels if arguments.labels[label]]
+    lines += [f"Example: {compact(each.text)} -> {each.label}" for each in examples[:EXAMPLES_SHOWN]]
+    return (Message("user", "\n".join([*lines, "", "Text:", '"""', text, '"""'])),)

@@ -1,114 +1,117 @@
-"""Turns text-label similarities into calibrated label probabilities, for all items of a call together.
+"""How much embeddings and a model are believed, measured per model by ``local-llm-agent calibrate``.
 
-Constants were chosen on the public data sets listed in ``tools.classify.scoring``.
+Each gives a distribution over the labels. A weight is an exponent: a distribution to the power of its weight,
+normalised, is as sure as it is often right (temperature scaling, Guo et al. 2017); the product of two is the
+answer of both (logarithmic opinion pool, Hinton 2002).
 """
 
+import json
 import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import cast
 
-import numpy as np
-from numpy.typing import NDArray
+from engines.base import JsonObject, Profile
 
-Matrix = NDArray[np.floating]
-Vector = NDArray[np.floating]
+Distribution = Sequence[float]
+"""Probability of each label, in the order of the call's labels."""
 
-TEMPERATURE = 0.055
-"""Softmax temperature of cosines, where all readings of a text and a label agree.
+FLOOR = 1e-4
+"""Added to each probability, so that neither side alone can rule a label out."""
 
-The variance of the readings is added to its square. Measured on the public sets.
-"""
-
-BATCH_TEMPERATURE, BIAS_FACTOR = 0.05, 2.5
-"""The same among many items: ``0.05 * (1 + 2.5 * bias)``; measured on the same sets."""
-
-REFINEMENT, FEW_OWN = 1.0, 20.0
-"""Weight of the similarity to a label's own items beside that to its words, and how many items give
-half of it.
-
-Best mean of fifteen pairs on the public sets.
-"""
-
-ROUNDS = 4
-FEW_ITEMS = 10.0
-"""Items at which what a call's items have in common counts half; 5 and 20 measured equal."""
-
-NEIGHBOURS, NEIGHBOUR_WEIGHT = 5, 0.1
-"""With examples: number of nearest items that influence an item, and their weight (times their cosine).
-
-Measured on twenty-two public sets; without examples it gains nothing.
-"""
-
-BLOCK = 2_000
-"""Items among which neighbours are searched: 50,000 at once took a minute."""
+SHIPPED = Path(__file__).with_name("calibrations.json")
+DEFAULT = "default"
+"""Name in ``SHIPPED`` of what holds for a model that was never measured."""
 
 
-def zero_shot(items: Matrix, scores: Matrix, readings: Matrix) -> Matrix:
-    """Returns label probabilities (columns) for ``items`` from their ``scores``, cosines to the labels.
+@dataclass(frozen=True, slots=True)
+class Weights:
+    alone: float
+    """Weight of the embeddings' distribution where it answers alone."""
+    embedding: float
+    model: float
+    """Weights of the two distributions in the answer of both."""
+    sure: float
+    """Confidence from which embeddings answer alone. 0: the model is never asked; over 1: always."""
 
-    One item: a softmax. Several: each label moves towards the items that are more likely its own than all
-    others' together (a few rounds of k-means), with a weight that grows with their number. Two things raise
-    the temperature: how unequally the labels share the items, and how far ``readings`` (the same scores by
-    view, item, phrase and label) disagree on the lead of an item's best label over the next.
-    """
-    count = len(items)
-    refined, temperature = scores, TEMPERATURE
-    if count > 1:
-        weight = count / (count + FEW_ITEMS)
-        refined = _refined(items, scores, weight)
-        batch_temperature = BATCH_TEMPERATURE * (1 + BIAS_FACTOR * _bias(scores))
-        temperature = weight * batch_temperature + (1 - weight) * TEMPERATURE
-    return softmax(refined / np.sqrt(temperature**2 + _lead_variance(refined, readings))[:, None])
+    def by_embedding(self, probabilities: Distribution) -> list[float]:
+        return combined((probabilities, self.alone))
 
+    def by_model(self, probabilities: Distribution) -> list[float]:
+        return combined((probabilities, self.model))
 
-def _refined(items: Matrix, scores: Matrix, weight: float) -> Matrix:
-    around = items - items.mean(axis=0)
-    refined = scores
-    for _ in range(ROUNDS):
-        share = softmax(refined / TEMPERATURE)
-        own = np.where(share >= 0.5, share, 0)
-        mass = own.sum(axis=0)
-        centres = (own.T @ around) / (mass + FEW_OWN)[:, None]
-        refined = scores + REFINEMENT * weight * (around @ centres.T)
-    return refined
+    def by_both(self, embedding: Distribution, model: Distribution) -> list[float]:
+        return combined((embedding, self.embedding), (model, self.model))
 
 
-def _lead_variance(scores: Matrix, readings: Matrix) -> Vector:
-    """Returns each item's variance, over the readings, of its best label's lead over its second best."""
-    order = np.argsort(-scores, axis=1)
-    rows, best, second = np.arange(len(scores)), order[:, 0], order[:, min(1, scores.shape[1] - 1)]
-    leads = readings[:, rows, :, best] - readings[:, rows, :, second]
-    return leads.var(axis=(1, 2))
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    english: Weights
+    other: Weights
+    """For texts in other languages, which an embedding model may not know."""
+    source: str
+    """``measured`` on this machine, ``shipped``, or ``default``."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether the model's answers are worth asking for."""
+        return self.english.sure > 0
 
 
-def smoothed_by_neighbours(items: Matrix, probabilities: Matrix) -> Matrix:
-    """Returns ``probabilities`` of ``items``, mixed with those of the nearest other items of the call.
-
-    A text between two labels moves to those of the texts it resembles; the weight is small for few items.
-    """
-    blocks = np.array_split(np.arange(len(items)), math.ceil(len(items) / BLOCK))
-    neighbours = np.concatenate([_neighbour_average(items[block], probabilities[block]) for block in blocks])
-    mixed = probabilities + NEIGHBOUR_WEIGHT * len(items) / (len(items) + FEW_ITEMS) * neighbours
-    return mixed / mixed.sum(axis=1, keepdims=True)
-
-
-def _neighbour_average(items: Matrix, probabilities: Matrix) -> Matrix:
-    """Returns the sum of the nearest items' probabilities, weighted by similarity."""
-    likeness = items @ items.T
-    np.fill_diagonal(likeness, -1)
-    nearest = np.argpartition(likeness, -min(NEIGHBOURS, len(items)), axis=1)[:, -NEIGHBOURS:]
-    weights = np.maximum(np.take_along_axis(likeness, nearest, axis=1), 0)
-    return (weights[:, :, None] * probabilities[nearest]).sum(axis=1)
+def combined(*weighted: tuple[Distribution, float]) -> list[float]:
+    """Returns the normalised product of distributions, each to the power of its weight."""
+    powers = [
+        math.prod((FLOOR + p) ** weight for p, (_, weight) in zip(each, weighted, strict=True))
+        for each in zip(*(distribution for distribution, _ in weighted), strict=True)
+    ]
+    total = sum(powers)
+    return [power / total for power in powers]
 
 
-def _bias(scores: Matrix) -> float:
-    """Returns how much of the differences between labels is the same for all items, 0 to 1.
+def calibration_of(profile: Profile, folder: Path | None) -> Calibration:
+    """Returns what was measured for the profile's models: by the user, else by us, else the default."""
+    if folder:
+        try:
+            text = (folder / file_name(profile.model, profile.embedding_model)).read_text(encoding="utf-8")
+            stored = cast("JsonObject", json.loads(text))
+            # Another model under the same name was not measured.
+            if stored["parameters"] == profile.parameters:
+                return _calibration(stored, "measured")
+        except (OSError, ValueError, TypeError, KeyError):
+            pass  # Not measured, or a damaged file, which measuring again replaces.
+    shipped = _shipped()
+    name = profile.model if profile.model in shipped else DEFAULT
+    return _calibration(shipped[name], "default" if name == DEFAULT else "shipped")
 
-    Of the measures tried on the public sets, it correlates best with a set's best temperature.
-    """
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    return float(np.abs(centred.mean(axis=0)).mean() / max(float(centred.std()), 1e-6))
+
+def file_name(model: str, embedding_model: str) -> str:
+    """Returns the name of the file that holds the measured calibration of two models."""
+    return re.sub(r"[^\w.+-]+", "-", f"{model}+{embedding_model}") + ".json"
 
 
-def softmax(scores: Matrix) -> Matrix:
-    """Returns rows as probabilities."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+def as_json(profile: Profile, calibration: Calibration) -> JsonObject:
+    """Returns the content of a calibration file."""
+    return {
+        "model": profile.model,
+        "embedding_model": profile.embedding_model,
+        "parameters": profile.parameters,
+        "english": asdict(calibration.english),
+        "other": asdict(calibration.other),
+    }
+
+
+def _calibration(stored: JsonObject, source: str) -> Calibration:
+    return Calibration(_weights(stored["english"]), _weights(stored["other"]), source)
+
+
+def _weights(stored: object) -> Weights:
+    numbers = cast("Mapping[str, float]", stored)
+    return Weights(**{field.name: float(numbers[field.name]) for field in fields(Weights)})
+
+
+@cache
+def _shipped() -> Mapping[str, JsonObject]:
+    return cast("Mapping[str, JsonObject]", json.loads(SHIPPED.read_text(encoding="utf-8")))

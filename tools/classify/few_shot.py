@@ -15,8 +15,6 @@ from itertools import pairwise, product
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.classify.calibration import softmax
-
 Matrix = NDArray[np.floating]
 Labels = NDArray[np.intp]
 Classifier = Callable[[Sequence[str], Matrix, Matrix], Matrix]
@@ -118,3 +116,9 @@ class _Terms:
 def _terms(text: str) -> set[str]:
     found = _WORD.findall(text[:READ].lower())
     return {*found, *(f"{one} {other}" for one, other in pairwise(found))}
+
+
+def softmax(scores: Matrix) -> Matrix:
+    """Returns rows as probabilities."""
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)

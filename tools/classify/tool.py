@@ -8,15 +8,10 @@ from typing import ClassVar
 from engines.base import JsonObject, JsonValue
 from engines.errors import InvalidAnswerError
 from tools.classify.arguments import ClassifyArguments, Verdict
-from tools.classify.by_embedding import classify_by_embedding
-from tools.classify.by_model import classify_by_model
+from tools.classify.decide import decide
 from tools.pipeline.run import Run
-from tools.pipeline.trust import decides, writes
 from tools.sources.documents import Document
 from tools.tool import Output, Tool
-
-SURE = 0.8
-"""Confidence from which an embedding's label is returned without asking the model."""
 
 
 class Classify(Tool[ClassifyArguments]):
@@ -40,7 +35,9 @@ class Classify(Tool[ClassifyArguments]):
 
     async def run(self, arguments: ClassifyArguments, run: Run) -> Output:
         documents = run.sources.documents
-        verdicts, decided_by = await _verdicts(arguments, run, documents)
+        decisions = await decide(arguments, run, [document.text for document in documents])
+        verdicts = [decision.verdict for decision in decisions]
+        decided_by = ", ".join(sorted({decision.by for decision in decisions}))
         if arguments.min_confidence is not None:
             verdicts = [_under(verdict, arguments.min_confidence) for verdict in verdicts]
             verdicts = await _escalated(arguments, run, documents, verdicts)
@@ -66,8 +63,8 @@ async def _escalated(
     larger = await run.next_tier() if weak else None
     if larger is None:
         return verdicts
-    second = await classify_by_model(arguments, larger, [documents[index] for index in weak])
-    better = dict(zip(weak, second, strict=True))
+    second = await decide(arguments, larger, [documents[index].text for index in weak])
+    better = {index: decision.verdict for index, decision in zip(weak, second, strict=True)}
     threshold = arguments.min_confidence or 0.0
     return [_under(better.get(index, verdict), threshold) for index, verdict in enumerate(verdicts)]
 
@@ -92,29 +89,3 @@ def _many(documents: Sequence[Document], verdicts: Sequence[Verdict], *, multi: 
     counted |= {name: n for name, n in (("(abstained)", abstained), ("(failed)", failed)) if n}
     # Hosts cut long answers at their end or put them into a file, so the counts come first.
     return {"counts": counted, "results": results}
-
-
-async def _verdicts(
-    arguments: ClassifyArguments, run: Run, documents: Sequence[Document]
-) -> tuple[list[Verdict], str]:
-    """Returns a verdict for each document, and what decided.
-
-    Embeddings answer first, because they are cheap; where their confidence is low, a model that follows
-    instructions is asked. With examples or several labels this was not measured: only a large model is asked.
-    """
-    capabilities = run.profile.capabilities
-    by_model = "logprobs" if capabilities.logprobs else "answer"
-    special = bool(arguments.examples or arguments.multi)
-    if not capabilities.embed or (special and decides(run.profile)):
-        return await classify_by_model(arguments, run, documents), by_model
-    verdicts = await classify_by_embedding(arguments, run, documents)
-    decided_by = "head" if arguments.examples else "embedding"
-    if special or not writes(run.profile):
-        return verdicts, decided_by
-    unsure = [index for index, verdict in enumerate(verdicts) if verdict.confidence < SURE]
-    if not unsure:
-        return verdicts, decided_by
-    second = await classify_by_model(arguments, run, [documents[index] for index in unsure])
-    for index, verdict in zip(unsure, second, strict=True):
-        verdicts[index] = replace(verdict, abstained=verdicts[index].abstained)
-    return verdicts, by_model if len(unsure) == len(verdicts) else f"{decided_by}, {by_model}"

@@ -8,8 +8,10 @@ Entry points above know the wire formats; tools below reach engines through ``Ru
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -157,14 +159,23 @@ class Dispatcher:
         *,
         deadline_s: float,
         record: Record = unrecorded,
+        calibrations: Path | None = None,
     ) -> None:
+        """``calibrations`` is the folder of the user's calibrations of classify."""
         self._router = router
         self._engines = engines
         self._estimator = estimator
         self._deadline_s = deadline_s
         self._record = record
+        self._calibrations = calibrations
         self._tools = {tool.name: tool for tool in TOOLS}
         self.catalogue: Sequence[ToolDefinition] = definitions()
+
+    def serving(self, *tools: Tool[Any]) -> Self:
+        """Returns a dispatcher for ``tools`` instead of those that agents may call."""
+        other = copy(self)
+        other._tools = {tool.name: tool for tool in tools}
+        return other
 
     async def models(self) -> Sequence[Model]:
         return await self._engines.models()
@@ -258,6 +269,7 @@ class Dispatcher:
             count=estimator.count,
             progress=progress,
             tally=tally,
+            calibrations=self._calibrations,
         )
         return _Work(run, estimator, loaded.asked, loaded.read, started)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from engines.base import (
     Completion,
@@ -70,6 +71,8 @@ class Run:
     """Estimates the tokens of a text."""
     progress: Progress
     tally: Tally
+    calibrations: Path | None = None
+    """Folder of the user's calibrations of classify; ``None``: only those shipped."""
 
     @property
     def profile(self) -> Profile:

@@ -166,6 +166,18 @@ def test_doctor_says_what_will_be_used(project: Path) -> None:
     assert project.name in found["project"]["found"]
 
 
+def test_what_calibrate_measures_is_used_from_then_on(project: Path) -> None:
+    def labels() -> str:
+        findings = json.loads(run(project, "doctor", "--json").stdout)["findings"]
+        return next(each["found"] for each in findings if each["what"] == "labels of scripted")
+
+    assert "never measured" in labels()
+    done = run(project, "calibrate")
+    assert done.returncode == 0, done.stderr
+    assert "of 287 rows right" in " ".join(done.stdout.split())
+    assert "measured on this machine" in labels()
+
+
 def test_doctor_without_any_engine_says_what_to_do(project: Path) -> None:
     done = run(project, "doctor", LOCAL_LLM_ENGINE="llamacpp")
     assert done.returncode == 1
