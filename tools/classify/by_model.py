@@ -16,8 +16,8 @@ from tools.pipeline.structured import compact
 ALTERNATIVES = 20
 """Most alternatives OpenAI's API returns for a token (``top_logprobs``)."""
 
-UNKNOWN = 0.5
-"""Probability of an answer whose engine returns no logprobs; the receipt reports that."""
+UNKNOWN = 0.6
+"""Probability of an answer whose engine returns no logprobs: a 1.5B model's accuracy over 38 public sets."""
 
 EXAMPLES_SHOWN = 24
 """Examples in the prompt, where no embedding model learns from them."""

@@ -267,6 +267,20 @@ async def test_an_engine_without_logprobs_is_noted_in_the_receipt() -> None:
     assert any("no logprobs" in note for note in result.receipt.notes)
 
 
+async def test_without_logprobs_embeddings_that_agree_make_an_answer_surer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weighing(monkeypatch, 1.01, embedding=0.1, model=1.0)
+    silent = replace(EVERYTHING, logprobs=False)
+    agrees, differs = [
+        (await classify(ScriptedEngine(metal, capabilities=silent), text=text)).fields["confidence"]
+        for text in ("metal", "fruit")
+    ]
+    assert isinstance(agrees, float)
+    assert isinstance(differs, float)
+    assert agrees > differs + 0.1
+
+
 async def test_of_thousands_of_lines_the_counts_come_first_and_every_line_has_its_result() -> None:
     lines: list[JsonValue] = [f"{'apple fruit' if n % 3 else 'iron metal'} {n}" for n in range(2_000)]
     result = await classify(ScriptedEngine(model="smollm2-135m"), items=lines)
