@@ -41,5 +41,6 @@ def _show(fields: JsonObject, path: str) -> None:
         f"{fields['model']}: {measured['both']:.0%} of {measured['rows']} rows right "
         f"(embeddings alone {measured['embedding']:.0%}, the model alone {measured['model']:.0%}), "
         f"mean confidence {measured['confidence']:.0%}; the model is asked about {measured['asked']:.0%}.\n"
-        f"classify uses it from now on: {path}"
+        f"classify uses it from now on: {path}",
+        soft_wrap=True,
     )

@@ -174,4 +174,6 @@ def _prompt(arguments: ClassifyArguments, run: Run, labels: Sequence[str], text:
     lines = [f"{arguments.instructions or 'Which label fits this text?'} {wanted}: {', '.join(labels)}."]
     lines += [f"- {label}: {arguments.labels[label]}" for label in labels if arguments.labels[label]]
     lines += [f"Example: {compact(each.text)} -> {each.label}" for each in examples[:EXAMPLES_SHOWN]]
-    return (Message("user", "\n".join([*lines, "", "Text:", '"""', text, '"""'])),)
+    # The text cannot end its own quotes.
+    quoted = text.replace('"""', "'''")
+    return (Message("user", "\n".join([*lines, "", "Text:", '"""', quoted, '"""'])),)

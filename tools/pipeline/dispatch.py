@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import anyio
-import anyio.to_thread
 
 from engines.base import Done, Event, JsonObject, Model, Profile, TextDelta
 from engines.errors import AgentError, EngineTimeoutError, UnknownToolError
@@ -27,14 +26,10 @@ from tools.arguments import Arguments, parse
 from tools.base import Call, Progress, Receipt, Result, Stream, TokenCounts, silent
 from tools.catalog import TOOLS, ToolDefinition, definitions
 from tools.chat.tool import Chat, ChatArguments
-from tools.pipeline.prompts import gives_orders
+from tools.pipeline.loading import argument_tokens, load_sources
 from tools.pipeline.run import Run, Tally
 from tools.pipeline.structured import compact
-from tools.sources.documents import Sources, load
 from tools.tool import Tool
-
-SHORT = 4_000
-"""Characters that are read, counted and scanned on the event loop, in under half a millisecond."""
 
 
 class Engines(Protocol):
@@ -50,22 +45,6 @@ Record = Callable[[Call, Receipt, str], None]
 
 def unrecorded(call: Call, receipt: Receipt, error: str) -> None:
     """Drops the record; for dispatchers without a ledger."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """The sources of a call, with token counts measured while they were loaded."""
-
-    sources: Sources
-    asked: int
-    """Estimated tokens of the call's arguments."""
-    tokens: tuple[int, ...] = ()
-    """Estimated tokens of each document."""
-    flags: tuple[str, ...] = ()
-
-    @property
-    def read(self) -> int:
-        return sum(self.tokens) if self.sources.read_from_files else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +123,7 @@ class _Recording:
             return self.work.failure(text_sent)
         call, ms = self._call, round((time.perf_counter() - self._started) * 1000)
         estimator = await self._estimator.get()
-        spent = _argument_tokens(call, estimator) + estimator.count(text_sent)
+        spent = argument_tokens(call, estimator) + estimator.count(text_sent)
         return Receipt("", "", "", None, call.project.name, ms, TokenCounts(), saved=-spent)
 
 
@@ -244,7 +223,7 @@ class Dispatcher:
         started = time.perf_counter()
         deadline = anyio.current_time() + (call.deadline_s or self._deadline_s)
         estimator = await self._estimator.get()
-        loaded = await _load(call, arguments, estimator)
+        loaded = await load_sources(call, arguments, estimator)
         needs = Needs(
             tier=arguments.tier if arguments.tier != "auto" else call.tier,
             wants=tool.wants,
@@ -316,47 +295,7 @@ class _AnswerStream:
         return event
 
 
-def _argument_tokens(call: Call, estimator: Estimator) -> int:
-    """Estimates the tokens of the call's arguments in the caller's context."""
-    return estimator.count(compact(dict(call.arguments)))
-
-
 def _function_tokens(call: Call, estimator: Estimator) -> int:
     """Estimates the tokens of the functions offered to the model, which are part of its prompt."""
     offered = call.sampling.tools
     return estimator.count(compact(list(offered))) if offered else 0
-
-
-async def _load(call: Call, arguments: Arguments, estimator: Estimator) -> _Loaded:
-    """Reads and measures the call's sources in a worker thread.
-
-    Short text that needs no disk access is handled on the event loop, which is faster than a thread.
-    """
-    if not arguments.sources_given:
-        return _Loaded(Sources(), _argument_tokens(call, estimator))
-
-    def read() -> _Loaded:
-        sources = load(
-            call.project,
-            text=arguments.text,
-            items=arguments.items,
-            paths=arguments.paths,
-            split=arguments.split,
-        )
-        tokens = tuple(estimator.count(document.text) for document in sources.documents)
-        return _Loaded(sources, _argument_tokens(call, estimator), tokens, _flags(sources))
-
-    given = [arguments.text or "", *(arguments.items or ())]
-    if not arguments.paths and sum(map(len, given)) <= SHORT:
-        return read()
-    return await anyio.to_thread.run_sync(read)
-
-
-def _flags(sources: Sources) -> tuple[str, ...]:
-    """Returns notes on documents that seem to contain instructions to the model, at most four."""
-    flagged = [
-        f"{document.id} seems to give orders ({found!r}); it was treated as data"
-        for document in sources.documents
-        if (found := gives_orders(document.text))
-    ]
-    return tuple(flagged[:3]) + ((f"and {len(flagged) - 3} more",) if len(flagged) > 3 else ())
