@@ -9,6 +9,7 @@ from typing import cast
 from engines.base import Completion, JsonObject, JsonValue, Message, TokenLogprob
 from engines.errors import AgentError, InvalidAnswerError
 from tools.classify.arguments import ClassifyArguments
+from tools.classify.calibration import FLOOR
 from tools.pipeline.parallel import each
 from tools.pipeline.run import Run
 from tools.pipeline.structured import compact
@@ -22,8 +23,8 @@ UNKNOWN = 0.6
 EXAMPLES_SHOWN = 24
 """Examples in the prompt, where no embedding model learns from them."""
 
-CHARACTERS = 6_000
-"""Characters of a text the model reads; of a longer one the beginning, the middle and the end."""
+BEGINNING, END = 1_000, 500
+"""Characters of a long text that the model reads; more gained nothing on issues (docs/quality.md)."""
 
 CONTENT_FREE = ""
 PRIOR = 0.75
@@ -43,8 +44,8 @@ async def model_probabilities(
     """
     if not run.profile.capabilities.logprobs:
         run.tally.note("the engine returns no logprobs: a confidence is a guess from both answers")
-    if any(len(text) > CHARACTERS for text in texts):
-        run.tally.note("long texts were classified by their beginning, middle and end")
+    if any(len(text) > BEGINNING + END for text in texts):
+        run.tally.note(f"of long texts the model read the first {BEGINNING} and the last {END} characters")
     prior: Mapping[str, float] = {}
     # Texts with a short list of their own would need a prior each.
     if run.profile.capabilities.logprobs and len(candidates[0]) == len(arguments.labels):
@@ -53,14 +54,11 @@ async def model_probabilities(
     async def judge(index: int) -> dict[str, float] | AgentError:
         labels = candidates[index]
         try:
-            parts = [
-                await _label_probabilities(arguments, run, labels, part) for part in _parts(texts[index])
-            ]
+            answer = await _label_probabilities(arguments, run, labels, texts[index])
         except AgentError as error:
             return error
         weights = {
-            label: sum(part[label] for part in parts) / max(prior.get(label, 1), 1e-6) ** PRIOR
-            for label in labels
+            label: (FLOOR + answer[label]) / (FLOOR + prior.get(label, 1)) ** PRIOR for label in labels
         }
         return {label: weight / sum(weights.values()) for label, weight in weights.items()}
 
@@ -69,14 +67,6 @@ async def model_probabilities(
     if errors and len(errors) == len(found):
         raise errors[0]
     return found
-
-
-def _parts(text: str) -> list[str]:
-    if len(text) <= CHARACTERS:
-        return [text]
-    size = CHARACTERS // 3
-    middle = (len(text) - size) // 2
-    return [text[:size], text[middle : middle + size], text[-size:]]
 
 
 async def _label_probabilities(
@@ -153,18 +143,15 @@ def _begun(text: str, endings: Mapping[str, str]) -> list[str]:
 
 
 async def several_labels(arguments: ClassifyArguments, run: Run, text: str) -> list[str]:
-    """Returns all labels that fit any part of the text, by a constrained list."""
+    """Returns all labels that fit the text, by a constrained list."""
     schema: JsonObject = {
         "type": "array",
         "items": {"enum": list(arguments.labels)},
         "maxItems": len(arguments.labels),
     }
-    found: dict[str, None] = {}
-    for part in _parts(text):
-        prompt = _prompt(arguments, run, list(arguments.labels), part)
-        answer = await run.ask_json(run.request(prompt), schema)
-        found |= dict.fromkeys(str(label) for label in answer) if isinstance(answer, list) else {}
-    return list(found)
+    prompt = _prompt(arguments, run, list(arguments.labels), text)
+    found = await run.ask_json(run.request(prompt), schema)
+    return list(dict.fromkeys(map(str, found))) if isinstance(found, list) else []
 
 
 def _prompt(arguments: ClassifyArguments, run: Run, labels: Sequence[str], text: str) -> tuple[Message, ...]:
@@ -174,6 +161,8 @@ def _prompt(arguments: ClassifyArguments, run: Run, labels: Sequence[str], text:
     lines = [f"{arguments.instructions or 'Which label fits this text?'} {wanted}: {', '.join(labels)}."]
     lines += [f"- {label}: {arguments.labels[label]}" for label in labels if arguments.labels[label]]
     lines += [f"Example: {compact(each.text)} -> {each.label}" for each in examples[:EXAMPLES_SHOWN]]
+    if len(text) > BEGINNING + END:
+        text = f"{text[:BEGINNING]}\n[...]\n{text[-END:]}"
     # The text cannot end its own quotes.
     quoted = text.replace('"""', "'''")
     return (Message("user", "\n".join([*lines, "", "Text:", '"""', quoted, '"""'])),)

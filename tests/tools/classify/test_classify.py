@@ -115,6 +115,19 @@ async def test_a_label_the_model_gives_to_an_empty_text_too_counts_for_less(
     assert result.fields["label"] == "fruit"
 
 
+async def test_a_label_that_an_empty_text_never_gets_does_not_win_by_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weighing(monkeypatch, 1.01, embedding=0.0, model=1.0)
+
+    def certain(request: Request) -> list[Event | AgentError]:
+        empty = '"""\n\n"""' in request.messages[-1].content
+        return said("metal", {"metal": 1.0} if empty else {"metal": 0.9999, "fruit": 1e-4})
+
+    result = await classify(ScriptedEngine(certain), text="an iron pot")
+    assert result.fields["label"] == "metal"
+
+
 async def test_examples_teach_a_classifier_of_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
     weighing(monkeypatch, 0.0)
     result = await classify(ScriptedEngine(metal), text="a red apple", examples=EXAMPLES)
@@ -142,7 +155,7 @@ async def test_of_many_labels_the_model_chooses_among_the_nearest(monkeypatch: p
 
 
 async def test_equal_texts_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    weighing(monkeypatch, 1.01)
+    weighing(monkeypatch, 1.01, embedding=0.0, model=1.0)
     engine = ScriptedEngine(metal)
     result = await classify(engine, items=["the same", "another", *["the same"] * 20])
     # The prior is a request too.
@@ -150,18 +163,17 @@ async def test_equal_texts_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert result.fields["counts"] == {"metal": 22}
 
 
-async def test_a_text_of_any_length_is_read_in_three_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_a_text_of_any_length_both_ends_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     weighing(monkeypatch, 1.01)
     engine = ScriptedEngine(metal)
     text = "begin " + "word " * 200_000 + "end"
     with anyio.fail_after(10):
         result = await classify(engine, text=text)
-    prompts = [request.messages[0].content for request in engine.requests]
-    assert len(prompts) == 4
-    assert "begin" in prompts[1]
-    assert "end\n" in prompts[3]
-    assert max(map(len, prompts)) < 2_500
-    assert "long texts were classified by their beginning, middle and end" in result.receipt.notes
+    prompt = engine.requests[-1].messages[0].content
+    assert "begin" in prompt
+    assert prompt.endswith('end\n"""')
+    assert len(prompt) < 2_000
+    assert "of long texts the model read the first 1000 and the last 500 characters" in result.receipt.notes
 
 
 async def test_several_labels_come_from_the_model_that_is_worth_asking() -> None:
