@@ -40,9 +40,6 @@ class Weights:
     def by_embedding(self, probabilities: Distribution) -> list[float]:
         return combined((probabilities, self.alone))
 
-    def by_model(self, probabilities: Distribution) -> list[float]:
-        return combined((probabilities, self.model))
-
     def by_both(self, embedding: Distribution, model: Distribution) -> list[float]:
         return combined((embedding, self.embedding), (model, self.model))
 

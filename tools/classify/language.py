@@ -3,8 +3,12 @@
 import re
 
 SHARE = 0.05
-"""Least share of function words in an English text. On 35 English and 11 Spanish sets of 60 rows no text
-with its question fell on the wrong side (docs/quality.md)."""
+"""Least share of function words in an English text.
+
+On eleven public Spanish sets of 60 rows no text was taken for English. Of English sets, prose is nearly always
+recognised; a fifth of log lines, a third of code and two thirds of commit subjects are not, which costs little:
+they are left to the model.
+"""
 
 FEW = 8
 """Words under which a text alone shows nothing, so that its question counts too."""

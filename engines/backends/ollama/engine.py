@@ -240,7 +240,7 @@ class OllamaEngine(Engine):
             for delta in answer.deltas(line):
                 yield delta
             if line.done:
-                # Read the end of the stream too, so that the connection can be reused.
+                # Read the end of the stream too, so that the connection is closed in order.
                 await self._line(lines, request, target)
                 yield self._done(line, target, called=calls > 0)
                 return
