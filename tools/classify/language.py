@@ -5,9 +5,9 @@ import re
 SHARE = 0.05
 """Least share of function words in an English text.
 
-On eleven public Spanish sets of 60 rows no text was taken for English. Of English sets, prose is nearly always
-recognised; a fifth of log lines, a third of code and two thirds of commit subjects are not, which costs little:
-they are left to the model.
+On eleven public Spanish sets of 60 rows no text was taken for English. English prose is nearly always
+recognised; a fifth of log lines, a third of code and two thirds of commit subjects are not, which costs
+little: they are left to the model.
 """
 
 FEW = 8
