@@ -149,6 +149,8 @@ class Capabilities:
     embed: bool = False
     lora: bool = False
     tools: bool = False
+    prefill: bool = False
+    """Whether a last message of the assistant is the beginning of the answer."""
     max_context: int = 4096
     """Tokens, prompt and answer together."""
     parallel: int = 1

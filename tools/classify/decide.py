@@ -11,6 +11,7 @@ from tools.classify.by_embedding import embedding_probabilities
 from tools.classify.by_model import UNKNOWN, model_probabilities, several_labels
 from tools.classify.calibration import Calibration, Distribution, Weights, calibration_of
 from tools.classify.language import is_english
+from tools.classify.orders import order_of, without_orders
 from tools.pipeline.parallel import each
 from tools.pipeline.run import Run
 
@@ -43,9 +44,17 @@ async def decide(arguments: ClassifyArguments, run: Run, texts: Sequence[str]) -
     """
     distinct = list(dict.fromkeys(texts))
     calibration = await anyio.to_thread.run_sync(calibration_of, run.profile, run.calibrations)
+    shown = await anyio.to_thread.run_sync(_without_orders, distinct, list(arguments.labels))
+    if shown != distinct:
+        run.tally.note("sentences of a text that order a label were left out")
     work = _several if arguments.multi else _one
-    found = dict(zip(distinct, await work(arguments, run, distinct, calibration), strict=True))
+    found = dict(zip(distinct, await work(arguments, run, shown, calibration), strict=True))
     return [found[text] for text in texts]
+
+
+def _without_orders(texts: Sequence[str], labels: Sequence[str]) -> list[str]:
+    order = order_of(labels)
+    return [without_orders(text, order) for text in texts]
 
 
 async def _one(

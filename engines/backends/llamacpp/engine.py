@@ -107,6 +107,7 @@ class LlamaCppEngine(Engine):
             embed=bool(self._settings.embedding),
             lora=bool(self._adapters),
             tools=facts.tools,
+            prefill=not facts.thinks,
             max_context=min(facts.context or self._settings.context, self._settings.context),
             parallel=self._settings.parallel,
         )

@@ -8,20 +8,33 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import anyio
 import pytest
 
+from engines.backends.ollama.engine import OllamaEngine
 from engines.backends.scripted.engine import EVERYTHING, ScriptedEngine
-from engines.base import Engine, Event, JsonValue, Profile, Request, TextDelta, TokenLogprob
+from engines.base import (
+    Engine,
+    Event,
+    JsonValue,
+    Message,
+    Profile,
+    Request,
+    TextDelta,
+    TokenLogprob,
+)
 from engines.errors import AgentError, InvalidAnswerError, InvalidArgumentsError
 from engines.middleware.admission import AdmittedEngine
 from engines.middleware.slots import Slots
 from engines.routing import Router, Tier
+from engines.settings import OllamaSettings
 from engines.tokens import LazyEstimator
+from tests.engines.ollama_replay import serving
 from tests.tools.single_engine import SingleEngine
 from tools.base import Call, Result
-from tools.classify.by_model import distribution
+from tools.classify.by_model import PREFIX, distribution
 from tools.classify.calibration import Calibration, Weights
 from tools.classify.decide import SHORT_LIST
 from tools.pipeline.dispatch import Dispatcher
@@ -264,6 +277,65 @@ def test_a_labels_probability_is_its_share_of_what_was_possible(
 ) -> None:
     found = distribution(tokens(*answer), next(iter(shares)), list(shares))
     assert found == pytest.approx(shares)
+
+
+async def test_an_engine_that_continues_an_answer_generates_the_label_only() -> None:
+    def continued(request: Request) -> list[Event | AgentError]:
+        assert request.messages[-1] == Message("assistant", PREFIX)
+        assert request.choices == ('fruit"', 'metal"')
+        top = (("fruit", math.log(0.2)), ("metal", math.log(0.6)), ("The", math.log(0.2)))
+        return [
+            TextDelta("metal", (TokenLogprob("metal", math.log(0.6), top),)),
+            TextDelta('"', (TokenLogprob('"', 0.0),)),
+        ]
+
+    capabilities = replace(EVERYTHING, embed=False, prefill=True)
+    result = await classify(ScriptedEngine(continued, capabilities=capabilities), text="an apple is a fruit")
+    assert result.fields["label"] == "metal"
+    assert result.receipt.decided_by == "logprobs"
+
+
+def ollama(url: str) -> OllamaEngine:
+    return OllamaEngine(OllamaSettings(url=url, model="smollm2"), context=4096)
+
+
+def ollama_says(label: str, **probabilities: float) -> JsonValue:
+    """Returns an answer of Ollama with logprobs, in the form of the recording ``logprobs``."""
+    top: list[JsonValue] = [{"token": name, "logprob": math.log(p)} for name, p in probabilities.items()]
+    logprobs: list[JsonValue] = [
+        {"token": '{"label": "', "logprob": 0.0, "top_logprobs": []},
+        {"token": label, "logprob": math.log(probabilities[label]), "top_logprobs": top},
+        {"token": '"}', "logprob": 0.0, "top_logprobs": []},
+    ]
+    message: JsonValue = {"role": "assistant", "content": f'{{"label": "{label}"}}'}
+    return {"message": message, "done": True, "done_reason": "stop", "logprobs": logprobs}
+
+
+async def test_ollama_is_asked_for_a_constrained_answer_with_its_probabilities() -> None:
+    async with serving() as replay:
+        replay.say(ollama_says("fruit", fruit=0.5, metal=0.5))
+        replay.say(ollama_says("metal", fruit=0.2, metal=0.8))
+        result = await classify(ollama(replay.url), text="an iron bar")
+        body = replay.asked[-1]
+    assert result.fields["label"] == "metal"
+    assert result.receipt.decided_by == "logprobs"
+    assert body["format"] == {
+        "type": "object",
+        "properties": {"label": {"type": "string", "enum": ["fruit", "metal"]}},
+        "required": ["label"],
+        "additionalProperties": False,
+    }
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 20)
+
+
+async def test_an_answer_of_ollama_without_probabilities_is_a_guess() -> None:
+    async with serving() as replay:
+        for _ in range(2):
+            answer: JsonValue = {"role": "assistant", "content": '{"label": "metal"}'}
+            replay.say({"message": answer, "done": True, "done_reason": "stop"})
+        result = await classify(ollama(replay.url), text="an iron bar")
+    assert result.fields["label"] == "metal"
+    assert cast("float", result.fields["confidence"]) < 0.7
 
 
 async def test_an_answer_that_is_no_label_is_an_error() -> None:
