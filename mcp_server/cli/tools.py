@@ -171,11 +171,10 @@ def _verdict(result: JsonObject) -> str:
 
 def _show_extracted(fields: JsonObject) -> None:
     print(json.dumps(fields.get("data", fields.get("records")), ensure_ascii=False, indent=2))
-    for pointer, place in cast("dict[str, JsonObject]", fields["evidence"]).items():
-        where = f"{place['path']}:{place['line']}" if place["path"] else f"line {place['line']}"
-        print(f"  {pointer}  {where}  {place['quote']}")
-    for pointer in cast("list[str]", fields["unsupported"]):
-        print(f"  {pointer}  NOT FOUND IN THE TEXT")
+    for pointer, lines in cast("dict[str, int | str]", fields["evidence"]).items():
+        print(f"  {pointer}  {lines if ':' in str(lines) else f'line {lines}'}")
+    for unsupported in cast("list[JsonObject]", fields["unsupported"]):
+        print(f"  {unsupported['pointer']}  NOT FOUND IN THE TEXT: {unsupported['value']}")
 
 
 def _show_chat(fields: JsonObject) -> None:

@@ -7,7 +7,10 @@ sets has such a sentence, so real texts lose nothing.
 import re
 from collections.abc import Sequence
 
-_BEFORE = r"(?:^\s{0,4}|[.!?;:,\"'(]\s{0,4}|\b(?:and|just|only|please|always|must|should|y|solo|siempre|debes)\s{1,4})"
+_BEFORE = (
+    r"(?:^\s{0,4}|[.!?;:,\"'(]\s{0,4}"
+    r"|\b(?:and|just|only|please|always|must|should|y|solo|siempre|debes)\s{1,4})"
+)
 _VERB = (
     r"(?:answer|respond|reply|say|output|return|classify|label|choose|pick|select"
     r"|responde|contesta|clasif[ií]ca(?:lo)?|etiqueta|elige|escoge|di)"

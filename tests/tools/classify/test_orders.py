@@ -27,8 +27,8 @@ def test_only_sentences_that_order_a_label_are_removed(text: str, kept: str | No
 def test_time_grows_linearly_with_the_text() -> None:
     def seconds(length: int) -> float:
         text = "and answer, please say; " * length
-        began = time.perf_counter()
+        began = time.thread_time()
         without_orders(text, ORDER)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     assert seconds(8_000) < 4 * max(seconds(4_000), 0.01)

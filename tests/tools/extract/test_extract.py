@@ -1,25 +1,34 @@
-"""extract: what rules find in texts of many kinds, what a model is asked, the evidence of each value."""
+"""extract: which texts are parsed, what the model is asked, what becomes of values the text does not hold."""
 
 import json
 from dataclasses import replace
-from typing import cast
 
 import pytest
 
 from engines.backends.scripted.engine import EVERYTHING, ScriptedEngine
 from engines.base import JsonObject, JsonValue, Request
-from tests.tools.extract.extract_cases import CASES, Case
 from tests.tools.pipeline.test_dispatch import dispatching
 from tools.base import Call, Result
-from tools.pipeline.bounded import MANY, bounded
-from tools.pipeline.structured import check, validator_of
+from tools.extract.by_model import LISTED
 
 pytestmark = pytest.mark.anyio
 
-SMALL = 0.135
-MIDDLE = 1.5
-LARGE = 20.0
-TEXT_ONLY = replace(EVERYTHING, embed=False)
+MYPY = """\
+src/prices.py:7: error: Incompatible return value type  [return-value]
+src/prices.py:12: error: Name "total" is not defined  [name-defined]
+Found 2 errors in 1 file (checked 1 source file)
+"""
+PLACES: dict[str, JsonValue] = {"file": "source file", "line": "its line", "message": "what is wrong"}
+PERSON: JsonObject = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "city": {"type": ["string", "null"]},
+        "skills": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["name", "city", "skills"],
+    "additionalProperties": False,
+}
 
 
 async def extract(engine: ScriptedEngine, **arguments: JsonValue) -> Result:
@@ -28,136 +37,140 @@ async def extract(engine: ScriptedEngine, **arguments: JsonValue) -> Result:
 
 
 def silent() -> ScriptedEngine:
-    """A model too small to be asked; the test fails if it is."""
+    """An engine that fails the test if it is asked."""
 
     def refuse(request: Request) -> str:
         raise AssertionError(f"asked: {request.messages[-1].content}")
 
-    return ScriptedEngine(refuse, parameters=SMALL, capabilities=TEXT_ONLY)
+    return ScriptedEngine(refuse)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_rules_find_what_stands_in(case: Case) -> None:
-    arguments: JsonObject = {"text": case.text, "schema": case.schema}
-    if case.instructions:
-        arguments["instructions"] = case.instructions
-    result = await extract(silent(), **arguments)
-    assert result.fields["data"] == case.expected
-    check(result.fields["data"], validator_of(case.schema))
+async def test_a_text_of_a_known_format_is_parsed_and_no_model_is_asked() -> None:
+    result = await extract(silent(), text=MYPY, many=True, fields=PLACES)
+    assert result.fields["records"] == [
+        {"file": "src/prices.py", "line": "7", "message": "Incompatible return value type"},
+        {"file": "src/prices.py", "line": "12", "message": 'Name "total" is not defined'},
+    ]
+    assert result.fields["evidence"] == {"/0": 1, "/1": 2}
+    assert result.fields["unsupported"] == []
     assert result.receipt.decided_by == "parser"
 
 
-async def test_evidence_is_the_line_a_value_was_read_from_and_not_another_with_the_same_digits() -> None:
-    text = "retry 3 times\nrun 3 of 9\n3 failed, 41 passed\n"
-    schema: JsonObject = {
-        "type": "object",
-        "properties": {"failed": {"type": "integer"}, "passed": {"type": "integer"}},
-        "required": ["failed", "passed"],
-    }
-    result = await extract(silent(), text=text, schema=schema)
-    assert result.fields["data"] == {"failed": 3, "passed": 41}
-    evidence = {"path": "", "line": 3, "quote": "3 failed, 41 passed"}
-    assert result.fields["evidence"] == {"/failed": evidence, "/passed": evidence}
-
-
-async def test_what_was_counted_and_not_read_is_unsupported() -> None:
-    text = "ERROR one\nINFO 2\nERROR two\n"
-    schema: JsonObject = {"type": "object", "properties": {"errors": {"type": "integer"}}}
-    result = await extract(silent(), text=text, schema=schema)
-    assert result.fields["data"] == {"errors": 2}
-    assert result.fields["unsupported"] == ["/errors"]
-
-
-NAMED: JsonObject = {
-    "type": "object",
-    "properties": {
-        "version": {"type": "string"},
-        "mood": {"type": "string"},
-        "sender": {"type": ["string", "null"]},
-    },
-    "required": ["version", "mood", "sender"],
-}
-
-
-async def test_a_small_model_is_asked_only_for_what_the_schema_demands_and_rules_do_not_find() -> None:
-    engine = ScriptedEngine(['{"mood":"glad"}'], parameters=SMALL, capabilities=TEXT_ONLY)
-    result = await extract(engine, text="We are glad to ship version 1.2.", schema=NAMED)
-    assert result.fields["data"] == {"version": "1.2", "mood": "glad", "sender": None}
-    [request] = engine.requests
-    wanted: JsonObject = {**NAMED, "properties": {"mood": {"type": "string"}}, "required": ["mood"]}
-    assert request.schema == bounded(wanted, request.max_tokens, MANY)
-    assert result.receipt.decided_by == "parser+model"
-
-
-async def test_a_model_of_some_size_is_asked_for_all_that_rules_leave_open() -> None:
-    engine = ScriptedEngine(['{"mood":"glad","sender":"us"}'], parameters=MIDDLE, capabilities=TEXT_ONLY)
-    result = await extract(engine, text="We are glad to ship version 1.2.", schema=NAMED)
-    assert result.fields["data"] == {"version": "1.2", "mood": "glad", "sender": "us"}
-    assert result.fields["unsupported"] == ["/sender"]
-
-
-@pytest.mark.parametrize("parameters", [LARGE, 0.0])
-async def test_the_answer_of_a_large_model_takes_precedence_over_rules(parameters: float) -> None:
-    answer = json.dumps({"version": "1.1", "mood": "glad", "sender": None})
-    engine = ScriptedEngine([answer], parameters=parameters, capabilities=TEXT_ONLY)
-    result = await extract(engine, text="Version 1.2 mends 1.1; we are glad.", schema=NAMED)
-    assert result.fields["data"] == json.loads(answer)
+async def test_a_text_that_a_format_covers_in_part_is_read_by_the_model() -> None:
+    engine = ScriptedEngine(['{"records":[]}'])
+    result = await extract(engine, text=f"{MYPY}and then the build went on\n", many=True, fields=PLACES)
     assert result.receipt.decided_by == "model"
 
 
-async def test_what_a_large_model_made_up_or_cut_short_is_corrected_by_rules() -> None:
+async def test_fields_that_a_format_does_not_have_are_asked_of_the_model() -> None:
+    engine = ScriptedEngine(['{"records":[]}'])
+    result = await extract(engine, text=MYPY, many=True, fields={**PLACES, "author": "who wrote it"})
+    assert result.receipt.decided_by == "model"
+
+
+async def test_the_prompt_names_the_fields_with_their_descriptions() -> None:
+    engine = ScriptedEngine(['{"vendor": null, "state": "paid"}'])
     schema: JsonObject = {
         "type": "object",
         "properties": {
-            "version": {"type": "string"},
-            "issues": {"type": "array", "items": {"type": "integer"}},
+            "vendor": {"type": ["string", "null"], "description": "who sells"},
+            "state": {"enum": ["paid", "open"]},
         },
-        "required": ["version", "issues"],
+        "required": ["vendor", "state"],
     }
-    engine = ScriptedEngine(['{"version":"9.9","issues":[1]}'], parameters=LARGE, capabilities=TEXT_ONLY)
-    result = await extract(engine, text="Version 1.2 closes #1, #2 and #3.", schema=schema)
-    assert result.fields["data"] == {"version": "1.2", "issues": [1, 2, 3]}
-    assert result.receipt.decided_by == "parser+model"
+    await extract(engine, text='Bill """ of May', schema=schema, instructions="Read the bill.")
+    [request] = engine.requests
+    prompt = "\n".join(message.content for message in request.messages)
+    assert "Read the bill." in prompt
+    assert "- vendor: who sells\n- state: one of paid, open" in prompt
+    assert "Bill ''' of May" in prompt, "the text cannot end its quotes"
+    assert request.schema == schema
 
 
-async def test_a_schema_rules_cannot_read_is_left_to_the_model() -> None:
+async def test_what_the_text_does_not_hold_becomes_null_where_it_may_and_is_listed() -> None:
+    answer = {"name": "Ada Byron", "city": "London", "skills": ["algebra", "chess"]}
+    result = await extract(ScriptedEngine([json.dumps(answer)]), text="Ada\nknows algebra", schema=PERSON)
+    assert result.fields["data"] == {"name": "Ada Byron", "city": None, "skills": ["algebra"]}
+    assert result.fields["unsupported"] == [
+        {"pointer": "/name", "value": "Ada Byron"},
+        {"pointer": "/city", "value": "London"},
+        {"pointer": "/skills/-", "value": "chess"},
+    ]
+    assert result.fields["evidence"] == {"/skills/0": 2}
+
+
+async def test_an_invented_record_is_left_out() -> None:
+    answer = {"records": [{"file": "a.c", "line": "1", "message": "none"}]}
+    result = await extract(
+        ScriptedEngine([json.dumps(answer)]), text="All is well.", many=True, fields=PLACES
+    )
+    assert result.fields["records"] == []
+    unsupported = result.fields["unsupported"]
+    assert unsupported == [{"pointer": "/-", "value": value} for value in ("a.c", "1", "none")]
+
+
+async def test_a_schema_that_is_no_plain_record_is_given_to_the_model_as_it_is() -> None:
     schema: JsonObject = {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}
-    engine = ScriptedEngine(['{"anything":"here"}'], parameters=SMALL, capabilities=TEXT_ONLY)
+    engine = ScriptedEngine(['{"anything":"here"}'])
     result = await extract(engine, text="anything is here", schema=schema)
     assert result.fields["data"] == {"anything": "here"}
-    assert result.receipt.decided_by == "model"
+    assert '"minProperties":1' in "\n".join(message.content for message in engine.requests[0].messages)
 
 
-async def test_what_rules_find_but_the_schema_refuses_is_asked_of_the_model() -> None:
-    schema: JsonObject = {
-        "type": "object",
-        "properties": {"version": {"type": "string", "pattern": r"^\d+\.\d+\.\d+$"}},
-        "required": ["version"],
-    }
-    engine = ScriptedEngine(['{"version":"1.2.0"}'], parameters=SMALL, capabilities=TEXT_ONLY)
-    result = await extract(engine, text="Version 1.2", schema=schema)
-    assert result.fields["data"] == {"version": "1.2.0"}
-    assert result.fields["unsupported"] == ["/version"]
-
-
-async def test_many_records_come_from_the_lines_of_several_files_without_doubles() -> None:
+async def test_records_of_several_texts_are_joined_without_doubles_and_keep_their_evidence() -> None:
+    answers = [
+        {"records": [{"package": "a", "version": "1.0"}, {"package": "b", "version": "2.1"}]},
+        {"records": [{"package": "b", "version": "2.1"}, {"package": "c", "version": "3"}]},
+    ]
     result = await extract(
-        silent(),
-        items=["a==1.0\nb==2.1\n", "b==2.1\nc==3.3.3\n"],
+        ScriptedEngine([json.dumps(answer) for answer in answers]),
+        items=["a==1.0\nb==2.1\n", "b==2.1\nc==3\n"],
         many=True,
-        fields={"package": "name of the package", "version": "its version"},
+        fields={"package": "its name", "version": "its version"},
     )
     assert result.fields["records"] == [
         {"package": "a", "version": "1.0"},
         {"package": "b", "version": "2.1"},
-        {"package": "c", "version": "3.3.3"},
+        {"package": "c", "version": "3"},
     ]
-    evidence = cast("dict[str, JsonObject]", result.fields["evidence"])
-    assert evidence["/2/version"]["line"] == 2
+    assert result.fields["evidence"] == {"/0": 1, "/1": 2, "/2": 2}
 
 
 async def test_one_record_an_item() -> None:
-    result = await extract(
-        silent(), items=["Email: a@example.com", "no address"], fields={"email": "the address"}
-    )
+    engine = ScriptedEngine(['{"email":"a@example.com"}', '{"email":null}'])
+    result = await extract(engine, items=["Email: a@example.com", "none"], fields={"email": "the address"})
     assert result.fields["records"] == [{"email": "a@example.com"}, {"email": None}]
+
+
+async def test_of_a_long_text_the_passages_nearest_to_the_fields_are_read() -> None:
+    def found(request: Request) -> str:
+        text = request.messages[-1].content
+        return json.dumps({"invoice": "A-77" if "invoice number A-77" in text else None})
+
+    filler = "The weather was mild and nothing of note happened on the road that day.\n" * 40
+    text = f"{filler * 20}The invoice number A-77 was paid.\n{filler * 20}"
+    engine = ScriptedEngine(found)
+    result = await extract(engine, text=text, fields={"invoice": "invoice number"})
+    assert result.fields["data"] == {"invoice": "A-77"}
+    assert result.fields["evidence"] == {"/invoice": 801}
+    assert len(engine.requests) == 1
+    assert any("nearest" in note for note in result.receipt.notes)
+
+
+async def test_a_list_is_read_from_many_passages_of_a_long_text() -> None:
+    def named(request: Request) -> str:
+        return (
+            '{"records": [{"name": "Ada"}]}' if "Ada" in request.messages[-1].content else '{"records": []}'
+        )
+
+    engine = ScriptedEngine(named)
+    await extract(engine, text="Ada went home. " * 2 * LISTED, many=True, fields={"name": "a person"})
+    assert 2 < len(engine.requests) < 12
+
+
+async def test_without_embeddings_passages_are_chosen_by_their_words() -> None:
+    engine = ScriptedEngine(['{"capital":"Lima"}'], capabilities=replace(EVERYTHING, embed=False))
+    text = "Rain fell on the hills. " * 2_000 + "The capital is Lima. " + "Rain fell on the hills. " * 2_000
+    result = await extract(engine, text=text, fields={"capital": "capital city"})
+    assert result.fields["data"] == {"capital": "Lima"}
+    assert "The capital is Lima." in engine.requests[0].messages[-1].content

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.base import JsonValue
 from tools.sources.chunks import Chunk, split
 from tools.sources.documents import Document
-from tools.sources.evidence import QUOTE_CHARACTERS, Evidence, EvidenceIndex, leaves
+from tools.sources.evidence import EvidenceIndex
 
 
 def index_of(text: str, *, line: int = 1) -> EvidenceIndex:
@@ -27,6 +26,8 @@ def found(value: str | float, text: str) -> bool:
         ("Ada Lovelace", "by Ada Lovelace, 1843"),
         ("Ada Lovelace", "by ADA\n   LOVELACE"),
         ("Ada\nLovelace", "by Ada Lovelace"),
+        ("Av. de la Paz 12, Madrid", "Av. de la Paz, 12\nMadrid"),
+        ("left == right failed", "`left == right` failed"),
         ("a.*b(c)[d]{2}^$|\\", "x a.*b(c)[d]{2}^$|\\ y"),
         ("(?:", "a (?: b"),
         ("C++", "in C++ and C"),
@@ -142,7 +143,9 @@ def test_numbers_are_not_found_in_other_numbers(value: str | float, text: str) -
         "2022-06-28", "2022/6/28", "2022.06.28", "28/06/2022", "06/28/2022", "28-06-2022", "28.06.2022",
         "28. 6. 2022", "June 28, 2022", "Jun. 28 2022", "JUNE 28th, 2022", "28 June 2022",
         "28th of June, 2022", "28-Jun-2022", "Tuesday, June 28,\n  2022", "log_2022-06-28.txt",
-        "2022-06-28T10:00:00Z", "于2022年6月28日发布",
+        "2022-06-28T10:00:00Z", "于2022年6月28日发布", "28 de junio de 2022", "28. Juni 2022",
+        "le 28 juin 2022", "28 giugno 2022", "28 de junho de 2022", "28.06.22", "28/6/22",
+        "Madrid, 3 de mayo de 2022. Hasta el 28 de junio.",
     ],
 )  # fmt: skip
 def test_a_date_is_found_in_any_notation(text: str) -> None:
@@ -152,9 +155,10 @@ def test_a_date_is_found_in_any_notation(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["03/04/2022", "03-04-2022", "3/4/2022"])
-def test_a_date_that_can_be_read_in_two_ways_supports_neither(text: str) -> None:
-    assert not found("2022-03-04", text)
-    assert not found("2022-04-03", text)
+def test_a_date_that_can_be_read_in_two_ways_supports_both(text: str) -> None:
+    assert found("2022-03-04", text)
+    assert found("2022-04-03", text)
+    assert not found("2022-04-04", text)
     assert found(text, text), "but itself"
 
 
@@ -189,48 +193,16 @@ def test_a_time_or_words_beside_a_date_count(value: str, text: str, *, is_there:
     assert found(value, text) is is_there
 
 
-def test_evidence_names_the_line_in_the_file() -> None:
-    assert index_of("one\n\n  two\t three \nfour", line=40).find("Two three") == Evidence(
-        "f.md", 42, "two three"
-    )
-
-
-def test_words_over_several_lines_are_quoted_together() -> None:
-    assert index_of("zero\none two\nthree four\nfive").find("two three") == Evidence(
-        "f.md", 2, "one two three four"
-    )
-
-
-def test_a_long_line_is_quoted_around_the_place() -> None:
-    quote = index_of("x " * 5_000 + "needle" + " y" * 5_000).find("needle")
-    assert quote is not None
-    assert "needle" in quote.quote
-    assert 100 < len(quote.quote) <= QUOTE_CHARACTERS
-    for text in ("needle" + " y" * 5_000, "x " * 5_000 + "needle"):
-        at_an_end = index_of(text).find("needle")
-        assert at_an_end is not None
-        assert "needle" in at_an_end.quote
+def test_a_value_is_found_on_the_line_of_the_file_where_it_begins() -> None:
+    assert index_of("one\n\n  two\t three \nfour", line=40).find("Two three") == 42
+    assert index_of("zero\none two\nthree four\nfive").find("two three") == 2
 
 
 def test_the_first_chunk_that_holds_it_is_named() -> None:
     chunks = list(split(Document("d", "one two\nthree four\nthree five\n", "d.md"), 20, len))
     assert len(chunks) > 1
-    assert EvidenceIndex(chunks).find("five") == Evidence("d.md", 3, "three five")
-    assert EvidenceIndex(chunks).find("three") == Evidence("d.md", 2, "three four")
-
-
-def test_every_string_and_number_needs_evidence() -> None:
-    value: JsonValue = {
-        "a/b": {"c~d": ["x", 1, None, True, "", "  ", {"": 2.5}]},
-        "e": 0,
-    }
-    assert list(leaves(value)) == [
-        ("/a~1b/c~0d/0", "x"),
-        ("/a~1b/c~0d/1", 1),
-        ("/a~1b/c~0d/6/", 2.5),
-        ("/e", 0),
-    ]
-    assert list(leaves("alone")) == [("", "alone")]
+    assert EvidenceIndex(chunks).find("five") == 3
+    assert EvidenceIndex(chunks).find("three") == 2
 
 
 @given(
@@ -242,15 +214,15 @@ def test_any_run_of_words_of_a_text_is_found_in_it(words: list[str], data: st.Da
     end = data.draw(st.integers(start + 1, len(words)))
     separators = data.draw(st.lists(st.sampled_from([" ", "\n", "\t ", "\n\n"]), min_size=len(words)))
     text = "".join(word + separator for word, separator in zip(words, separators, strict=False))
-    evidence = index_of(text).find(" ".join(words[start:end]))
-    assert evidence is not None
-    assert 1 <= evidence.line <= text.count("\n") + 1
+    line = index_of(text).find(" ".join(words[start:end]))
+    assert line is not None
+    assert 1 <= line <= text.count("\n") + 1
 
 
 @given(st.text(), st.text())
 def test_any_value_and_text_end_in_an_answer(value: str, text: str) -> None:
-    evidence = index_of(text).find(value)
-    assert evidence is None or len(evidence.quote) <= QUOTE_CHARACTERS
+    line = index_of(text).find(value)
+    assert line is None or line >= 1
 
 
 @given(st.integers() | st.floats(allow_nan=False, allow_infinity=False), st.text())

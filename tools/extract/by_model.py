@@ -1,0 +1,116 @@
+"""Extracts by the model: one request for the whole schema, over one text or over its chunks."""
+
+from collections.abc import Iterator, Sequence
+
+from engines.base import JsonObject, JsonValue, Message
+from tools.extract.fields import Field
+from tools.pipeline.parallel import each
+from tools.pipeline.passages import excerpts
+from tools.pipeline.run import Run
+from tools.pipeline.structured import check, compact, validator_of
+from tools.sources.chunks import Chunk, split
+from tools.sources.documents import Document
+from tools.tool import PROMPT_OVERHEAD
+
+RECORDS = "records"
+"""Name under which the model gives a list: a JSON object at the top is what models have seen most."""
+COPY = (
+    "Copy values exactly as they stand in the text. Use null where the text does not say, "
+    "and an empty list where there is none."
+)
+LISTED = 12_000
+"""Tokens of a text read for a list of records: about four minutes on two cores with a 1.5B model."""
+EMPTY: tuple[JsonValue, ...] = (None, "", [], {})
+
+
+async def model_answers(
+    run: Run, schema: JsonObject, shape: Field | None, instructions: str, documents: Sequence[Document]
+) -> list[JsonValue]:
+    """Returns the model's answer for every document, merged from its chunks.
+
+    Raises:
+        AgentError: an answer stayed invalid, or no engine answers.
+    """
+    asked = _in_object(schema) if schema.get("type") == "array" else schema
+    lines = "\n".join(_lines(shape)) if shape else f"JSON Schema of the answer: {compact(schema)}"
+    count = await run.exact_count()
+    budget = run.route.context - run.route.max_tokens - PROMPT_OVERHEAD - count(lines) - count(instructions)
+    budget = max(budget, 200)
+    # A list may stand all over a text; one record is near its fields.
+    most = LISTED if _lists_records(shape) else budget
+    question = f"{instructions} {' '.join(_lines(shape)) if shape else ''}"
+    read = [await excerpts(run, [document], question, most, count) for document in documents]
+    chunks = [chunk for [excerpt] in read for chunk in split(excerpt, budget, count)]
+
+    async def ask(chunk: Chunk) -> JsonValue:
+        answer = await run.ask_json(run.request(_prompt(instructions, lines, chunk.text)), asked)
+        return answer[RECORDS] if asked is not schema and isinstance(answer, dict) else answer
+
+    answers = await each(run, chunks, ask, "extracted from part")
+    parts: dict[str, list[JsonValue]] = {document.id: [] for document in documents}
+    for answer, chunk in zip(answers, chunks, strict=True):
+        parts[chunk.document.id].append(answer)
+    whole = [merged(parts[document.id]) for document in documents]
+    for value in whole:
+        check(value, validator_of(schema))
+    return whole
+
+
+def _prompt(instructions: str, fields: str, text: str) -> tuple[Message, ...]:
+    """Returns the prompt; what chunks share comes first, so that prompt caches serve it."""
+    # The text cannot end its own quotes.
+    quoted = text.replace('"""', "'''")
+    task = instructions or "Extract the fields from the text."
+    return (Message("user", f'{task} {COPY}\nFields:\n{fields}\n\nText:\n"""\n{quoted}\n"""'),)
+
+
+def _lines(field: Field, indent: str = "") -> Iterator[str]:
+    """Yields a line for each field: name, whether it is a list, description and possible values."""
+    if field.type == "array":
+        yield from _lines(field.parts[0], indent)
+        return
+    for part in field.parts:
+        about = part.about
+        if part.enum:
+            about = f"{about}; one of {', '.join(map(str, part.enum))}".lstrip("; ")
+        kind = " (list)" if part.type == "array" else ""
+        yield f"{indent}- {part.name}{kind}" + (f": {about}" if about else "")
+        if part.parts:
+            yield from _lines(part, indent + "  ")
+
+
+def _lists_records(field: Field | None) -> bool:
+    """Returns whether the answer may grow with the text."""
+    if field is None or field.type == "array":
+        return True
+    return any(part.type == "array" and part.parts[0].type == "object" for part in field.parts)
+
+
+def _in_object(schema: JsonObject) -> JsonObject:
+    """Returns the schema of an object that holds the list; definitions stay at the top."""
+    top: JsonObject = {key: schema[key] for key in ("$defs", "definitions", "$schema") if key in schema}
+    records = {key: value for key, value in schema.items() if key not in top}
+    properties: JsonObject = {RECORDS: records}
+    return {
+        **top,
+        "type": "object",
+        "properties": properties,
+        "required": [RECORDS],
+        "additionalProperties": False,
+    }
+
+
+def merged(answers: Sequence[JsonValue]) -> JsonValue:
+    """Merges the answers of all chunks: the first value that is not empty; lists are joined."""
+    first, *rest = answers
+    for answer in rest:
+        first = _merge(first, answer)
+    return first
+
+
+def _merge(kept: JsonValue, new: JsonValue) -> JsonValue:
+    if isinstance(kept, dict) and isinstance(new, dict):
+        return {key: _merge(kept.get(key), new.get(key)) for key in {**kept, **new}}
+    if isinstance(kept, list) and isinstance(new, list):
+        return list({compact(value): value for value in [*kept, *new]}.values())
+    return new if kept in EMPTY else kept
