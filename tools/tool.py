@@ -41,6 +41,10 @@ class Tool(ABC, Generic[A]):
             AgentError: the call cannot be answered.
         """
 
+    async def fitted(self, arguments: A, run: Run) -> Run:
+        """Returns the run with its documents cut to what the tool can send, if it splits nothing."""
+        return run
+
     def prompt_tokens(self, arguments: A, documents: Sequence[int], count: Callable[[str], int]) -> int:
         """Estimates the tokens of the largest prompt the tool would send if it split nothing.
 

@@ -5,17 +5,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
+import anyio.to_thread
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from engines.base import Done, Event, EventStream, JsonObject, Message, Request, TextDelta, ToolCall
-from engines.errors import InvalidArgumentsError
+from engines.errors import ContextTooLongError, InvalidArgumentsError
 from engines.middleware.wrapper import ObservedStream
 from tools.arguments import Arguments, Object, unquoted
 from tools.base import Sampling
+from tools.chat.answered import LONGEST, REFUSAL, is_answered
+from tools.pipeline.passages import GAP, PASSAGE, first_page
 from tools.pipeline.prompts import fenced
 from tools.pipeline.run import Run
 from tools.pipeline.structured import parse_answer, validator_of
-from tools.sources.documents import Sources
+from tools.sources.chunks import Chunk
+from tools.sources.documents import Document, Sources
+from tools.sources.evidence import EvidenceIndex
 from tools.tool import Output, Tool
 
 TEMPERATURE = 0.0
@@ -97,11 +102,34 @@ class Chat(Tool[ChatArguments]):
     plain = "text"
     arguments = ChatArguments
 
+    async def fitted(self, arguments: ChatArguments, run: Run) -> Run:
+        documents = run.sources.documents
+        sizes = [run.count(document.text) for document in documents]
+        free = run.route.context - run.route.max_tokens - self.prompt_tokens(arguments, (), run.count)
+        free -= MESSAGE_OVERHEAD * len(documents)
+        if sum(sizes) <= free:
+            return run
+        if free < PASSAGE:
+            raise ContextTooLongError(
+                f"the question leaves {free} of {run.route.context} tokens for the text",
+                hint="send fewer messages, or ask for fewer max_tokens",
+            )
+        question = conversation(arguments, Sources())[-1].content
+        page = await first_page(run, documents, question, free, await run.exact_count())
+        return replace(run, sources=replace(run.sources, documents=tuple(page)))
+
     async def run(self, arguments: ChatArguments, run: Run) -> Output:
         request = request_of(arguments, run)
         if arguments.schema_ is not None:
             return Output({"data": await run.ask_json(request, arguments.schema_)})
-        return Output({"text": (await run.ask(request)).text})
+        answer = (await run.ask(request)).text
+        documents = run.sources.documents
+        if not documents or request.tools:
+            return Output({"text": answer})
+        if not await is_answered(run, request, answer):
+            return Output({"text": REFUSAL, "unsupported": answer})
+        where = await anyio.to_thread.run_sync(_place, answer, documents)
+        return Output({"text": answer, "evidence": where} if where else {"text": answer})
 
     def stream(self, arguments: ChatArguments, run: Run) -> EventStream:
         """Returns the engine's events as they come. With a schema, the text is validated before ``Done``."""
@@ -120,6 +148,17 @@ class Chat(Tool[ChatArguments]):
 
     def max_tokens(self, arguments: ChatArguments) -> int | None:
         return arguments.max_tokens
+
+
+def _place(answer: str, documents: Sequence[Document]) -> str:
+    """Returns where a short answer stands, as ``path:line``; empty if its words are its own."""
+    if len(answer) > LONGEST:
+        return ""
+    for document in documents:
+        line = EvidenceIndex([Chunk(document, document.text, document.line)]).find(answer.strip(" .\"'\n"))
+        if line is not None and GAP not in document.text:
+            return f"{document.path}:{line}" if document.path else f"{line}"
+    return ""
 
 
 def request_of(arguments: ChatArguments, run: Run) -> Request:

@@ -1,14 +1,15 @@
 """Extracts by the model: one request for the whole schema, over one text or over its chunks."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from engines.base import JsonObject, JsonValue, Message
 from tools.extract.fields import Field
 from tools.pipeline.parallel import each
-from tools.pipeline.passages import excerpts
+from tools.pipeline.passages import Page, each_in_time, first_page
 from tools.pipeline.run import Run
 from tools.pipeline.structured import check, compact, validator_of
-from tools.sources.chunks import Chunk, split
+from tools.sources.chunks import split
 from tools.sources.documents import Document
 from tools.tool import PROMPT_OVERHEAD
 
@@ -18,8 +19,6 @@ COPY = (
     "Copy values exactly as they stand in the text. Use null where the text does not say, "
     "and an empty list where there is none."
 )
-LISTED = 12_000
-"""Tokens of a text read for a list of records: about four minutes on two cores with a 1.5B model."""
 EMPTY: tuple[JsonValue, ...] = (None, "", [], {})
 
 
@@ -36,24 +35,26 @@ async def model_answers(
     count = await run.exact_count()
     budget = run.route.context - run.route.max_tokens - PROMPT_OVERHEAD - count(lines) - count(instructions)
     budget = max(budget, 200)
-    # A list may stand all over a text; one record is near its fields.
-    most = LISTED if _lists_records(shape) else budget
-    question = f"{instructions} {' '.join(_lines(shape)) if shape else ''}"
-    read = [await excerpts(run, [document], question, most, count) for document in documents]
-    chunks = [chunk for [excerpt] in read for chunk in split(excerpt, budget, count)]
 
-    async def ask(chunk: Chunk) -> JsonValue:
-        answer = await run.ask_json(run.request(_prompt(instructions, lines, chunk.text)), asked)
+    async def ask(text: str) -> JsonValue:
+        answer = await run.ask_json(run.request(_prompt(instructions, lines, text)), asked)
         return answer[RECORDS] if asked is not schema and isinstance(answer, dict) else answer
 
-    answers = await each(run, chunks, ask, "extracted from part")
-    parts: dict[str, list[JsonValue]] = {document.id: [] for document in documents}
-    for answer, chunk in zip(answers, chunks, strict=True):
-        parts[chunk.document.id].append(answer)
-    whole = [merged(parts[document.id]) for document in documents]
-    for value in whole:
-        check(value, validator_of(schema))
-    return whole
+    async def ask_page(page: Page) -> JsonValue:
+        return await ask(page[0].text)
+
+    async def ask_document(document: Document) -> JsonValue:
+        if _grows(shape):
+            # Whole, because records may stand all over it, in the order of the text.
+            parts = [[replace(document, text=chunk.text)] for chunk in split(document, budget, count)]
+            return merged(await each_in_time(run, parts, ask_page))
+        [page] = await first_page(run, [document], f"{instructions}\n{lines}", budget, count)
+        return await ask(page.text)
+
+    answers = await each(run, documents, ask_document, "extracted from")
+    for answer in answers:
+        check(answer, validator_of(schema))
+    return answers
 
 
 def _prompt(instructions: str, fields: str, text: str) -> tuple[Message, ...]:
@@ -79,7 +80,7 @@ def _lines(field: Field, indent: str = "") -> Iterator[str]:
             yield from _lines(part, indent + "  ")
 
 
-def _lists_records(field: Field | None) -> bool:
+def _grows(field: Field | None) -> bool:
     """Returns whether the answer may grow with the text."""
     if field is None or field.type == "array":
         return True

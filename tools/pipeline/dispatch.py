@@ -230,7 +230,7 @@ class Dispatcher:
             prompt_tokens=tool.prompt_tokens(arguments, loaded.tokens, estimator.count)
             + _function_tokens(call, estimator),
             max_tokens=tool.max_tokens(arguments),
-            splits=tool.splits,
+            splits=tool.splits or bool(loaded.sources.documents),
             hard=partial(tool.is_hard, arguments),
             model=call.model,
             adapter=call.adapter or call.project.adapter,
@@ -250,6 +250,7 @@ class Dispatcher:
             tally=tally,
             calibrations=self._calibrations,
         )
+        run = await tool.fitted(arguments, run)
         return _Work(run, estimator, loaded.asked, loaded.read, started)
 
 

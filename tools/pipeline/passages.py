@@ -1,13 +1,16 @@
-"""Selects the passages of long texts that are nearest to a question, within a token budget.
+"""Selects the passages of long texts that are nearest to a question, page by page.
 
 Retrieval over the texts of one call: passages of about 200 tokens, scored by embeddings and by the words they
-share with the question, rare ones counting more (inverse document frequency, Sparck Jones 1972).
+share with the question, rare ones counting more (inverse document frequency, Sparck Jones 1972). Without a
+question, by their similarity to the centre of all (as in Radev's MEAD).
 """
 
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import TypeVar
 
 import anyio.to_thread
 
@@ -17,6 +20,12 @@ from tools.sources.chunks import Chunk, split
 from tools.sources.documents import Document
 from tools.sources.words import COMMON, words
 
+R = TypeVar("R")
+
+PAGE = 3_500
+"""Tokens of a page: a minute of reading for a 1.5B model on two cores."""
+READING_S = 100.0
+"""Seconds in which pages are read after the first; a fast engine reads a whole file in them."""
 PASSAGE = 200
 """Tokens of a passage; the embedding model reads at most 256 word pieces."""
 EMBEDDED = 1_000
@@ -25,34 +34,68 @@ BATCH = 32
 SAME_WORDS = 0.5
 """Weight of the share of the question's rare words in a passage, beside a cosine similarity."""
 GAP = "[...]"
-"""Stands in an excerpt for what was left out."""
+"""Stands in a page for what was left out."""
+
+Page = list[Document]
+"""Documents cut to some of their passages, in the order of the text."""
 
 
-async def excerpts(
+async def pages(
     run: Run, documents: Sequence[Document], question: str, budget: int, count: Callable[[str], int]
-) -> list[Document]:
-    """Returns ``documents``, cut to their passages nearest to ``question`` if they exceed ``budget``.
+) -> list[Page]:
+    """Returns ``documents`` in pages of at most ``budget`` tokens, nearest to ``question`` first.
 
-    ``budget`` is in tokens by ``count``. The order of the text is kept; documents without a passage are left
-    out; the receipt gets a note of how much was read.
+    Documents that fit into one page are left as they are.
     """
-    sizes = [count(document.text) for document in documents]
-    if sum(sizes) <= budget:
-        return list(documents)
+    if sum(count(document.text) for document in documents) <= budget:
+        return [list(documents)]
+    budget = min(budget, PAGE)
     passages = await anyio.to_thread.run_sync(
         lambda: [chunk for document in documents for chunk in split(document, PASSAGE, count)]
     )
     scores = await _scores(run, question, passages)
-    chosen: list[int] = []
+    filled: list[list[int]] = [[]]
     used = 0
     for index in sorted(range(len(passages)), key=lambda index: -scores[index]):
         size = count(passages[index].text) + 2
-        if chosen and used + size > budget:
-            break
-        chosen.append(index)
+        if filled[-1] and used + size > budget:
+            filled.append([])
+            used = 0
+        filled[-1].append(index)
         used += size
-    run.tally.note(f"of {sum(sizes)} tokens the model read {used}: the passages nearest to what was asked")
-    by_document = groupby(sorted(chosen), key=lambda index: passages[index].document.id)
+    return [_page(passages, sorted(indices)) for indices in filled]
+
+
+async def first_page(
+    run: Run, documents: Sequence[Document], question: str, budget: int, count: Callable[[str], int]
+) -> Page:
+    """Returns the page nearest to ``question``; the receipt gets a note if there are others."""
+    first, *others = await pages(run, documents, question, budget, count)
+    note_share(run, 1, 1 + len(others))
+    return first
+
+
+async def each_in_time(run: Run, values: Sequence[Page], work: Callable[[Page], Awaitable[R]]) -> list[R]:
+    """Runs ``work`` on the first page, then on as many as its time allows; notes how many were read."""
+    began = time.monotonic()
+    first = await work(values[0])
+    read = values[: 1 + affordable(run, began)]
+    note_share(run, len(read), len(values))
+    return [first, *await each(run, read[1:], work, "read part")]
+
+
+def affordable(run: Run, began: float) -> int:
+    """Returns how many more pages can be read if the first, begun at ``began``, is read now."""
+    return int(READING_S / max(time.monotonic() - began, 0.01)) * max(1, run.profile.capabilities.parallel)
+
+
+def note_share(run: Run, read: int, whole: int) -> None:
+    if read < whole:
+        run.tally.note(f"the model read {read} of {whole} parts of the text, the most relevant")
+
+
+def _page(passages: Sequence[Chunk], indices: Sequence[int]) -> Page:
+    by_document = groupby(indices, key=lambda index: passages[index].document.id)
     return [_excerpt(passages, list(group)) for _, group in by_document]
 
 
@@ -66,22 +109,21 @@ def _excerpt(passages: Sequence[Chunk], indices: Sequence[int]) -> Document:
 
 
 async def _scores(run: Run, question: str, passages: Sequence[Chunk]) -> list[float]:
+    import numpy as np
+
     texts = [passage.text for passage in passages]
     shared = await anyio.to_thread.run_sync(_shared, question, texts)
     if not run.profile.capabilities.embed:
         return shared
     likeliest = sorted(range(len(texts)), key=lambda index: -shared[index])[:EMBEDDED]
-    [wanted] = (await run.embed([question])).vectors
-    batches = [likeliest[at : at + BATCH] for at in range(0, len(likeliest), BATCH)]
-
-    async def embed(batch: Sequence[int]) -> list[float]:
-        vectors = (await run.embed([texts[index] for index in batch])).vectors
-        return [sum(map(float.__mul__, wanted, vector)) for vector in vectors]
-
-    similar = await each(run, batches, embed, "searched part")
+    rows: list[tuple[float, ...]] = []
+    for at in range(0, len(likeliest), BATCH):
+        rows += (await run.embed([texts[index] for index in likeliest[at : at + BATCH]])).vectors
+    vectors = np.array(rows, dtype=np.float32)
+    wanted = np.array((await run.embed([question])).vectors[0]) if question else vectors.mean(axis=0)
     scores = [SAME_WORDS * share - 1 for share in shared]
-    for index, cosine in zip(likeliest, (cosine for batch in similar for cosine in batch), strict=True):
-        scores[index] += 1 + cosine
+    for index, cosine in zip(likeliest, vectors @ wanted, strict=True):
+        scores[index] += 1 + float(cosine)
     return scores
 
 

@@ -5,6 +5,7 @@ against the text. For a smaller model, sentences of the text are selected, and a
 """
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar, Literal
@@ -16,6 +17,7 @@ from engines.base import JsonObject, Message
 from engines.errors import ContextTooLongError
 from tools.arguments import SourceArguments
 from tools.pipeline.parallel import each
+from tools.pipeline.passages import PAGE, affordable, note_share, pages
 from tools.pipeline.prompts import fenced, prompt_messages
 from tools.pipeline.run import Run
 from tools.pipeline.trust import writes
@@ -94,11 +96,21 @@ async def _written_by_model(arguments: SummarizeArguments, run: Run) -> tuple[st
     count = await run.exact_count()
     instruction_tokens = count(arguments.instructions or "") + count(arguments.focus or "")
     budget = max(run.route.context - run.route.max_tokens - PROMPT_OVERHEAD - instruction_tokens, 200)
+    budget = min(budget, PAGE)
     chunks = pack(documents, budget, count)
     if len(chunks) == 1:
         summary = await _write(run, arguments, chunks[0].text, whole=True)
     else:
-        summary = await _tree(run, arguments, chunks, budget, count)
+        # The most relevant passages first; then all of the text, if the engine is fast enough.
+        began = time.monotonic()
+        page, *_ = await pages(run, documents, arguments.focus or "", budget, count)
+        [chosen] = pack(page, 2 * budget, count)
+        summary = await _write(run, arguments, chosen.text, whole=True)
+        if affordable(run, began) >= len(chunks):
+            summary = await _tree(run, arguments, chunks, budget, count)
+        else:
+            note_share(run, 1, len(chunks))
+            chunks = [chosen]
     absent = await anyio.to_thread.run_sync(unsupported, summary, documents)
     if absent:
         run.tally.note(f"not in the text: {', '.join(absent[:NOTED])}")

@@ -9,7 +9,6 @@ from engines.backends.scripted.engine import EVERYTHING, ScriptedEngine
 from engines.base import JsonObject, JsonValue, Request
 from tests.tools.pipeline.test_dispatch import dispatching
 from tools.base import Call, Result
-from tools.extract.by_model import LISTED
 
 pytestmark = pytest.mark.anyio
 
@@ -154,18 +153,25 @@ async def test_of_a_long_text_the_passages_nearest_to_the_fields_are_read() -> N
     assert result.fields["data"] == {"invoice": "A-77"}
     assert result.fields["evidence"] == {"/invoice": 801}
     assert len(engine.requests) == 1
-    assert any("nearest" in note for note in result.receipt.notes)
+    assert any("most relevant" in note for note in result.receipt.notes)
 
 
-async def test_a_list_is_read_from_many_passages_of_a_long_text() -> None:
+async def test_a_list_is_read_from_all_of_a_long_text_if_there_is_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def named(request: Request) -> str:
         return (
             '{"records": [{"name": "Ada"}]}' if "Ada" in request.messages[-1].content else '{"records": []}'
         )
 
-    engine = ScriptedEngine(named)
-    await extract(engine, text="Ada went home. " * 2 * LISTED, many=True, fields={"name": "a person"})
-    assert 2 < len(engine.requests) < 12
+    text = "Rain fell on the hills.\n" * 5_000 + "Ada went home.\n"
+    arguments: dict[str, JsonValue] = {"text": text, "many": True, "fields": {"name": "a person"}}
+    result = await extract(ScriptedEngine(named), **arguments)
+    assert result.fields["records"] == [{"name": "Ada"}]
+    monkeypatch.setattr("tools.pipeline.passages.READING_S", 0)
+    cut = await extract(ScriptedEngine(named), **arguments)
+    assert cut.fields["records"] == []
+    assert any("read 1 of" in note for note in cut.receipt.notes)
 
 
 async def test_without_embeddings_passages_are_chosen_by_their_words() -> None:

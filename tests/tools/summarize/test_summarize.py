@@ -299,7 +299,7 @@ async def test_the_work_grows_with_the_length_and_no_faster(parameters: float, t
         await summarize(engine, tmp_path, text=long_report(tokens))
         read = sum(len(request.messages[-1].content) for request in engine.requests)
         work.append(read + sum(map(len, engine.embedded)))
-    assert work[1] / work[0] == pytest.approx(5, rel=0.1)
+    assert work[1] / work[0] == pytest.approx(5, rel=0.15)
     assert work[2] / work[1] == pytest.approx(2, rel=0.1)
 
 
