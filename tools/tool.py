@@ -41,6 +41,10 @@ class Tool(ABC, Generic[A]):
             AgentError: the call cannot be answered.
         """
 
+    def tier(self, arguments: A) -> str:
+        """Returns the tier used when the caller names none; empty for the smallest that fits."""
+        return self.wants
+
     async def fitted(self, arguments: A, run: Run) -> Run:
         """Returns the run with its documents cut to what the tool can send, if it splits nothing."""
         return run

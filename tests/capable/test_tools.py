@@ -103,7 +103,15 @@ async def test_extract_reads_a_spanish_letter(served: ServedProject, transport: 
     fields = {"nombre": "nombre del cliente", "ciudad": "ciudad del cliente", "pedido": "número del pedido"}
     answer = await ask(served, transport, "extract", paths=["complaint.txt"], fields=fields)
     assert answer["data"] == {"nombre": "Carmen Ruiz", "ciudad": "Sevilla", "pedido": "48213"}
-    assert answer["evidence"]["/ciudad"]["path"] == "complaint.txt"
+    assert answer["evidence"]["/ciudad"] == 3
+
+
+@BOTH
+async def test_extract_makes_no_value_up(served: ServedProject, transport: Transport) -> None:
+    names = ("phone", "vat_number", "delivery_date", "discount", "contact")
+    wanted = schema(**{name: {"type": ["string", "null"]} for name in names})
+    answer = await ask(served, transport, "extract", text=INVOICE, schema=wanted)
+    assert all(value is None or value in INVOICE for value in answer["data"].values())
 
 
 @BOTH
@@ -141,6 +149,13 @@ async def test_chat_answers_a_question_about_a_file(served: ServedProject, trans
     question = "SQLite is no longer supported in production. What is to be used instead?"
     answer = await ask(served, transport, "chat", paths=["releases.md"], prompt=question, max_tokens=60)
     assert "PostgreSQL" in answer["text"]
+
+
+@LARGER_ONLY
+async def test_chat_says_when_a_file_does_not_answer(served: ServedProject, transport: Transport) -> None:
+    question = "What is the name of the ship that sank?"
+    answer = await ask(served, transport, "chat", paths=["complaint.txt"], prompt=question, max_tokens=60)
+    assert answer["text"] == "The text does not say."
 
 
 @BOTH

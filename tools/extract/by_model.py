@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import cast
 
 from engines.base import JsonObject, JsonValue, Message
 from tools.extract.fields import Field
 from tools.pipeline.parallel import each
 from tools.pipeline.passages import Page, each_in_time, first_page
+from tools.pipeline.prompts import prompt_messages
 from tools.pipeline.run import Run
 from tools.pipeline.structured import check, compact, validator_of
 from tools.sources.chunks import split
@@ -37,7 +39,8 @@ async def model_answers(
     budget = max(budget, 200)
 
     async def ask(text: str) -> JsonValue:
-        answer = await run.ask_json(run.request(_prompt(instructions, lines, text)), asked)
+        request = run.request(_prompt(instructions, lines, text))
+        answer = await run.ask_json(request, _limited(asked, len(text.split())))
         return answer[RECORDS] if asked is not schema and isinstance(answer, dict) else answer
 
     async def ask_page(page: Page) -> JsonValue:
@@ -45,8 +48,9 @@ async def model_answers(
 
     async def ask_document(document: Document) -> JsonValue:
         if _grows(shape):
-            # Whole, because records may stand all over it, in the order of the text.
-            parts = [[replace(document, text=chunk.text)] for chunk in split(document, budget, count)]
+            # Whole: records may stand all over it. A record takes about as many tokens as its text.
+            size = min(budget, run.route.max_tokens)
+            parts = [[replace(document, text=chunk.text)] for chunk in split(document, size, count)]
             return merged(await each_in_time(run, parts, ask_page))
         [page] = await first_page(run, [document], f"{instructions}\n{lines}", budget, count)
         return await ask(page.text)
@@ -62,7 +66,7 @@ def _prompt(instructions: str, fields: str, text: str) -> tuple[Message, ...]:
     # The text cannot end its own quotes.
     quoted = text.replace('"""', "'''")
     task = instructions or "Extract the fields from the text."
-    return (Message("user", f'{task} {COPY}\nFields:\n{fields}\n\nText:\n"""\n{quoted}\n"""'),)
+    return prompt_messages([COPY], f'{task}\nFields:\n{fields}\n\nText:\n"""\n{quoted}\n"""')
 
 
 def _lines(field: Field, indent: str = "") -> Iterator[str]:
@@ -78,6 +82,25 @@ def _lines(field: Field, indent: str = "") -> Iterator[str]:
         yield f"{indent}- {part.name}{kind}" + (f": {about}" if about else "")
         if part.parts:
             yield from _lines(part, indent + "  ")
+
+
+def _limited(schema: JsonObject, items: int) -> JsonObject:
+    """Returns ``schema`` with lists of at most ``items``, the words of the text.
+
+    Without a limit a model may repeat one item until the answer is cut.
+    """
+
+    def limited(node: JsonValue) -> JsonValue:
+        if isinstance(node, list):
+            return [limited(child) for child in node]
+        if not isinstance(node, dict):
+            return node
+        inner = {key: limited(child) for key, child in node.items()}
+        kind = node.get("type")
+        is_list = (kind == "array" or (isinstance(kind, list) and "array" in kind)) and "maxItems" not in node
+        return inner | {"maxItems": max(items, cast("int", node.get("minItems", 0)))} if is_list else inner
+
+    return cast("JsonObject", limited(schema))
 
 
 def _grows(field: Field | None) -> bool:

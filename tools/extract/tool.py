@@ -76,6 +76,10 @@ class Extract(Tool[ExtractArguments]):
     }
     arguments = ExtractArguments
 
+    def tier(self, arguments: ExtractArguments) -> str:
+        # A list needs more answer tokens than the small tier has.
+        return "main" if arguments.many else self.wants
+
     async def run(self, arguments: ExtractArguments, run: Run) -> Output:
         record, instructions = arguments.record_schema, arguments.instructions or ""
         validator_of(record)
@@ -152,28 +156,32 @@ def _joined(results: Sequence[Verified]) -> Verified:
     whole = Verified(records)
     seen: set[str] = set()
     for result in results:
-        listed = isinstance(result.value, list)
-        rows = result.value if isinstance(result.value, list) else [result.value]
-        for index, row in enumerate(rows):
-            if listed and compact(row) in seen:
-                continue
-            seen.add(compact(row))
-            old, new = f"/{index}" if listed else "", f"/{len(records)}"
-            records.append(row)
-            for pointer, lines in result.evidence.items():
-                if _is_in(pointer, old):
-                    whole.evidence[new + pointer.removeprefix(old)] = lines
-            whole.unsupported.extend(
-                (new + pointer.removeprefix(old), value)
-                for pointer, value in result.unsupported
-                if _is_in(pointer, old)
-            )
-        whole.unsupported.extend(("/-", value) for pointer, value in result.unsupported if pointer == "/-")
+        if not isinstance(result.value, list):
+            moved = {"": f"/{len(records)}"}
+            records.append(result.value)
+        else:
+            moved = {"/-": "/-"}
+            for index, row in enumerate(result.value):
+                if compact(row) not in seen:
+                    seen.add(compact(row))
+                    moved[f"/{index}"] = f"/{len(records)}"
+                    records.append(row)
+        for pointer, lines in result.evidence.items():
+            if new := _moved(pointer, moved):
+                whole.evidence[new] = lines
+        for pointer, value in result.unsupported:
+            if new := _moved(pointer, moved):
+                whole.unsupported.append((new, value))
     return whole
 
 
-def _is_in(pointer: str, record: str) -> bool:
-    return pointer == record or pointer.startswith(f"{record}/")
+def _moved(pointer: str, moved: Mapping[str, str]) -> str:
+    """Returns the pointer of a value whose record has moved; empty if the record was dropped."""
+    if "" in moved:
+        return moved[""] + pointer
+    _, index, *rest = pointer.split("/", 2)
+    new = moved.get(f"/{index}", "")
+    return "/".join([new, *rest]) if new else ""
 
 
 def _short(evidence: Mapping[str, Lines]) -> Mapping[str, Lines]:

@@ -10,6 +10,9 @@ from engines.errors import InvalidAnswerError
 from tools.extract.fields import Field
 from tools.pipeline.structured import check, validator_of
 
+NULLS = frozenset(["null", "none", "n/a"])
+"""What models write where they mean null."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lines:
@@ -133,8 +136,10 @@ class _Rebuilding:
         leaf = self.absent.get(old)
         if leaf is None:
             return node
-        self.unsupported.append((new, leaf.value))
-        return None if leaf.path in self.nullable else node
+        is_null = leaf.path in self.nullable
+        if not (is_null and str(leaf.value).lower() in NULLS):
+            self.unsupported.append((new, leaf.value))
+        return None if is_null else node
 
     def _invented(self, item: JsonValue, pointer: str) -> list[_Leaf]:
         """Returns the unsupported values of a list's item in which nothing is supported."""

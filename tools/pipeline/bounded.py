@@ -14,8 +14,8 @@ SHORTEST, LONGEST = 8, 200
 """Least and greatest limit of a string in characters, however many strings share the answer."""
 CHARACTERS_PER_TOKEN = 1
 """Assumed by the limits. Prose has four, but digits take a token each, and digits are what repeats."""
-MANY, FEW = 20, 3
-"""Items of a list, at first and after an answer was cut; one fewer in each nested list."""
+FEW = 3
+"""Items of a list after an answer was cut; one fewer in each nested list."""
 LARGEST = 10**9
 """Limit of a number's magnitude: digits can repeat without end too."""
 

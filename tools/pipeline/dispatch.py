@@ -226,7 +226,7 @@ class Dispatcher:
         loaded = await load_sources(call, arguments, estimator)
         needs = Needs(
             tier=arguments.tier if arguments.tier != "auto" else call.tier,
-            wants=tool.wants,
+            wants=tool.tier(arguments),
             prompt_tokens=tool.prompt_tokens(arguments, loaded.tokens, estimator.count)
             + _function_tokens(call, estimator),
             max_tokens=tool.max_tokens(arguments),

@@ -20,9 +20,8 @@ from engines.base import (
 from engines.errors import AgentError, InvalidAnswerError, UnsupportedFeatureError
 from engines.routing import Needs, Route, Router
 from tools.base import Call, Progress, TokenCounts
-from tools.pipeline.bounded import FEW, MANY, bounded
+from tools.pipeline.bounded import FEW, bounded
 from tools.pipeline.structured import parse_answer, validator_of
-from tools.pipeline.trust import writes
 from tools.sources.documents import Sources
 
 
@@ -116,27 +115,20 @@ class Run:
         """Returns an answer that validates under ``schema``.
 
         Uses the engine's constrained decoding and always validates. An invalid answer is repaired once, then
-        the next tier is asked once if it is another model. A model too small to write freely, and any whose
-        answer was cut, gets limits where the schema has none.
+        the next tier is asked once if it is another model. A model whose answer was cut gets limits where the
+        schema has none.
 
         Raises:
             InvalidAnswerError: every attempt was invalid.
         """
         validator = validator_of(schema)
         request = replace(request, schema=schema)
-        first = request if writes(self.profile) else _limited(request, schema, MANY)
-        try:
-            completion = await self.ask(first)
-        except UnsupportedFeatureError:
-            if first is request:
-                raise
-            # The limits are ours: without them the engine may support the schema.
-            first, completion = request, await self.ask(request)
+        completion = await self.ask(request)
         try:
             return parse_answer(completion.text, validator)
         except InvalidAnswerError as error:
             fault = error
-        repair = _repair(first, completion, fault)
+        repair = _repair(request, completion, fault)
         if completion.done.finish_reason == "length":
             repair = _limited(repair, schema, FEW)
             self.tally.note(
@@ -178,7 +170,8 @@ class Run:
         """Returns a token counter for chunking, scaled to the engine's own tokenizer where it has one."""
         sample = max((document.text for document in self.sources.documents), key=len, default="")[:20_000]
         estimated = self.count(sample)
-        if not estimated or not self.profile.capabilities.tokenize:
+        # A quarter of the context fits by any count.
+        if 4 * estimated < self.route.context or not self.profile.capabilities.tokenize:
             return self.count
         try:
             exact = await self.route.engine.count_tokens(sample, model=self.route.model)

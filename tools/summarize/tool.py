@@ -230,7 +230,8 @@ async def _write(run: Run, arguments: SummarizeArguments, text: str, *, whole: b
 
 def _prompt(arguments: SummarizeArguments, text: str, words: int, *, whole: bool) -> tuple[Message, ...]:
     system = (
-        f"You summarize the text the user sends, in its own language, in at most {words} words.",
+        # Fewer than allowed, because models count badly and a longer summary is cut.
+        f"You summarize the text the user sends, in its own language, in at most {words * 3 // 4} words.",
         STYLES[arguments.style] if whole else "This is one part of it. Keep names, numbers and decisions.",
         "Say what it is about first, then what matters most; no introduction, no remarks of your own.",
         "Say only what the text says; copy names and numbers exactly. In a conversation, say who said what.",

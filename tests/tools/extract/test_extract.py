@@ -180,3 +180,52 @@ async def test_without_embeddings_passages_are_chosen_by_their_words() -> None:
     result = await extract(engine, text=text, fields={"capital": "capital city"})
     assert result.fields["data"] == {"capital": "Lima"}
     assert "The capital is Lima." in engine.requests[0].messages[-1].content
+
+
+async def test_ten_thousand_records_are_parsed() -> None:
+    lines = "\n".join(json.dumps({"id": n, "state": "open"}) for n in range(10_000))
+    schema: JsonObject = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
+    result = await extract(silent(), text=lines, many=True, schema=schema)
+    assert result.fields["records"] == [{"id": n} for n in range(10_000)]
+
+
+async def test_a_line_of_five_megabytes_is_read_in_passages() -> None:
+    text = "The rain fell. " * 350_000
+    result = await extract(ScriptedEngine(['{"city": null}']), text=text, fields={"city": "a city"})
+    assert result.fields["data"] == {"city": None}
+    assert any("most relevant" in note for note in result.receipt.notes)
+
+
+async def test_a_deep_schema_with_references_is_filled_and_checked() -> None:
+    def level(depth: int) -> JsonObject:
+        inner: JsonObject = {"$ref": "#/$defs/name"} if depth == 0 else level(depth - 1)
+        return {"type": "object", "properties": {"a": inner}, "required": ["a"]}
+
+    schema: JsonObject = {**level(7), "$defs": {"name": {"type": ["string", "null"]}}}
+    deep = '{"a":' * 8 + '"Lima"' + "}" * 8
+    result = await extract(ScriptedEngine([deep]), text="Oslo", schema=schema)
+    assert json.dumps(result.fields["data"]).count("null") == 1
+    assert result.fields["unsupported"] == [{"pointer": "/a" * 8, "value": "Lima"}]
+
+
+async def test_a_table_with_merged_cells_is_left_to_the_model() -> None:
+    table = "| name | qty |\n|---|---|\n| bolt | 4 |\n| all of the above |\n"
+    engine = ScriptedEngine(['{"records": [{"name": "bolt", "qty": "4"}]}'])
+    result = await extract(engine, text=table, many=True, fields={"name": "part", "qty": "how many"})
+    assert result.fields["records"] == [{"name": "bolt", "qty": "4"}]
+    assert result.receipt.decided_by == "model"
+
+
+async def test_files_that_contradict_each_other_are_a_record_each() -> None:
+    engine = ScriptedEngine(['{"total": "10"}', '{"total": "12"}'])
+    result = await extract(engine, items=["total 10", "total 12"], fields={"total": "the total"})
+    assert result.fields["records"] == [{"total": "10"}, {"total": "12"}]
+    assert result.fields["evidence"] == {"/0/total": 1, "/1/total": 1}
+
+
+async def test_a_list_is_no_longer_than_the_text() -> None:
+    engine = ScriptedEngine(['{"name": "Ada", "city": null, "skills": []}'])
+    await extract(engine, text="Ada knows algebra", schema=PERSON)
+    schema = engine.requests[0].schema
+    assert schema is not None
+    assert schema["properties"]["skills"]["maxItems"] == 3  # type: ignore[index, call-overload]

@@ -70,6 +70,11 @@ def test_evidence_moves_with_the_records_that_stay() -> None:
     assert found.unsupported == [("/-", "x"), ("/-", "y"), ("/0/b", "q"), ("/1/b", "q")]
 
 
+def test_null_written_as_a_word_is_null() -> None:
+    found = verified({"a": "null"}, schema_of(a=MAYBE))
+    assert (found.value, found.unsupported) == ({"a": None}, [])
+
+
 def test_keys_are_escaped_in_pointers() -> None:
     found = verified({"a/b~c": "x"}, schema_of(**{"a/b~c": MAYBE}))
     assert found.unsupported == [("/a~1b~0c", "x")]

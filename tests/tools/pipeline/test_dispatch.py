@@ -199,22 +199,7 @@ async def test_a_large_model_is_held_to_a_length_only_after_its_answer_was_cut()
     assert "the answer was truncated" in result.receipt.notes[0]
 
 
-async def test_a_model_too_small_to_write_is_held_to_a_length_at_once() -> None:
-    engine = ScriptedEngine(['"short"'], parameters=0.1)
-    async with dispatching(engine) as dispatcher:
-        await dispatcher.run(Call("chat", {"prompt": "p", "schema": WORD}))
-    assert "maxLength" in (engine.requests[0].schema or {})
-
-
 REFUSED = UnsupportedFeatureError("maxLength is beyond me", hint="leave it out")
-
-
-async def test_limits_the_engine_cannot_keep_are_left_out_at_first() -> None:
-    engine = ScriptedEngine([REFUSED, '"said"'], parameters=0.1)
-    async with dispatching(engine) as dispatcher:
-        result = await dispatcher.run(Call("chat", {"prompt": "p", "schema": WORD}))
-    assert result.fields == {"data": "said"}
-    assert [request.schema == WORD for request in engine.requests] == [False, True]
 
 
 async def test_limits_the_engine_cannot_keep_after_a_cut_are_no_fault_of_the_callers_schema() -> None:
@@ -224,11 +209,9 @@ async def test_limits_the_engine_cannot_keep_after_a_cut_are_no_fault_of_the_cal
 
 
 async def test_a_schema_the_engine_cannot_keep_is_refused_as_such() -> None:
-    for parameters in (0.1, 20):
-        engine = ScriptedEngine([REFUSED, REFUSED], parameters=parameters)
-        async with dispatching(engine) as dispatcher:
-            with pytest.raises(UnsupportedFeatureError, match="beyond me"):
-                await dispatcher.run(Call("chat", {"prompt": "p", "schema": WORD}))
+    async with dispatching(ScriptedEngine([REFUSED])) as dispatcher:
+        with pytest.raises(UnsupportedFeatureError, match="beyond me"):
+            await dispatcher.run(Call("chat", {"prompt": "p", "schema": WORD}))
 
 
 async def test_an_answer_that_stays_broken_is_an_error_and_never_an_answer() -> None:
