@@ -1,6 +1,7 @@
 """Extracts by the model: one request for the whole schema, over one text or over its chunks."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -12,7 +13,9 @@ from tools.pipeline.prompts import prompt_messages
 from tools.pipeline.run import Run
 from tools.pipeline.structured import check, compact, validator_of
 from tools.sources.chunks import split
+from tools.sources.dates import dates
 from tools.sources.documents import Document
+from tools.sources.evidence import number_of
 from tools.tool import PROMPT_OVERHEAD
 
 RECORDS = "records"
@@ -21,6 +24,11 @@ COPY = (
     "Copy values exactly as they stand in the text. Use null where the text does not say, "
     "and an empty list where there is none."
 )
+NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,']\d+)*")
+ISO_DATE = re.compile(r"[yaj]{4}-m{2}-[dtjg]{2}", re.IGNORECASE)
+"""``YYYY-MM-DD`` in a description, in one of several languages."""
+CONSTRAINED = frozenset(["enum", "const", "format", "pattern"])
+"""Keywords of a string that is no plain text."""
 EMPTY: tuple[JsonValue, ...] = (None, "", [], {})
 
 
@@ -40,8 +48,10 @@ async def model_answers(
 
     async def ask(text: str) -> JsonValue:
         request = run.request(_prompt(instructions, lines, text))
-        answer = await run.ask_json(request, _limited(asked, len(text.split())))
-        return answer[RECORDS] if asked is not schema and isinstance(answer, dict) else answer
+        answer = await run.ask_json(request, _adapted(asked, len(text.split()), loose=shape is not None))
+        if asked is not schema and isinstance(answer, dict):
+            answer = answer[RECORDS]
+        return answer if shape is None else _with_texts(answer, shape, _digits(text))
 
     async def ask_page(page: Page) -> JsonValue:
         return await ask(page[0].text)
@@ -84,23 +94,62 @@ def _lines(field: Field, indent: str = "") -> Iterator[str]:
             yield from _lines(part, indent + "  ")
 
 
-def _limited(schema: JsonObject, items: int) -> JsonObject:
-    """Returns ``schema`` with lists of at most ``items``, the words of the text.
+def _adapted(schema: JsonObject, items: int, *, loose: bool) -> JsonObject:
+    """Returns the schema for constrained decoding of values from a text of ``items`` words.
 
-    Without a limit a model may repeat one item until the answer is cut.
+    A list is no longer than the text; without a limit a model may repeat one item until the answer is cut.
+    If ``loose``, a plain string may be a number: forced to open a quote where it would write ``34.00``, a
+    model writes something else (prices of receipts: F1 .78 for .55, docs/quality.md).
     """
 
-    def limited(node: JsonValue) -> JsonValue:
+    def adapted(node: JsonValue) -> JsonValue:
         if isinstance(node, list):
-            return [limited(child) for child in node]
+            return [adapted(child) for child in node]
         if not isinstance(node, dict):
             return node
-        inner = {key: limited(child) for key, child in node.items()}
-        kind = node.get("type")
-        is_list = (kind == "array" or (isinstance(kind, list) and "array" in kind)) and "maxItems" not in node
-        return inner | {"maxItems": max(items, cast("int", node.get("minItems", 0)))} if is_list else inner
+        inner = {key: adapted(child) for key, child in node.items()}
+        declared = node.get("type")
+        types = declared if isinstance(declared, list) else [declared]
+        if "array" in types and "maxItems" not in node:
+            inner["maxItems"] = max(items, cast("int", node.get("minItems", 0)))
+        if loose and "string" in types and not CONSTRAINED & node.keys():
+            inner["type"] = list(dict.fromkeys([*types, "number"]))
+        return inner
 
-    return cast("JsonObject", limited(schema))
+    return cast("JsonObject", adapted(schema))
+
+
+def _digits(text: str) -> dict[float, str]:
+    """Returns the digits of each number of ``text``, as they stand there."""
+    found: dict[float, str] = {}
+    for digits in NUMBER.findall(text):
+        if (number := number_of(digits)) is not None:
+            found.setdefault(float(number), digits)
+    return found
+
+
+def _with_texts(value: JsonValue, field: Field, digits: Mapping[float, str]) -> JsonValue:
+    """Returns ``value`` with numbers as the text writes them where ``field`` is a string."""
+    if isinstance(value, dict):
+        parts = {part.name: part for part in field.parts}
+        return {
+            key: _with_texts(child, parts[key], digits) if key in parts else child
+            for key, child in value.items()
+        }
+    if isinstance(value, list):
+        return [_with_texts(child, field.parts[0], digits) for child in value] if field.parts else value
+    if isinstance(value, str) and (field.format == "date" or ISO_DATE.search(field.about)):
+        return _iso(value)
+    if field.type == "string" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        sign = "-" if value < 0 else ""
+        return sign + digits.get(abs(value), f"{abs(value):.15g}")
+    return value
+
+
+def _iso(value: str) -> str:
+    """Returns a date in words or in another order as ``2026-03-14``, if it has one meaning."""
+    found = {day for day, span in dates(value.lower()) if span == (0, len(value))}
+    return found.pop().isoformat() if len(found) == 1 else value
 
 
 def _grows(field: Field | None) -> bool:

@@ -29,6 +29,25 @@ _NUMBER = re.compile(
     r"(?P<power>e[-+]?\d{1,3}(?!\w))?[^\W\d]*(?!\w)"
 )
 _WORD = re.compile(r"\w+")
+_NUMBER_WORDS = {
+    word: Decimal(number)
+    for number, words in enumerate(
+        (
+            "one un uno una ein eine um uma", "two dos zwei deux dois duas due", "three tres drei trois tre",
+            "four cuatro vier quatre quatro quattro", "five cinco funf cinq cinque", "six seis sechs sei",
+            "seven siete sieben sept sete sette", "eight ocho acht huit oito otto",
+            "nine nueve neun neuf nove", "ten diez zehn dix dez dieci", "eleven once elf onze undici",
+            "twelve doce zwolf douze doze dodici",
+        ),
+        1,
+    )
+    for word in words.split()
+}  # fmt: skip
+"""English, Spanish, German, French, Portuguese and Italian, without accents."""
+_CLOCK = re.compile(
+    r"(?<![\d.:])(?P<hour>\d{1,2})(?:[:.h] ?(?P<minute>\d\d)(?::00)?)?(?![\d:])"
+    r" ?(?P<half>[ap]\.? ?m\b\.?|h\b|uhr\b|o'clock\b)?"
+)
 _NUMERIC = re.compile(r"[-+]?[#$€£]?\d(?:[\d.,_']*\d)?(?:e[-+]?\d{1,3})? ?%?")
 
 
@@ -87,9 +106,12 @@ class _FoldedChunk:
             whole = _reading(found)
             # "25,30" and "1 200" may be one number or two columns of a table.
             parts = re.split(r"[, ]", digits)
-            for number in (whole, *map(_value, parts if len(parts) > 1 else ())):
+            for number in (whole, *map(number_of, parts if len(parts) > 1 else ())):
                 if number is not None:
                     numbers.setdefault(number, span)
+        for word in _WORD.finditer(self._joined[0]):
+            if (number := _NUMBER_WORDS.get(_without_accents(word[0]))) is not None:
+                numbers.setdefault(number, word.span())
         return numbers
 
     @cached_property
@@ -109,7 +131,9 @@ class _FoldedChunk:
             if not _cuts(text, start, numeric=numeric) and not _cuts(text, end, numeric=numeric):
                 return start, end
             start = text.find(value, start + 1)
-        return self._number_in(value) if numeric else self._date(value) or self._loosely(value)
+        if numeric:
+            return self._number_in(value)
+        return self._date(value) or self._time(value) or self._loosely(value)
 
     def number(self, value: Decimal) -> Span | None:
         return self._numbers.get(value)
@@ -118,19 +142,31 @@ class _FoldedChunk:
     def _words(self) -> tuple[str, list[int]]:
         """The words of the text, each after a space, and the end of each in the folded text."""
         found = list(_WORD.finditer(self._joined[0]))
-        return "".join(f" {word[0]}" for word in found) + " ", [word.end() for word in found]
+        return "".join(f" {_without_accents(word[0])}" for word in found) + " ", [
+            word.end() for word in found
+        ]
 
     def _loosely(self, value: str) -> Span | None:
-        """Returns the span of a value of letters whose words stand in the text, whatever is between them."""
+        """Returns the span of a value of letters whose words stand in the text.
+
+        Accents, and what is between the words, do not matter.
+        """
         if not any(character.isalpha() for character in value):
             return None
-        wanted = " ".join(_WORD.findall(value))
+        wanted = " ".join(map(_without_accents, _WORD.findall(value)))
         text, ends = self._words
         at = text.find(f" {wanted} ") if wanted else -1
         if at == -1:
             return None
         end = ends[text.count(" ", 0, at + 1) + wanted.count(" ") - 1]
         return end - 1, end
+
+    def _time(self, value: str) -> Span | None:
+        wanted = _CLOCK.fullmatch(value)
+        if wanted is None:
+            return None
+        times = (found for found in _CLOCK.finditer(self._joined[0]) if found["minute"] or found["half"])
+        return next((found.span() for found in times if min(_minutes(wanted)) in _minutes(found)), None)
 
     def _number_in(self, value: str) -> Span | None:
         found = _NUMBER.search(value.replace("#", ""))
@@ -172,17 +208,32 @@ def _cuts(text: str, at: int, *, numeric: bool) -> bool:
     return numeric and re.search(r"\d[.,]\d", text[max(0, at - 2) : at + 2]) is not None
 
 
+def _without_accents(word: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+
+
+def _minutes(found: re.Match[str]) -> set[int]:
+    """Returns the minutes of the day that a time may mean: a clock of twelve hours has two."""
+    hour, half = int(found["hour"]), found["half"] or ""
+    minutes = hour * 60 + int(found["minute"] or 0)
+    if half.startswith("p") and hour < 12:
+        return {minutes + 720}
+    if half.startswith("a"):
+        return {minutes % 720}
+    return {minutes, minutes + 720} if hour < 12 else {minutes}
+
+
 def _joins(character: str) -> bool:
     """Returns whether ``character`` continues a word. Scripts from Thai on do not separate words."""
     return character == "_" or (character.isalnum() and character < "\u0e00")
 
 
 def _reading(found: re.Match[str]) -> Decimal | None:
-    value = _value(found["digits"])
+    value = number_of(found["digits"])
     return None if value is None else Decimal(f"{(found['sign'] or '')[:1]}{value}{found['power'] or ''}")
 
 
-def _value(digits: str) -> Decimal | None:
+def number_of(digits: str) -> Decimal | None:
     """Returns the number that ``digits`` with separators mean, in one of the usual notations."""
     for notation, group, point in (
         (r"\d+(?:\.\d+)?", "", "."),

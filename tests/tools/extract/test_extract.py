@@ -83,7 +83,6 @@ async def test_the_prompt_names_the_fields_with_their_descriptions() -> None:
     assert "Read the bill." in prompt
     assert "- vendor: who sells\n- state: one of paid, open" in prompt
     assert "Bill ''' of May" in prompt, "the text cannot end its quotes"
-    assert request.schema == schema
 
 
 async def test_what_the_text_does_not_hold_becomes_null_where_it_may_and_is_listed() -> None:
@@ -229,3 +228,16 @@ async def test_a_list_is_no_longer_than_the_text() -> None:
     schema = engine.requests[0].schema
     assert schema is not None
     assert schema["properties"]["skills"]["maxItems"] == 3  # type: ignore[index, call-overload]
+
+
+async def test_a_number_given_for_a_text_keeps_its_digits() -> None:
+    items: JsonObject = {"type": "array", "items": {"type": "string"}}
+    schema: JsonObject = {
+        "type": "object",
+        "properties": {"total": {"type": ["string", "null"]}, "prices": items, "count": {"type": "number"}},
+        "required": ["total", "prices", "count"],
+    }
+    engine = ScriptedEngine(['{"total": 34.50, "prices": [12.00, 7], "count": 2.0}'])
+    result = await extract(engine, text="2 items: 12.00 and 7, in all 34.50", schema=schema)
+    assert result.fields["data"] == {"total": "34.50", "prices": ["12.00", "7"], "count": 2.0}
+    assert engine.requests[0].schema != schema
