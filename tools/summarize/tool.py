@@ -20,7 +20,6 @@ from tools.pipeline.parallel import each
 from tools.pipeline.passages import PAGE, affordable, note_share, pages
 from tools.pipeline.prompts import fenced, prompt_messages
 from tools.pipeline.run import Run
-from tools.pipeline.trust import writes
 from tools.sources.chunks import Chunk, split
 from tools.sources.documents import Document
 from tools.sources.evidence import EvidenceIndex
@@ -40,6 +39,8 @@ STYLES: dict[Style, str] = {
 
 NOTED = 5
 """Unsupported numbers and names listed in a note."""
+WRITES = 1.0
+"""Billions of weights from which a model writes the summary itself; one of unknown size does, too."""
 BRIEF = 20
 """Most words of a summary that is limited to one line."""
 ONE_LINE = re.compile(r"\b(?:commit|subject|title|headline|one[- ]line|single line)\b", re.IGNORECASE)
@@ -68,7 +69,7 @@ class Summarize(Tool[SummarizeArguments]):
 
     async def run(self, arguments: SummarizeArguments, run: Run) -> Output:
         documents = run.sources.documents
-        if writes(run.profile):
+        if not run.profile.parameters or run.profile.parameters >= WRITES:
             summary, chunks = await _written_by_model(arguments, run)
             decided = "model"
         elif all(is_diff(document.text) for document in documents):
