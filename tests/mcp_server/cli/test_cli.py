@@ -108,10 +108,16 @@ def test_wrong_usage_and_failed_work_have_different_exit_codes(
 
 
 def test_a_prompt_too_long_for_chat_is_refused_with_the_numbers(project: Path) -> None:
-    (project / "long.txt").write_text("word " * 20_000)
-    done = run(project, "chat", "What is this?", "--paths", "long.txt")
+    done = run(project, "chat", "word " * 20_000)
     assert done.returncode == 1
     assert "16384" in done.stderr
+
+
+def test_a_file_too_long_for_chat_is_read_in_part_and_that_is_said(project: Path) -> None:
+    (project / "long.txt").write_text("word " * 20_000)
+    done = run(project, "chat", "What is this?", "--paths", "long.txt")
+    assert done.returncode == 0, done.stderr
+    assert "the model read 1 of" in done.stderr
 
 
 def test_a_model_that_is_not_there_is_named_with_the_command_that_pulls_it(project: Path) -> None:
