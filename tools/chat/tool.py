@@ -115,7 +115,7 @@ class Chat(Tool[ChatArguments]):
                 hint="send fewer messages, or ask for fewer max_tokens",
             )
         question = conversation(arguments, Sources())[-1].content
-        page = await first_page(run, documents, question, free, await run.exact_count())
+        page = await first_page(run, documents, [question], free, await run.exact_count())
         return replace(run, sources=replace(run.sources, documents=tuple(page)))
 
     async def run(self, arguments: ChatArguments, run: Run) -> Output:

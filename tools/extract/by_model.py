@@ -62,7 +62,7 @@ async def model_answers(
             size = min(budget, run.route.max_tokens)
             parts = [[replace(document, text=chunk.text)] for chunk in split(document, size, count)]
             return merged(await each_in_time(run, parts, ask_page))
-        [page] = await first_page(run, [document], f"{instructions}\n{lines}", budget, count)
+        [page] = await first_page(run, [document], [lines, *lines.split("\n")], budget, count)
         return await ask(page.text)
 
     answers = await each(run, documents, ask_document, "extracted from")

@@ -1,7 +1,7 @@
 """Selects the passages of long texts that are nearest to a question, page by page.
 
-Retrieval over the texts of one call: passages of about 200 tokens, scored by embeddings and by the words they
-share with the question, rare ones counting more (inverse document frequency, Sparck Jones 1972). Without a
+Retrieval over the texts of one call: passages of about 200 tokens, ranked by embeddings and by the words they
+share with a question, rare ones counting more (inverse document frequency, Sparck Jones 1972). Without a
 question, by their similarity to the centre of all (as in Radev's MEAD).
 """
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio.to_thread
 
@@ -19,6 +19,10 @@ from tools.pipeline.run import Run
 from tools.sources.chunks import Chunk, split
 from tools.sources.documents import Document
 from tools.sources.words import COMMON, words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 R = TypeVar("R")
 
@@ -31,8 +35,8 @@ PASSAGE = 200
 EMBEDDED = 1_000
 """Passages embedded at most; of more, those that share most words with the question."""
 BATCH = 32
-SAME_WORDS = 0.5
-"""Weight of the share of the question's rare words in a passage, beside a cosine similarity."""
+SMOOTHING = 60
+"""Of reciprocal rank fusion (Cormack 2009), by which the two scores of a passage are joined."""
 GAP = "[...]"
 """Stands in a page for what was left out."""
 
@@ -41,9 +45,13 @@ Page = list[Document]
 
 
 async def pages(
-    run: Run, documents: Sequence[Document], question: str, budget: int, count: Callable[[str], int]
+    run: Run,
+    documents: Sequence[Document],
+    questions: Sequence[str],
+    budget: int,
+    count: Callable[[str], int],
 ) -> list[Page]:
-    """Returns ``documents`` in pages of at most ``budget`` tokens, nearest to ``question`` first.
+    """Returns ``documents`` in pages of at most ``budget`` tokens, nearest to a question first.
 
     Documents that fit into one page are left as they are.
     """
@@ -53,7 +61,7 @@ async def pages(
     passages = await anyio.to_thread.run_sync(
         lambda: [chunk for document in documents for chunk in split(document, PASSAGE, count)]
     )
-    scores = await _scores(run, question, passages)
+    scores = await _scores(run, questions, passages)
     filled: list[list[int]] = [[]]
     used = 0
     for index in sorted(range(len(passages)), key=lambda index: -scores[index]):
@@ -67,10 +75,14 @@ async def pages(
 
 
 async def first_page(
-    run: Run, documents: Sequence[Document], question: str, budget: int, count: Callable[[str], int]
+    run: Run,
+    documents: Sequence[Document],
+    questions: Sequence[str],
+    budget: int,
+    count: Callable[[str], int],
 ) -> Page:
-    """Returns the page nearest to ``question``; the receipt gets a note if there are others."""
-    first, *others = await pages(run, documents, question, budget, count)
+    """Returns the page nearest to the questions; the receipt gets a note if there are others."""
+    first, *others = await pages(run, documents, questions, budget, count)
     note_share(run, 1, 1 + len(others))
     return first
 
@@ -108,23 +120,38 @@ def _excerpt(passages: Sequence[Chunk], indices: Sequence[int]) -> Document:
     return replace(first.document, text=text, line=first.line)
 
 
-async def _scores(run: Run, question: str, passages: Sequence[Chunk]) -> list[float]:
+async def _scores(run: Run, questions: Sequence[str], passages: Sequence[Chunk]) -> list[float]:
+    """Returns the best score of each passage over all questions: that of a passage near to one of them."""
     import numpy as np
 
     texts = [passage.text for passage in passages]
-    shared = await anyio.to_thread.run_sync(_shared, question, texts)
+    by_words = [await anyio.to_thread.run_sync(_shared, question, texts) for question in questions]
     if not run.profile.capabilities.embed:
-        return shared
-    likeliest = sorted(range(len(texts)), key=lambda index: -shared[index])[:EMBEDDED]
+        return [max(shares) for shares in zip(*by_words, strict=True)] if by_words else [0.0] * len(texts)
+    likeliest = list(range(len(texts)))
+    if len(texts) > EMBEDDED:
+        first = [max(shares) for shares in zip(*by_words, strict=True)] if by_words else [0.0] * len(texts)
+        likeliest = sorted(likeliest, key=lambda index: -first[index])[:EMBEDDED]
     rows: list[tuple[float, ...]] = []
     for at in range(0, len(likeliest), BATCH):
         rows += (await run.embed([texts[index] for index in likeliest[at : at + BATCH]])).vectors
     vectors = np.array(rows, dtype=np.float32)
-    wanted = np.array((await run.embed([question])).vectors[0]) if question else vectors.mean(axis=0)
-    scores = [SAME_WORDS * share - 1 for share in shared]
-    for index, cosine in zip(likeliest, vectors @ wanted, strict=True):
-        scores[index] += 1 + float(cosine)
+    wanted = (await run.embed(questions)).vectors if questions else [tuple(vectors.mean(axis=0))]
+    scores = [0.0] * len(texts)
+    for number, vector in enumerate(wanted):
+        ranked = [_ranks(vectors @ np.array(vector, dtype=np.float32))]
+        if questions:
+            ranked.append(_ranks([by_words[number][index] for index in likeliest]))
+        for index, ranks in zip(likeliest, zip(*ranked, strict=True), strict=True):
+            scores[index] = max(scores[index], sum(1.0 / (SMOOTHING + rank) for rank in ranks))
     return scores
+
+
+def _ranks(scores: "Sequence[float] | NDArray[np.float32]") -> list[int]:
+    """Returns the rank of each score, the highest first; equal scores share one."""
+    order = sorted(map(float, scores), reverse=True)
+    first = {score: rank for rank, score in reversed(list(enumerate(order, 1)))}
+    return [first[float(score)] for score in scores]
 
 
 def _shared(question: str, texts: Sequence[str]) -> list[float]:

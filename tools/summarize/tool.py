@@ -104,7 +104,7 @@ async def _written_by_model(arguments: SummarizeArguments, run: Run) -> tuple[st
     else:
         # The most relevant passages first; then all of the text, if the engine is fast enough.
         began = time.monotonic()
-        page, *_ = await pages(run, documents, arguments.focus or "", budget, count)
+        page, *_ = await pages(run, documents, [arguments.focus] if arguments.focus else [], budget, count)
         [chosen] = pack(page, 2 * budget, count)
         summary = await _write(run, arguments, chosen.text, whole=True)
         if affordable(run, began) >= len(chunks):
