@@ -1,4 +1,5 @@
 # The texts keep their lines and tabs.
+# Lines are as the programs print them, with their own tabs beside spaces.
 # ruff: noqa: E101
 """parse: the failed tests of GoogleTest and CTest."""
 
