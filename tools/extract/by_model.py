@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import cast
 
 from engines.base import JsonObject, JsonValue, Message
 from tools.extract.fields import Field
 from tools.pipeline.parallel import each
-from tools.pipeline.passages import Page, each_in_time, first_page
+from tools.pipeline.passages import each_in_time, first_page
 from tools.pipeline.prompts import prompt_messages
 from tools.pipeline.run import Run
 from tools.pipeline.structured import check, compact, validator_of
@@ -53,21 +52,19 @@ async def model_answers(
             answer = answer[RECORDS]
         return answer if shape is None else _with_texts(answer, shape, _digits(text))
 
-    async def ask_page(page: Page) -> JsonValue:
-        return await ask(page[0].text)
-
     async def ask_document(document: Document) -> JsonValue:
         if _grows(shape):
-            # Whole: records may stand all over it. A record takes about as many tokens as its text.
-            size = min(budget, run.route.max_tokens)
-            parts = [[replace(document, text=chunk.text)] for chunk in split(document, size, count)]
-            return merged(await each_in_time(run, parts, ask_page))
+            # Records may stand all over the text, and each takes about as many tokens as it does there.
+            size = min(budget, run.route.max_tokens) if asked is not schema else budget
+            parts = [chunk.text for chunk in split(document, size, count)]
+            return merged(await each_in_time(run, parts, ask))
         [page] = await first_page(run, [document], [lines, *lines.split("\n")], budget, count)
         return await ask(page.text)
 
     answers = await each(run, documents, ask_document, "extracted from")
+    validator = validator_of(schema)
     for answer in answers:
-        check(answer, validator_of(schema))
+        check(answer, validator)
     return answers
 
 

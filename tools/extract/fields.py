@@ -1,4 +1,4 @@
-"""Reads a JSON Schema as a tree of fields that the rules can search for.
+"""Reads a JSON Schema as a tree of fields: their names, types and descriptions.
 
 Supports schemas of plain records: objects with named properties, arrays of one kind of item, leaves of one
 type that may be null. Other keywords are left to validation; a schema that cannot be read this way
@@ -53,11 +53,6 @@ class Field:
     def hints(self) -> tuple[str, ...]:
         """Words of the description that are not in the name."""
         return tuple(dict.fromkeys(w for w in words(self.about) if w not in COMMON and w not in self.words))
-
-    @property
-    def phrase(self) -> str:
-        """Name and description as a phrase to embed."""
-        return ": ".join(part for part in (" ".join(self.words), self.about) if part)
 
 
 def read(schema: JsonObject) -> Field | None:

@@ -11,8 +11,7 @@ from types import MappingProxyType
 
 from engines.base import JsonValue
 from tools.extract.fields import Field
-from tools.extract.formats.catalog import parsed
-from tools.extract.formats.report import Record, Report
+from tools.extract.formats.report import FAMILIES, Record, Report
 from tools.sources.words import alike, words
 
 SYNONYMS: Mapping[str, str] = MappingProxyType({
@@ -32,14 +31,6 @@ SYNONYMS: Mapping[str, str] = MappingProxyType({
     "status": "status code",
 })  # fmt: skip
 """Words of field names by standard name; other names in a text stand for themselves."""
-FAMILIES: Sequence[str] = (
-    "file line column severity code message",
-    "test error message file line",
-    "version date references changes",
-    "file old_file status added removed",
-    "ip user time method path protocol status bytes referrer user_agent",
-)
-"""Standard names that go together: one that no record has is known to be missing."""
 GENERIC = frozenset("name number no value text the a of in that it its where what".split())  # noqa: SIM905 (words, not code)
 """Words that tell fields apart only if a name has no others."""
 SEVERITIES: Mapping[str, re.Pattern[str]] = MappingProxyType({
@@ -57,8 +48,6 @@ RESTRICTION = re.compile(
     re.IGNORECASE,
 )
 """Words and names that ask for some of the records."""
-
-
 ANSI = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
 """Colours and cursor movements of a terminal."""
 
@@ -73,6 +62,9 @@ class Reading:
 
 def read(shape: Field, text: str, instructions: str) -> Reading | None:
     """Returns what ``shape`` asks for, if ``text`` is of a known format that has all of it."""
+    # Imported here: its patterns take 40 ms to compile, which a server that is only started need not pay.
+    from tools.extract.formats.catalog import parsed
+
     # Some programs indent by no-break spaces.
     report = parsed(ANSI.sub("", text).replace("\xa0", " "))
     return None if report is None else _reading(shape, report, instructions)

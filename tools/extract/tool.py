@@ -86,9 +86,8 @@ class Extract(Tool[ExtractArguments]):
         schema = _list_of(record) if arguments.many else record
         shape = fields.read(schema)
         documents = run.sources.documents
-        results = {
-            document.id: await _parsed(document, schema, shape, instructions) for document in documents
-        }
+        # In one thread, because a call may have thousands of documents.
+        results = await anyio.to_thread.run_sync(_parsed, documents, schema, shape, instructions)
         left = [document for document in documents if results[document.id] is None]
         if left:
             verifier = Verifier(schema, shape)
@@ -110,27 +109,28 @@ class Extract(Tool[ExtractArguments]):
         return Output({name: whole.value, "evidence": evidence, "unsupported": unsupported}, decided)
 
 
-async def _parsed(
-    document: Document, schema: JsonObject, shape: fields.Field | None, instructions: str
-) -> Verified | None:
-    """Returns the content of a document of a known format, if it is valid under ``schema``."""
-    if shape is None:
-        return None
-    reading = await anyio.to_thread.run_sync(known_formats.read, shape, document.text, instructions)
-    if reading is None:
-        return None
-    try:
-        check(reading.value, validator_of(schema))
-    except InvalidAnswerError:
-        return None
-    before = document.line - 1
-    return Verified(
-        reading.value,
-        {
-            pointer: Lines(document.path, before + first, before + last)
-            for pointer, (first, last) in reading.lines.items()
-        },
-    )
+def _parsed(
+    documents: Sequence[Document], schema: JsonObject, shape: fields.Field | None, instructions: str
+) -> dict[str, Verified | None]:
+    """Returns the content of each document of a known format that is valid under ``schema``, by its id."""
+    validator = validator_of(schema)
+
+    def parsed(document: Document) -> Verified | None:
+        reading = shape and known_formats.read(shape, document.text, instructions)
+        if reading is None:
+            return None
+        try:
+            check(reading.value, validator)
+        except InvalidAnswerError:
+            return None
+        before = document.line - 1
+        places = reading.lines.items()
+        return Verified(
+            reading.value,
+            {at: Lines(document.path, before + first, before + last) for at, (first, last) in places},
+        )
+
+    return {document.id: parsed(document) for document in documents}
 
 
 def _finder(document: Document) -> Find:

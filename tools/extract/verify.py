@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from engines.base import JsonObject, JsonValue
 from engines.errors import InvalidAnswerError
 from tools.extract.fields import Field
 from tools.pipeline.structured import check, validator_of
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Validator
 
 NULLS = frozenset(["null", "none", "n/a"])
 """What models write where they mean null."""
@@ -84,10 +87,14 @@ class Verifier:
         rebuilding = _Rebuilding(found, absent, self._nullable(answer, absent))
         value = rebuilding.built(answer)
         try:
-            check(value, validator_of(self.schema))
+            check(value, self._validator)
         except InvalidAnswerError:
             return Verified(answer, found, [(pointer, leaf.value) for pointer, leaf in absent.items()])
         return Verified(value, rebuilding.evidence, rebuilding.unsupported)
+
+    @cached_property
+    def _validator(self) -> "Validator":
+        return validator_of(self.schema)
 
     @cached_property
     def _judged(self) -> frozenset[str]:
@@ -95,12 +102,11 @@ class Verifier:
 
     def _nullable(self, answer: JsonValue, absent: dict[str, _Leaf]) -> frozenset[str]:
         """Returns the paths at which null is valid, by trial."""
-        validator = validator_of(self.schema)
         one_of_each = {leaf.path: leaf.pointer for leaf in absent.values()}
 
         def allowed(pointer: str) -> bool:
             try:
-                check(_with_null(answer, pointer, ""), validator)
+                check(_with_null(answer, pointer, ""), self._validator)
             except InvalidAnswerError:
                 return False
             return True

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+T = TypeVar("T")
 R = TypeVar("R")
 
 PAGE = 3_500
@@ -87,12 +88,12 @@ async def first_page(
     return first
 
 
-async def each_in_time(run: Run, values: Sequence[Page], work: Callable[[Page], Awaitable[R]]) -> list[R]:
-    """Runs ``work`` on the first page, then on as many as its time allows; notes how many were read."""
+async def each_in_time(run: Run, parts: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
+    """Runs ``work`` on the first part, then on as many as its time allows; notes how many were read."""
     began = time.monotonic()
-    first = await work(values[0])
-    read = values[: 1 + affordable(run, began)]
-    note_share(run, len(read), len(values))
+    first = await work(parts[0])
+    read = parts[: 1 + affordable(run, began)]
+    note_share(run, len(read), len(parts), "from its beginning")
     return [first, *await each(run, read[1:], work, "read part")]
 
 
@@ -101,9 +102,9 @@ def affordable(run: Run, began: float) -> int:
     return int(READING_S / max(time.monotonic() - began, 0.01)) * max(1, run.profile.capabilities.parallel)
 
 
-def note_share(run: Run, read: int, whole: int) -> None:
+def note_share(run: Run, read: int, whole: int, which: str = "the most relevant") -> None:
     if read < whole:
-        run.tally.note(f"the model read {read} of {whole} parts of the text, the most relevant")
+        run.tally.note(f"the model read {read} of {whole} parts of the text, {which}")
 
 
 def _page(passages: Sequence[Chunk], indices: Sequence[int]) -> Page:
@@ -126,12 +127,10 @@ async def _scores(run: Run, questions: Sequence[str], passages: Sequence[Chunk])
 
     texts = [passage.text for passage in passages]
     by_words = [await anyio.to_thread.run_sync(_shared, question, texts) for question in questions]
+    shares = [max(each) for each in zip(*by_words, strict=True)] if by_words else [0.0] * len(texts)
     if not run.profile.capabilities.embed:
-        return [max(shares) for shares in zip(*by_words, strict=True)] if by_words else [0.0] * len(texts)
-    likeliest = list(range(len(texts)))
-    if len(texts) > EMBEDDED:
-        first = [max(shares) for shares in zip(*by_words, strict=True)] if by_words else [0.0] * len(texts)
-        likeliest = sorted(likeliest, key=lambda index: -first[index])[:EMBEDDED]
+        return shares
+    likeliest = sorted(range(len(texts)), key=lambda index: -shares[index])[:EMBEDDED]
     rows: list[tuple[float, ...]] = []
     for at in range(0, len(likeliest), BATCH):
         rows += (await run.embed([texts[index] for index in likeliest[at : at + BATCH]])).vectors

@@ -165,8 +165,17 @@ class _FoldedChunk:
         wanted = _CLOCK.fullmatch(value)
         if wanted is None:
             return None
-        times = (found for found in _CLOCK.finditer(self._joined[0]) if found["minute"] or found["half"])
-        return next((found.span() for found in times if min(_minutes(wanted)) in _minutes(found)), None)
+        return self._times.get(min(_minutes(wanted)))
+
+    @cached_property
+    def _times(self) -> dict[int, Span]:
+        """The first place of each time, by its minutes of the day."""
+        times: dict[int, Span] = {}
+        for found in _CLOCK.finditer(self._joined[0]):
+            if found["minute"] or found["half"]:
+                for minutes in _minutes(found):
+                    times.setdefault(minutes, found.span())
+        return times
 
     def _number_in(self, value: str) -> Span | None:
         found = _NUMBER.search(value.replace("#", ""))

@@ -1,7 +1,6 @@
 """Splits labels and names into words, and matches synonyms such as ``qty`` and ``quantity``."""
 
 import re
-from collections.abc import Iterable, Sequence
 from functools import cache
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
@@ -85,13 +84,3 @@ def alike(one: str, other: str) -> bool:
         return True
     meanings = _meanings()
     return not meanings.get(first, frozenset()).isdisjoint(meanings.get(second, frozenset()))
-
-
-def shared(wanted: Sequence[str], label: Iterable[str]) -> float:
-    """Returns how far two labels agree: 1 for the same words, 0 for none in common (Dice's coefficient)."""
-    kept = list(label)
-    if not wanted or not kept:
-        return 0.0
-    there = sum(any(alike(word, other) for other in kept) for word in wanted)
-    back = sum(any(alike(word, other) for other in wanted) for word in kept)
-    return (there + back) / (len(wanted) + len(kept))

@@ -2,22 +2,30 @@
 
 A parser is a function ``parse(text) -> Report | None``. It reads a whole text or nothing: ``None`` unless all
 of the text is of its format and, where the program prints how many there are, it found as many.
-
-Standard names, by family:
-
-- diagnostics (compilers, linters): ``file line column severity code message``
-- failed tests and stack traces: ``test error message file line``; totals: ``failed passed`` ...
-- changelog: ``version date references changes``, and a list under each heading: ``added fixed ...``
-- diff: ``file old_file status added removed``
-- access log: ``ip user time method path protocol status bytes referrer user_agent``
-- JSON lines and tables with a header: the names in the text
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from engines.base import JsonValue
+
+FAMILIES: Sequence[str] = (
+    # Compilers and linters.
+    "file line column severity code message",
+    # Failed tests and stack traces, with totals ``failed passed skipped errors total``.
+    "test error message file line",
+    # Changelogs, which also have a list under the name of each section: ``added``, ``fixed``.
+    "version date references changes",
+    # Diffs.
+    "file old_file status added removed",
+    # Access logs.
+    "ip user time method path protocol status bytes referrer user_agent",
+)
+"""Standard names that go together; JSON lines and tables keep the names in the text.
+
+A name of its family that no record has is known to be missing.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,3 @@
-# The texts keep their lines.
 # Lines are as the programs print them, so they stay long.
 # ruff: noqa: E501
 """parse: the diagnostics in the output of compilers and linters, all of them or none."""

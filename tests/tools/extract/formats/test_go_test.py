@@ -1,4 +1,3 @@
-# The texts keep their lines.
 # Lines are as the program prints them: long, and with its own tabs beside spaces.
 # ruff: noqa: E101, E501
 """parse: the failed tests of `go test`."""

@@ -1,4 +1,3 @@
-# The texts keep their lines.
 # Lines are as the programs print them, so they stay long.
 # ruff: noqa: E501
 """parse: the failed tests and suites of Jest runs."""
