@@ -179,6 +179,8 @@ def _show_extracted(fields: JsonObject) -> None:
 
 def _show_chat(fields: JsonObject) -> None:
     print(fields["text"] if "text" in fields else json.dumps(fields["data"], ensure_ascii=False, indent=2))
+    if "unsupported" in fields:
+        print(f"  NOT FOUND IN THE TEXT: {fields['unsupported']}")
 
 
 def _show_receipt(receipt: Receipt) -> None:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
+from tools.sources.words import without_accents
+
 Span = tuple[int, int]
 
 _NAMES = (
@@ -52,20 +54,12 @@ def dates(text: str) -> Iterator[tuple[date, Span]]:
     A date that may be read in two ways (``03/04/2022``) is yielded twice, one without a year once for every
     year that the text names.
     """
-    plain = _without_accents(text)
+    plain = without_accents(text).replace("’", "'")
     years = {int(year) for year in _FULL_YEAR.findall(plain)}
     for notation in (*_NUMERIC, *_WORDED):
         for found in notation.finditer(plain):
             for day in _days(found.groupdict(), years):
                 yield day, found.span()
-
-
-def _without_accents(text: str) -> str:
-    """Returns ``text`` with the accents of month names removed; positions are kept."""
-    return text.translate(_ACCENTS)
-
-
-_ACCENTS = str.maketrans("äçéèêûô’", "aceeeuo'")
 
 
 def _days(parts: dict[str, str | None], years: set[int]) -> Iterator[date]:

@@ -15,6 +15,7 @@ from functools import cached_property
 
 from tools.sources.chunks import Chunk
 from tools.sources.dates import Span, dates
+from tools.sources.words import without_accents
 
 _TYPOGRAPHY = str.maketrans(dict.fromkeys("‘’‚‛′", "'") | dict.fromkeys("“”„‟″«»", '"')
                             | dict.fromkeys("‐‑‒–—−", "-"))  # fmt: skip
@@ -110,7 +111,7 @@ class _FoldedChunk:
                 if number is not None:
                     numbers.setdefault(number, span)
         for word in _WORD.finditer(self._joined[0]):
-            if (number := _NUMBER_WORDS.get(_without_accents(word[0]))) is not None:
+            if (number := _NUMBER_WORDS.get(without_accents(word[0]))) is not None:
                 numbers.setdefault(number, word.span())
         return numbers
 
@@ -142,9 +143,7 @@ class _FoldedChunk:
     def _words(self) -> tuple[str, list[int]]:
         """The words of the text, each after a space, and the end of each in the folded text."""
         found = list(_WORD.finditer(self._joined[0]))
-        return "".join(f" {_without_accents(word[0])}" for word in found) + " ", [
-            word.end() for word in found
-        ]
+        return "".join(f" {without_accents(word[0])}" for word in found) + " ", [word.end() for word in found]
 
     def _loosely(self, value: str) -> Span | None:
         """Returns the span of a value of letters whose words stand in the text.
@@ -153,7 +152,7 @@ class _FoldedChunk:
         """
         if not any(character.isalpha() for character in value):
             return None
-        wanted = " ".join(map(_without_accents, _WORD.findall(value)))
+        wanted = " ".join(map(without_accents, _WORD.findall(value)))
         text, ends = self._words
         at = text.find(f" {wanted} ") if wanted else -1
         if at == -1:
@@ -215,10 +214,6 @@ def _cuts(text: str, at: int, *, numeric: bool) -> bool:
     if _joins(text[at - 1]) and _joins(text[at]):
         return True
     return numeric and re.search(r"\d[.,]\d", text[max(0, at - 2) : at + 2]) is not None
-
-
-def _without_accents(word: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
 
 
 def _minutes(found: re.Match[str]) -> set[int]:

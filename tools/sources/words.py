@@ -1,6 +1,7 @@
 """Splits labels and names into words, and matches synonyms such as ``qty`` and ``quantity``."""
 
 import re
+import unicodedata
 from functools import cache
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
@@ -53,6 +54,14 @@ _GROUPS = (
     "start begin from since",
     "end stop finish to till",
 )
+
+
+_PLAIN = {code: unicodedata.normalize("NFD", chr(code))[0] for code in range(0xC0, 0x250)}
+
+
+def without_accents(text: str) -> str:
+    """Returns composed ``text`` with the accents of Latin letters removed; every position is kept."""
+    return text.translate(_PLAIN)
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -4,53 +4,10 @@ import time
 
 import pytest
 
-from tools.extract.formats import (
-    cargo_test,
-    catch2,
-    dotnet_test,
-    exunit,
-    go_test,
-    googletest,
-    jest,
-    junit_console,
-    junit_xml,
-    mocha,
-    node_test,
-    phpunit,
-    playwright,
-    pytest_run,
-    python_traces,
-    ruby_tests,
-    runs,
-    tap,
-    traces,
-    unittest_run,
-    vitest,
-)
+from tools.extract.formats import runs
+from tools.extract.formats.catalog import PARSERS
 from tools.extract.formats.report import Parse
 
-PARSERS: list[Parse] = [
-    cargo_test.parse,
-    catch2.parse,
-    dotnet_test.parse,
-    exunit.parse,
-    go_test.parse,
-    googletest.parse,
-    jest.parse,
-    junit_console.parse,
-    junit_xml.parse,
-    mocha.parse,
-    node_test.parse,
-    phpunit.parse,
-    playwright.parse,
-    pytest_run.parse,
-    python_traces.parse,
-    ruby_tests.parse,
-    tap.parse,
-    traces.parse,
-    unittest_run.parse,
-    vitest.parse,
-]
 HEADS = [
     "=== FAILURES ===\n___ a ___",
     "  ● a",
