@@ -116,7 +116,7 @@ def call_of(row: Row, examples: Sequence[JsonObject] = ()) -> Call:
         asked |= {"text": text, "prompt": question, "max_tokens": TEXT_TOKENS}
     elif row.instruction.endswith(QUESTION):
         asked = {"text": row.input, "focus": row.instruction}
-    return Call(row.task, asked)
+    return Call(row.task, asked, full=True)
 
 
 def plain_call(row: Row) -> Call:
@@ -129,7 +129,7 @@ def plain_call(row: Row) -> Call:
     asked: JsonObject = {"messages": [{"role": "user", "content": prompt}], "max_tokens": tokens}
     if schema:
         asked["schema"] = schema
-    return Call("chat", asked, tier="main", deadline_s=PLAIN_DEADLINE_S)
+    return Call("chat", asked, tier="main", deadline_s=PLAIN_DEADLINE_S, full=True)
 
 
 def answer_schema(row: Row) -> JsonObject | None:

@@ -56,7 +56,7 @@ async def end_of(dispatcher: Dispatcher, row: Row, tokens: int) -> str:
     """Returns ``valid``, ``invalid: why``, or the error's code and message."""
     arguments: JsonObject = {"prompt": row.instruction, "schema": row.schema, "max_tokens": tokens}
     try:
-        result = await dispatcher.run(Call("chat", arguments, deadline_s=DEADLINE_S))
+        result = await dispatcher.run(Call("chat", arguments, deadline_s=DEADLINE_S, full=True))
     except AgentError as error:
         return f"{error.code}: {error.message}"
     fault = refusal(row.schema or {}, result.fields["data"])

@@ -13,6 +13,7 @@ from engines.tokens import LazyEstimator
 from mcp_server.settings import Folders, Settings
 from tools.ledger.store import Ledger
 from tools.pipeline.dispatch import Dispatcher, unrecorded
+from tools.pipeline.results import ResultFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
             deadline_s=settings.limits.deadline_s,
             record=ledger.record if ledger else unrecorded,
             calibrations=folders.calibrations,
+            results=ResultFiles(folders.results),
         )
         yield App(settings, engines, router, dispatcher, ledger)
 

@@ -140,6 +140,10 @@ class Folders:
         return self.cache / "models"
 
     @property
+    def results(self) -> Path:
+        return self.cache / "results"
+
+    @property
     def calibrations(self) -> Path:
         return self.data / "calibrations"
 

@@ -107,7 +107,7 @@ def _tool(tool: ToolDefinition) -> JsonObject:
         "summary": tool.description.split(". ")[0],
         "description": tool.description,
         "parameters": HEADERS,
-        "requestBody": _body(tool.input_schema),
+        "requestBody": _body(_asked_schema(tool)),
         "responses": {
             "200": _json("The tool's answer and its receipt.", _answer_schema(tool)),
             **_errors([400, *ENGINE, 500], REST),
@@ -115,8 +115,17 @@ def _tool(tool: ToolDefinition) -> JsonObject:
     }
 
 
+def _asked_schema(tool: ToolDefinition) -> JsonObject:
+    """Returns the schema of the arguments, with those that agents are not told of."""
+    properties = tool.input_schema.get("properties")
+    return {
+        **tool.input_schema,
+        "properties": {**(properties if isinstance(properties, dict) else {}), **DETAIL},
+    }
+
+
 def _answer_schema(tool: ToolDefinition) -> JsonObject:
-    receipt: JsonObject = {"receipt": _ref("Receipt")}
+    receipt: JsonObject = {**LEFT_OUT, "receipt": _ref("Receipt")}
     if tool.output_schema is None:
         texts: JsonObject = {tool.plain: {"type": "string"}}
         return {"type": "object", "properties": {**texts, **receipt}, "required": ["receipt"]}
@@ -171,6 +180,20 @@ REST = "Error"
 STRING: JsonObject = {"type": "string"}
 COUNT: JsonObject = {"type": "integer", "minimum": 0}
 BOOLEAN: JsonObject = {"type": "boolean"}
+
+DETAIL: JsonObject = {
+    "detail": {
+        "enum": ["auto", "full"],
+        "description": "auto: an answer over 2,000 tokens is shortened, and all of it is in results_file",
+    }
+}
+LEFT_OUT: JsonObject = {
+    "total": COUNT | {"description": "number of items of a shortened answer"},
+    "results_file": STRING | {"description": "file on the server's machine with every item as a JSON line"},
+    "results_uri": STRING | {"description": "the same file as an MCP resource, in pages"},
+    "not_stored": STRING | {"description": "why a shortened answer has no results_file"},
+}
+"""Fields of a shortened answer."""
 
 HEADERS: list[JsonValue] = [
     _parameter(

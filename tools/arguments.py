@@ -5,7 +5,7 @@ The schema is part of every agent's context, so it contains only what an agent n
 
 import difflib
 import json
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -48,6 +48,8 @@ def names_of(value: object) -> object:
 
 Strings = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 Object = Annotated[JsonObject, BeforeValidator(unquoted)]
+Detail = Literal["auto", "full"]
+"""``auto``: a long answer is shortened, and all of it is in a results file; ``full``: it is not."""
 
 
 class Arguments(BaseModel):
@@ -60,10 +62,11 @@ class Arguments(BaseModel):
 
     text: str | None = None
     items: Strings | None = None
-    paths: Strings | None = Field(None, description="files, folders, globs; read by the server")
+    paths: Strings | None = Field(None, description="files, folders, globs")
     split: str = Field("file", description="file|line|paragraph|jsonl:FIELD")
     tier: str = Field("auto", description="auto|small|main")
     instructions: str | None = Field(None, max_length=8_000)
+    detail: Detail = "auto"
 
     @property
     def sources_given(self) -> list[str]:

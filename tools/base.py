@@ -62,6 +62,8 @@ class Call:
     deadline_s: float | None = None
     """Seconds from now, queueing included; ``None`` uses the limit of the settings."""
     sampling: Sampling = Sampling()
+    full: bool = False
+    """The answer is not shortened, as with the argument ``detail: full``."""
 
 
 @dataclass(frozen=True, slots=True)

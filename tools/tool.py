@@ -16,6 +16,8 @@ class Output:
 
     fields: JsonObject
     decided_by: str = ""
+    rows: Sequence[JsonObject] = ()
+    """Every item of an answer whose ``fields`` do not have them all; goes into a results file."""
 
 
 class Tool(ABC, Generic[A]):

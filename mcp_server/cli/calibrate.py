@@ -18,7 +18,9 @@ async def calibrate(options: argparse.Namespace) -> int:
     """Measures the model and writes the weights to the user's data folder."""
     try:
         async with started(options) as (app, project), reporting() as report:
-            call = Call("calibrate", {}, project, "cli", model=options.model, deadline_s=DEADLINE_S)
+            call = Call(
+                "calibrate", {}, project, "cli", model=options.model, deadline_s=DEADLINE_S, full=True
+            )
             result = await app.dispatcher.serving(Calibrate()).run(call, report)
     except AgentError as error:
         return fail(error, as_json=options.json)

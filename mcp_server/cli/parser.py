@@ -135,6 +135,7 @@ def _classify(command: argparse.ArgumentParser) -> None:
         "--min-confidence", type=float, metavar="P", help="abstain if the confidence is below P (0..1)"
     )
     command.add_argument("--examples-file", metavar="FILE", help="JSON: [{text, label}]")
+    _length(command)
     _source(command)
 
 
@@ -143,7 +144,14 @@ def _extract(command: argparse.ArgumentParser) -> None:
     wanted.add_argument("--fields", metavar="JSON", help="{name: description}")
     wanted.add_argument("--schema", metavar="JSON|FILE", help="JSON Schema of one record")
     command.add_argument("--many", action="store_true", default=None, help="extract a list of records")
+    _length(command)
     _source(command)
+
+
+def _length(command: argparse.ArgumentParser) -> None:
+    length = command.add_mutually_exclusive_group()
+    length.add_argument("--full", action="store_true", help="print all of a long answer")
+    length.add_argument("--jsonl", action="store_true", help="print every result as a line of JSON")
 
 
 def _summarize(command: argparse.ArgumentParser) -> None:

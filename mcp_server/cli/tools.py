@@ -20,6 +20,7 @@ from mcp_server.app import App
 from mcp_server.cli.context import fail, plain_console, started
 from tools.base import Call, Receipt, Result
 from tools.base import Progress as Report
+from tools.pipeline.short import rows_of
 
 Show = Callable[[JsonObject], None]
 
@@ -58,7 +59,10 @@ async def _ask(options: argparse.Namespace, tool: str, show: Show) -> int:
             async with reporting() as report:
                 result = await app.dispatcher.run(call, report)
             # Print before ledger and cache close: closing may wait for a lock.
-            _print(result, show, as_json=options.json)
+            if getattr(options, "jsonl", False):
+                _print_rows(result)
+            else:
+                _print(result, show, as_json=options.json)
     except AgentError as error:
         return fail(error, as_json=options.json)
     return 0
@@ -80,6 +84,14 @@ def _print(result: Result, show: Show, *, as_json: bool) -> None:
         print(json.dumps({**result.fields, "receipt": result.receipt.as_json()}, ensure_ascii=False))
         return
     show(result.fields)
+    if "results_file" in result.fields and not result.plain:
+        print(f"  all {result.fields['total']} are in {result.fields['results_file']}", file=sys.stderr)
+    _show_receipt(result.receipt)
+
+
+def _print_rows(result: Result) -> None:
+    for row in rows_of(result.fields):
+        print(json.dumps(row, ensure_ascii=False))
     _show_receipt(result.receipt)
 
 
@@ -95,6 +107,8 @@ async def _arguments(options: argparse.Namespace) -> JsonObject:
                      "max_words", "style", "prompt", "system", "max_tokens", "temperature")
         if getattr(options, name, None) is not None
     }  # fmt: skip
+    if getattr(options, "full", False) or getattr(options, "jsonl", False):
+        given["detail"] = "full"
     if options.text is not None:
         given["text"] = (
             await anyio.to_thread.run_sync(sys.stdin.read) if options.text == "-" else options.text
@@ -148,15 +162,21 @@ async def reporting() -> AsyncGenerator[Report]:
 
 
 def _show_classified(fields: JsonObject) -> None:
-    results = cast("list[JsonObject] | None", fields.get("results"))
-    if results is None:
+    if "counts" not in fields:
         print(_verdict(fields))
         return
-    table = Table("id", "label", "confidence", box=None, pad_edge=False)
-    for result in results:
-        table.add_row(str(result["id"]), *_verdict(result).rsplit("  ", 1))
     console = plain_console()
-    console.print(table)
+    if "results" in fields:
+        table = Table("id", "label", "confidence", box=None, pad_edge=False)
+        for result in cast("list[JsonObject]", fields["results"]):
+            table.add_row(str(result["id"]), *_verdict(result).rsplit("  ", 1))
+        console.print(table)
+    if "groups" in fields:
+        table = Table("label", "count", "example", box=None, pad_edge=False)
+        for group in cast("list[JsonObject]", fields["groups"]):
+            shown = next((group[name] for name in ("pattern", "example") if name in group), "(several)")
+            table.add_row(str(group["label"]), str(group["count"]), str(shown))
+        console.print(table)
     counts = cast("dict[str, int]", fields["counts"])
     console.print(", ".join(f"{label}: {count}" for label, count in counts.items()))
 
@@ -171,14 +191,16 @@ def _verdict(result: JsonObject) -> str:
 
 def _show_extracted(fields: JsonObject) -> None:
     print(json.dumps(fields.get("data", fields.get("records")), ensure_ascii=False, indent=2))
-    for pointer, lines in cast("dict[str, int | str]", fields["evidence"]).items():
+    for pointer, lines in cast("dict[str, int | str]", fields.get("evidence", {})).items():
         print(f"  {pointer}  {lines if ':' in str(lines) else f'line {lines}'}")
-    for unsupported in cast("list[JsonObject]", fields["unsupported"]):
+    for unsupported in cast("list[JsonObject]", fields.get("unsupported", [])):
         print(f"  {unsupported['pointer']}  NOT FOUND IN THE TEXT: {unsupported['value']}")
 
 
 def _show_chat(fields: JsonObject) -> None:
-    print(fields["text"] if "text" in fields else json.dumps(fields["data"], ensure_ascii=False, indent=2))
+    print(
+        fields["text"] if "text" in fields else json.dumps(fields.get("data"), ensure_ascii=False, indent=2)
+    )
     if "unsupported" in fields:
         print(f"  NOT FOUND IN THE TEXT: {fields['unsupported']}")
 

@@ -11,7 +11,9 @@ from mcp.types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    ContentBlock,
     ListResourcesResult,
+    ListResourceTemplatesResult,
     ListToolsResult,
     PaginatedRequestParams,
     ReadResourceRequestParams,
@@ -25,11 +27,13 @@ from mcp.types import (
 from engines.base import JsonObject
 from engines.errors import AgentError
 from mcp_server.protocol.errors import as_result, as_text
+from mcp_server.protocol.results import TEMPLATE, links, read_page
 from mcp_server.usage import TODAY, Usage
 from mcp_server.version import VERSION
 from tools.base import Call, Project, Result
 from tools.catalog import ToolDefinition, definitions
 from tools.pipeline.dispatch import Dispatcher
+from tools.pipeline.results import URI, UnknownResultsError
 from tools.pipeline.structured import compact
 
 Context = ServerRequestContext[dict[str, Any], Any]
@@ -66,16 +70,28 @@ def build_server(dispatcher: Dispatcher, project_of: ProjectOf, usage: Usage) ->
                 agent=_agent(context),
                 tier=_header(context, "x-tier") or "auto",
             )
-            return as_answer(await dispatcher.run(call, context.session.report_progress))
+            result = await dispatcher.run(call, context.session.report_progress)
+            return as_answer(result, context.protocol_version)
         except AgentError as error:
             return as_result(error)
 
     async def list_resources(context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         return ListResourcesResult(resources=[TODAY])
 
+    async def list_templates(
+        context: Context, params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        return ListResourceTemplatesResult(resource_templates=[TEMPLATE])
+
     async def read_resource(context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        if str(params.uri) != TODAY.uri:
-            raise MCPError(INVALID_PARAMS, f"no resource {params.uri}; there is {TODAY.uri}")
+        if params.uri.startswith(URI):
+            try:
+                return ReadResourceResult(contents=[await read_page(dispatcher.results, params.uri)])
+            except UnknownResultsError as error:
+                raise MCPError(INVALID_PARAMS, as_text(error)) from None
+        if params.uri != TODAY.uri:
+            there = f"there is {TODAY.uri} and {TEMPLATE.uri_template}"
+            raise MCPError(INVALID_PARAMS, f"no resource {params.uri}; {there}")
         try:
             today = await usage.today()
         except AgentError as error:
@@ -91,6 +107,7 @@ def build_server(dispatcher: Dispatcher, project_of: ProjectOf, usage: Usage) ->
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
         on_read_resource=read_resource,
     )
 
@@ -106,15 +123,19 @@ def listed(definition: ToolDefinition) -> Tool:
     )
 
 
-def as_answer(result: Result) -> CallToolResult:
-    """Returns the result as text and structure; the receipt is in ``_meta``, outside the model's context."""
+def as_answer(result: Result, version: str) -> CallToolResult:
+    """Returns the result as text and structure; the receipt is in ``_meta``, outside the model's context.
+
+    ``version`` is the protocol version of the client.
+    """
+    beside: list[ContentBlock] = [*links(result.fields, version)]
     meta: dict[str, Any] = {"receipt": result.receipt.as_json()}
     if result.plain:
         meta |= {name: value for name, value in result.fields.items() if name != result.plain}
-        return CallToolResult(content=[TextContent(text=str(result.fields[result.plain]))], _meta=meta)
-    return CallToolResult(
-        content=[TextContent(text=compact(result.fields))], structured_content=dict(result.fields), _meta=meta
-    )
+        text = TextContent(text=str(result.fields[result.plain]))
+        return CallToolResult(content=[text, *beside], _meta=meta)
+    text = TextContent(text=compact(result.fields))
+    return CallToolResult(content=[text, *beside], structured_content=dict(result.fields), _meta=meta)
 
 
 def _agent(context: Context) -> str:

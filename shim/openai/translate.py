@@ -83,6 +83,7 @@ def chat_call(request: ChatRequest, target: Target, caller: Caller) -> Call:
         model=target.model,
         adapter=target.adapter,
         sampling=_sampling(request),
+        full=True,
     )
 
 

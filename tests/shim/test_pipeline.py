@@ -1,6 +1,7 @@
 """The HTTP routes over the real dispatcher and the scripted engine."""
 
 import json
+from pathlib import Path
 from typing import cast
 
 import anyio
@@ -17,6 +18,7 @@ from tests.shim.test_openai import CHAT, Connection
 from tests.shim.test_translate import events_of
 from tests.tools.single_engine import SingleEngine
 from tools.pipeline.dispatch import Dispatcher
+from tools.pipeline.results import ResultFiles
 
 pytestmark = pytest.mark.anyio
 
@@ -44,9 +46,9 @@ class ByBytes(LazyEstimator):
         return BYTES
 
 
-def dispatcher_over(engine: ScriptedEngine) -> Dispatcher:
+def dispatcher_over(engine: ScriptedEngine, results: ResultFiles | None = None) -> Dispatcher:
     router = Router(TIERS, lambda _tier: engine)
-    return Dispatcher(router, SingleEngine(engine), deadline_s=5, estimator=ByBytes())
+    return Dispatcher(router, SingleEngine(engine), deadline_s=5, estimator=ByBytes(), results=results)
 
 
 def app_over(engine: ScriptedEngine) -> Starlette:
@@ -165,3 +167,32 @@ async def test_a_tool_over_http_answers_and_refuses_like_everywhere() -> None:
     assert refused.status_code == 400
     assert "labels" in refused.json()["error"]["message"]
     assert {"/mcp/tools/classify", "/mcp/tools/chat"} <= set(document["paths"])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_over_v1_is_never_shortened(stream: bool) -> None:
+    data: JsonObject = {"note": "n" * 20_000}
+    wanted: JsonObject = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+    shaped: JsonObject = {
+        "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}}
+    }
+    async with client_of(dispatcher_over(scripted(*[json.dumps(data)] * 2, *["n" * 20_000] * 2))) as client:
+        for format, shape in (({"response_format": wanted}, shaped), ({}, {})):
+            completion = await client.post(CHAT, json=body(stream=stream, **format))
+            response = await client.post("/v1/responses", json={"input": "Hi", "stream": stream, **shape})
+            for answer in (completion, response):
+                assert answer.status_code == 200, answer.text
+                assert "n" * 20_000 in answer.text
+                assert "results_file" not in answer.text
+
+
+async def test_a_long_answer_over_rest_has_the_same_fields_as_over_mcp(tmp_path: Path) -> None:
+    dispatcher = dispatcher_over(scripted("n" * 20_000, "n" * 20_000), ResultFiles(tmp_path))
+    async with client_of(dispatcher) as client:
+        short = (await client.post("/mcp/tools/chat", json={"prompt": "Hi"})).json()
+        full = (await client.post("/mcp/tools/chat", json={"prompt": "Hi", "detail": "full"})).json()
+    assert set(short) == {"text", "total", "results_file", "results_uri", "receipt"}
+    assert len(short["text"]) < 8_000
+    assert await anyio.Path(short["results_file"]).read_text() == f'{{"text":"{"n" * 20_000}"}}\n'
+    assert set(full) == {"text", "receipt"}
+    assert full["text"] == "n" * 20_000

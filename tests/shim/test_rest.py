@@ -119,4 +119,9 @@ async def test_the_openapi_document_has_every_route_and_no_dangling_reference() 
     referred = {part.split('"')[0] for part in response.text.split('"#/components/schemas/')[1:]}
     assert referred <= named
     answer = document["paths"]["/mcp/tools/classify"]["post"]["responses"]["200"]
-    assert answer["content"]["application/json"]["schema"]["required"] == ["label", "receipt"]
+    schema = answer["content"]["application/json"]["schema"]
+    assert schema["required"] == ["label", "receipt"]
+    assert {"total", "results_file", "results_uri"} <= set(schema["properties"])
+    asked = document["paths"]["/mcp/tools/summarize"]["post"]["requestBody"]
+    detail = asked["content"]["application/json"]["schema"]["properties"]["detail"]
+    assert detail["enum"] == ["auto", "full"]

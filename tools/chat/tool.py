@@ -67,7 +67,7 @@ class ChatMessage(BaseModel):
 
 
 class ChatArguments(Arguments):
-    unlisted: ClassVar[frozenset[str]] = frozenset({"split"})
+    unlisted: ClassVar[frozenset[str]] = frozenset({"split", "detail"})
 
     prompt: str | None = None
     messages: (

@@ -38,9 +38,16 @@ Contextual calibration (Zhao et al. 2021) divides by all of it; measured in docs
 
 
 async def model_probabilities(
-    arguments: ClassifyArguments, run: Run, texts: Sequence[str], candidates: Sequence[Sequence[str]]
+    arguments: ClassifyArguments,
+    run: Run,
+    texts: Sequence[str],
+    candidates: Sequence[Sequence[str]],
+    *,
+    prior_weight: float = PRIOR,
 ) -> list[dict[str, float] | AgentError]:
     """Returns for each text the probability of each of its candidate labels, or the error of its request.
+
+    ``prior_weight`` is the exponent of the probabilities given to a text without content; 0: it is not asked.
 
     Raises:
         AgentError: every request failed; this is the first one's error.
@@ -51,7 +58,8 @@ async def model_probabilities(
         run.tally.note(f"of long texts the model read the first {BEGINNING} and the last {END} characters")
     prior: Mapping[str, float] = {}
     # Texts with a short list of their own would need a prior each.
-    if run.profile.capabilities.logprobs and len(candidates[0]) == len(arguments.labels):
+    shared = len(candidates[0]) == len(arguments.labels)
+    if prior_weight and shared and run.profile.capabilities.logprobs:
         prior = await _label_probabilities(arguments, run, candidates[0], CONTENT_FREE)
 
     async def judge(index: int) -> dict[str, float] | AgentError:
@@ -61,7 +69,7 @@ async def model_probabilities(
         except AgentError as error:
             return error
         weights = {
-            label: (FLOOR + answer[label]) / (FLOOR + prior.get(label, 1)) ** PRIOR for label in labels
+            label: (FLOOR + answer[label]) / (FLOOR + prior.get(label, 1)) ** prior_weight for label in labels
         }
         return {label: weight / sum(weights.values()) for label, weight in weights.items()}
 

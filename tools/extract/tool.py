@@ -70,8 +70,6 @@ class Extract(Tool[ExtractArguments]):
         "properties": {
             "data": {"type": "object"},
             "records": {"type": "array"},
-            "evidence": {"type": "object"},
-            "unsupported": {"type": "array"},
         },
     }
     arguments = ExtractArguments

@@ -27,9 +27,11 @@ from tools.base import Call, Progress, Receipt, Result, Stream, TokenCounts, sil
 from tools.catalog import TOOLS, ToolDefinition, definitions
 from tools.chat.tool import Chat, ChatArguments
 from tools.pipeline.loading import argument_tokens, load_sources
+from tools.pipeline.results import ResultFiles
 from tools.pipeline.run import Run, Tally
+from tools.pipeline.short import shortened
 from tools.pipeline.structured import compact
-from tools.tool import Tool
+from tools.tool import Output, Tool
 
 
 class Engines(Protocol):
@@ -139,14 +141,19 @@ class Dispatcher:
         deadline_s: float,
         record: Record = unrecorded,
         calibrations: Path | None = None,
+        results: ResultFiles | None = None,
     ) -> None:
-        """``calibrations`` is the folder of the user's calibrations of classify."""
+        """``calibrations`` is the folder of the user's calibrations of classify.
+
+        Without ``results``, what is left out of a shortened answer is lost.
+        """
         self._router = router
         self._engines = engines
         self._estimator = estimator
         self._deadline_s = deadline_s
         self._record = record
         self._calibrations = calibrations
+        self.results = results
         self._tools = {tool.name: tool for tool in TOOLS}
         self.catalogue: Sequence[ToolDefinition] = definitions()
 
@@ -185,8 +192,25 @@ class Dispatcher:
                     f"{call.tool} did not finish within {allowed:g} s",
                     hint="send less at once, or raise [limits] deadline_s",
                 ) from None
-            recording.receipt = receipt = work.receipt(output.fields, tool.plain, output.decided_by)
-        return Result(output.fields, receipt, tool.plain if tool.plain in output.fields else "")
+            fields = await self._shortened(call, tool, arguments, output, work.run)
+            recording.receipt = receipt = work.receipt(fields, tool.plain, output.decided_by)
+        return Result(fields, receipt, tool.plain if tool.plain in fields else "")
+
+    async def _shortened(
+        self, call: Call, tool: Tool[Any], arguments: Arguments, output: Output, run: Run
+    ) -> JsonObject:
+        """Returns the fields of the answer; what they leave out is in a results file."""
+        short = await shortened(
+            output.fields,
+            output.rows,
+            plain=tool.plain,
+            count=run.count,
+            results=self.results,
+            full=call.full or arguments.detail == "full",
+        )
+        if short.note:
+            run.tally.note(short.note)
+        return short.fields
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncGenerator[Stream]:

@@ -1,22 +1,16 @@
-"""Summarizes a log by counting its kinds of lines, the most severe first.
-
-Lines are of one kind if they differ only in words that contain a digit: times, numbers, ids, addresses (the
-first step of log parsers such as Drain, He et al. 2017).
-"""
+"""Summarizes a log by counting its kinds of lines, the most severe first."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
+
+from tools.sources.kinds import TooManyKindsError, kinds_of
 
 LEAST_LINES = 20
 """Fewer lines are not treated as a log."""
 REPEATED = 0.5
 """Most kinds per line: a text whose lines hardly repeat is not treated as a log."""
-GAP = "…"
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_DIGIT = re.compile(r"\d")
 _WORST = (
     re.compile(r"\b(?:fatal|critical|panic|emerg(?:ency)?|alert)\b", re.IGNORECASE),
     re.compile(
@@ -35,7 +29,10 @@ def counted(texts: Sequence[str], *, focus: str = "", max_words: int) -> list[st
     lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
     if len(lines) < LEAST_LINES:
         return []
-    kinds = Counter(map(_kind, lines))
+    try:
+        kinds = {kind.pattern: len(kind.members) for kind in kinds_of(lines)}
+    except TooManyKindsError:
+        return []
     worded = sum(count for kind, count in kinds.items() if _WORD.search(kind))
     if len(kinds) > REPEATED * len(lines) or worded < len(lines) / 2:
         return []
@@ -50,12 +47,6 @@ def counted(texts: Sequence[str], *, focus: str = "", max_words: int) -> list[st
             break
         result.append(entry)
     return result
-
-
-def _kind(line: str) -> str:
-    """Replaces words with digits, word by word: one pattern would take quadratic time on a long word."""
-    masked = [GAP if _DIGIT.search(word) else word for word in line.split()]
-    return " ".join(word for word, _ in groupby(masked))
 
 
 def _hits(kind: str, sought: Sequence[str]) -> int:

@@ -51,7 +51,7 @@ TOKENS_PER_WORD = 1.6
 
 
 class SummarizeArguments(SourceArguments):
-    unlisted: ClassVar[frozenset[str]] = frozenset({"split"})
+    unlisted: ClassVar[frozenset[str]] = frozenset({"split", "detail"})
 
     focus: str | None = Field(None, max_length=2_000, description="the question the summary should answer")
     max_words: int = Field(150, ge=5, le=2_000)

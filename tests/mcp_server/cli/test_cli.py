@@ -78,6 +78,53 @@ def test_paths_are_those_of_the_folder_one_is_in(project: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def access_log(project: Path) -> list[str]:
+    """Writes a log of 300 requests; returns the command that extracts them."""
+    line = '10.0.0.1 - - [10/Oct/2026:13:55:36 +0000] "GET /item/{} HTTP/1.1" 200 7\n'
+    (project / "access.log").write_text("".join(line.format(n) for n in range(300)))
+    return ["extract", "--many", "--fields", '{"ip": "", "path": ""}', "--paths", "access.log"]
+
+
+def test_a_long_answer_is_cut_and_says_where_all_of_it_is(project: Path) -> None:
+    done = run(project, *access_log(project))
+    assert done.returncode == 0, done.stderr
+    assert "/item/9" in done.stdout
+    assert "/item/10" not in done.stdout
+    told = re.search(r"all 300 are in (\S+)", done.stderr)
+    assert told
+    assert len(Path(told[1]).read_text().splitlines()) == 300
+    fields = json.loads(run(project, *access_log(project), "--json").stdout)
+    assert (len(fields["records"]), fields["total"]) == (10, 300)
+
+
+def test_full_prints_all_and_jsonl_a_line_for_each(project: Path) -> None:
+    fields = json.loads(run(project, *access_log(project), "--full", "--json").stdout)
+    assert len(fields["records"]) == 300
+    assert "results_file" not in fields
+    done = run(project, *access_log(project), "--jsonl")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["record"] for row in rows] == fields["records"]
+    assert rows[-1]["evidence"] == {"": 300}
+    assert "saved" in done.stderr
+
+
+def test_of_many_texts_classify_prints_how_many_have_each_label(project: Path) -> None:
+    items = [f"text {n}" for n in range(120)]
+    done = run(project, "classify", "--labels", "bug,feature", "--items", *items)
+    assert done.returncode == 0, done.stderr
+    *_, counts = done.stdout.splitlines()
+    assert sum(map(int, re.findall(r": (\d+)", counts))) == 120
+
+
+def test_jsonl_of_classify_has_every_item(project: Path) -> None:
+    items = [f"text {n}" for n in range(120)]
+    done = run(project, "classify", "--labels", "bug,feature", "--jsonl", "--items", *items)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(rows) == 120
+    assert {row["label"] for row in rows} <= {"bug", "feature"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

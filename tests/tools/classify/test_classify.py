@@ -38,6 +38,7 @@ from tools.classify.by_model import PREFIX, distribution
 from tools.classify.calibration import Calibration, Weights
 from tools.classify.decide import SHORT_LIST
 from tools.pipeline.dispatch import Dispatcher
+from tools.pipeline.results import ResultFiles
 
 pytestmark = pytest.mark.anyio
 
@@ -50,10 +51,10 @@ EXAMPLES: list[JsonValue] = [
 
 
 @asynccontextmanager
-async def dispatching(engine: Engine) -> AsyncGenerator[Dispatcher]:
+async def dispatching(engine: Engine, results: ResultFiles | None = None) -> AsyncGenerator[Dispatcher]:
     async with engine:
         router = Router(TIERS, lambda tier: engine)
-        yield Dispatcher(router, SingleEngine(engine), ESTIMATOR, deadline_s=30)
+        yield Dispatcher(router, SingleEngine(engine), ESTIMATOR, deadline_s=30, results=results)
 
 
 async def classify(engine: Engine, **arguments: JsonValue) -> Result:
@@ -365,18 +366,45 @@ async def test_without_logprobs_embeddings_that_agree_make_an_answer_surer(
     assert agrees > differs + 0.1
 
 
-async def test_of_thousands_of_lines_the_counts_come_first_and_every_line_has_its_result() -> None:
+async def test_thousands_of_lines_are_counts_and_groups_and_every_line_has_a_row(tmp_path: Path) -> None:
     lines: list[JsonValue] = [f"{'apple fruit' if n % 3 else 'iron metal'} {n}" for n in range(2_000)]
-    result = await classify(ScriptedEngine(model="smollm2-135m"), items=lines)
+    engine = ScriptedEngine(
+        lambda request: f'{{"label": "{"fruit" if "apple" in str(request) else "metal"}"}}'
+    )
+    async with dispatching(engine, ResultFiles(tmp_path)) as dispatcher:
+        call = Call("classify", {"labels": ["fruit", "metal"], "items": lines})
+        result = await dispatcher.run(call)
+    assert len(engine.requests) == 2
+    assert list(result.fields)[:2] == ["counts", "groups"]
+    assert result.fields["counts"] == {"fruit": 1_333, "metal": 667}
+    groups = cast("list[dict[str, JsonValue]]", result.fields["groups"])
+    assert [(group["label"], group["pattern"]) for group in groups] == [
+        ("fruit", "apple fruit …"),
+        ("metal", "iron metal …"),
+    ]
+    assert groups[1]["ids"] == "0,3,6,9,12,15,18,21,24,27,30,33,36,39,42,45,48,51,54,57,60,…"
+    stored = await anyio.Path(str(result.fields["results_file"])).read_text()
+    assert [json.loads(row)["label"] for row in stored.splitlines()] == [
+        "fruit" if n % 3 else "metal" for n in range(2_000)
+    ]
+
+
+async def test_with_full_detail_every_line_is_listed() -> None:
+    lines: list[JsonValue] = [f"apple fruit {n}" for n in range(200)]
+    result = await classify(ScriptedEngine(metal), items=lines, detail="full")
     assert list(result.fields) == ["counts", "results"]
-    counts = result.fields["counts"]
-    assert isinstance(counts, dict)
-    # The hashed words of a number may turn a line.
-    assert counts["fruit"] == pytest.approx(1_333, abs=5)
-    assert sum(n for n in counts.values() if isinstance(n, int)) == 2_000
-    results = result.fields["results"]
-    assert isinstance(results, list)
-    assert len(results) == 2_000
+    results = cast("list[JsonValue]", result.fields["results"])
+    assert len(results) == 200
+
+
+async def test_a_level_word_outweighs_a_model_that_is_not_sure() -> None:
+    lines: list[JsonValue] = ["08:00:00 ERROR pool is empty", "08:00:01 INFO pool has 3 connections"]
+    unsure = ScriptedEngine(
+        lambda request: '{"label": "noise"}', capabilities=replace(EVERYTHING, logprobs=False, embed=False)
+    )
+    result = await classify(unsure, items=lines, labels=["error", "noise"])
+    results = cast("list[dict[str, JsonValue]]", result.fields["results"])
+    assert [row["label"] for row in results] == ["error", "noise"]
 
 
 async def test_a_text_longer_than_what_is_embedded_gets_a_note() -> None:

@@ -184,7 +184,7 @@ async def test_without_embeddings_passages_are_chosen_by_their_words() -> None:
 async def test_ten_thousand_records_are_parsed() -> None:
     lines = "\n".join(json.dumps({"id": n, "state": "open"}) for n in range(10_000))
     schema: JsonObject = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
-    result = await extract(silent(), text=lines, many=True, schema=schema)
+    result = await extract(silent(), text=lines, many=True, schema=schema, detail="full")
     assert result.fields["records"] == [{"id": n} for n in range(10_000)]
 
 

@@ -26,6 +26,7 @@ from engines.tokens import LazyEstimator
 from tests.tools.single_engine import SingleEngine
 from tools.base import Call, Project, Receipt, Sampling
 from tools.pipeline.dispatch import Dispatcher
+from tools.pipeline.results import ResultFiles
 from tools.tool import PROMPT_OVERHEAD
 
 pytestmark = pytest.mark.anyio
@@ -35,14 +36,16 @@ TIERS = [Tier("small", 512, 4096, 500), Tier("main", 2048, 16384, 2000)]
 
 
 @asynccontextmanager
-async def dispatching(*engines: ScriptedEngine, deadline_s: float = 30) -> AsyncGenerator[Dispatcher]:
+async def dispatching(
+    *engines: ScriptedEngine, deadline_s: float = 30, results: ResultFiles | None = None
+) -> AsyncGenerator[Dispatcher]:
     """A dispatcher over one engine for both tiers, or one for each."""
     small, main = engines[0], engines[-1]
     async with AsyncExitStack() as stack:
         for engine in engines:
             await stack.enter_async_context(engine)
         router = Router(TIERS, {"small": small, "main": main}.__getitem__)
-        yield Dispatcher(router, SingleEngine(small), ESTIMATOR, deadline_s=deadline_s)
+        yield Dispatcher(router, SingleEngine(small), ESTIMATOR, deadline_s=deadline_s, results=results)
 
 
 async def test_an_unknown_tool_is_refused_with_the_names_of_the_known_ones() -> None:
@@ -67,6 +70,9 @@ async def test_an_unknown_tool_is_refused_with_the_names_of_the_known_ones() -> 
         ("chat", {}, "prompt, messages"),
         ("chat", {"prompt": "a", "tier": "huge"}, "huge"),
         ("summarize", {"text": "a", "max_wrods": 5}, "max_wrods"),
+        ("summarize", {"text": "a", "detail": "most"}, "'auto' or 'full'"),
+        ("extract", {"text": "a", "fields": ["b"], "detail": "most"}, "'auto' or 'full'"),
+        ("chat", {"prompt": "a", "detail": "most"}, "'auto' or 'full'"),
     ],
 )
 async def test_wrong_arguments_are_refused_by_name(tool: str, arguments: JsonObject, named: str) -> None:
