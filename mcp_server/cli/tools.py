@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -21,6 +22,10 @@ from mcp_server.cli.context import fail, plain_console, started
 from tools.base import Call, Receipt, Result
 from tools.base import Progress as Report
 from tools.pipeline.short import rows_of
+from tools.sources.documents import decode
+
+BAR = 20
+"""Characters of the bar of all lines."""
 
 Show = Callable[[JsonObject], None]
 
@@ -110,9 +115,11 @@ async def _arguments(options: argparse.Namespace) -> JsonObject:
     if getattr(options, "full", False) or getattr(options, "jsonl", False):
         given["detail"] = "full"
     if options.text is not None:
-        given["text"] = (
-            await anyio.to_thread.run_sync(sys.stdin.read) if options.text == "-" else options.text
-        )
+        given["text"] = options.text
+    if options.text == "-":
+        # As bytes: text mode would end a line at each carriage return, too.
+        piped = await anyio.to_thread.run_sync(sys.stdin.buffer.read)
+        given["text"], _ = decode(piped, "standard input")
     if options.paths:
         # Paths are relative to the working folder; the tools resolve from the project root.
         given["paths"] = [os.path.join(os.getcwd(), path) for path in options.paths]
@@ -172,10 +179,11 @@ def _show_classified(fields: JsonObject) -> None:
             table.add_row(str(result["id"]), *_verdict(result).rsplit("  ", 1))
         console.print(table)
     if "groups" in fields:
-        table = Table("label", "count", "example", box=None, pad_edge=False)
+        table = Table("label", "count", "", "lines", "such as", box=None, pad_edge=False)
         for group in cast("list[JsonObject]", fields["groups"]):
-            shown = next((group[name] for name in ("pattern", "example") if name in group), "(several)")
-            table.add_row(str(group["label"]), str(group["count"]), str(shown))
+            shown = group.get("pattern") or group.get("example") or f"({group['kinds']} kinds)"
+            bar = "█" * math.ceil(cast("float", group["share"]) * BAR)
+            table.add_row(str(group["label"]), str(group["count"]), bar, str(group["ids"]), str(shown))
         console.print(table)
     counts = cast("dict[str, int]", fields["counts"])
     console.print(", ".join(f"{label}: {count}" for label, count in counts.items()))

@@ -1,18 +1,21 @@
 """Tests the real Claude Code, Gemini CLI and Codex against our server, with a scripted model."""
 
 import json
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.agents import AGENTS, CLAUDE_CODE, GEMINI, Agent
+from benchmarks.log_lines import lines as log_lines
+from tests.clients.agents import AGENTS, CLAUDE_CODE, CODEX, GEMINI, Agent
 from tests.clients.sandbox import Sandbox
 from tests.clients.scripted_model import ScriptedModel, ToolUse, serving
 from tests.clients.serving import TOKEN
 from tests.clients.serving import serving as http_server
 from tests.mcp_server.stdio.test_handshake import handshake_answers
 from tools.catalog import definitions
+from tools.pipeline.short import MOST_TOKENS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.clients]
 
@@ -176,3 +179,31 @@ async def test_claude_code_gets_an_answer_of_the_embedded_model(box: Sandbox, mo
     assert ran.code == 0, ran
     assert sum(counted(model.turns[-1].results[0]).values()) == 4
     assert '"engine":"llamacpp"' in (box.root / "from-server").read_text()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("agent", [CLAUDE_CODE, CODEX], ids=lambda agent: agent.name)
+async def test_a_log_of_three_thousand_lines_is_a_short_answer_that_shows_its_rare_errors(
+    box: Sandbox, agent: Agent, models_folder: Path
+) -> None:
+    box.take_models(models_folder)
+    embedded = {"LOCAL_LLM_ENGINE": "llamacpp", "LOCAL_LLM_LLAMACPP__MODEL": "qwen2.5-coder-0.5b"}
+    log = log_lines("service", 3_000, seed=1)
+    box.write(box.project / "big.log", "".join(f"{line}\n" for line, _ in log))
+    asked = ToolUse(
+        "classify", {"paths": ["big.log"], "split": "line", "labels": ["error", "warning", "noise"]}
+    )
+    async with serving(asked) as model:
+        agent.settle(box, model.url)
+        await box.register(agent.name)
+        ran = await agent.ask(box, model.url, **embedded)
+    assert ran.code == 0, ran
+    (seen,) = model.turns[-1].results
+    assert len(seen) < 4 * MOST_TOKENS
+    assert sum(counted(seen).values()) == 3_000
+    # What the rare errors are and where they stand is in the answer: the log need not be read.
+    answer = json.loads(seen[seen.index("{") : seen.rindex("}") + 1].split("}\n")[0])
+    rare = min((group for group in answer["groups"] if group["label"] == "error"), key=itemgetter("count"))
+    lines = [int(number) for number in rare["ids"].split(",")]
+    assert len(lines) == rare["count"]
+    assert {log[number - 1][1] for number in lines} == {"error"}

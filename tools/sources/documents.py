@@ -16,7 +16,7 @@ from engines.errors import AgentError, InvalidArgumentsError
 from tools.base import Project
 from tools.sources.files import Files, Found, SourceUnusableError
 
-MAX_DOCUMENTS = 50_000
+MAX_DOCUMENTS = 250_000
 """Items, lines and files of one call."""
 NOTES_SHOWN = 5
 
@@ -72,6 +72,7 @@ def load(
         files = Files(project)
         for found in files.find(paths):
             loaded.add_file(files, found, split)
+        loaded.skip(files.skipped)
     elif items is not None:
         for index, item in enumerate(items):
             loaded.add([_item(index, item)])
@@ -115,10 +116,13 @@ class _Loaded:
         except AgentError as error:
             if found.named:
                 raise
-            self._skipped.append(f"skipped: {error.message}")
+            self.skip([error.message])
             return
         self._notes += [note] if note else []
         self.add(split_document(Document(found.shown, _clean(text), found.shown), split))
+
+    def skip(self, reasons: Sequence[str]) -> None:
+        self._skipped += [f"skipped: {reason}" for reason in reasons]
 
     def notes(self) -> list[str]:
         """Returns all warnings, and the first few skipped files."""

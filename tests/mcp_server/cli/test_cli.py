@@ -69,6 +69,12 @@ def test_standard_input_is_a_text(project: Path) -> None:
     assert "pipe" in json.loads(done.stdout)["summary"]
 
 
+def test_a_carriage_return_on_standard_input_ends_no_line(project: Path) -> None:
+    given = "10 %\r50 %\r99 %\nfailed\n"
+    done = run(project, "classify", "--labels", "good,bad", "--split", "line", "-", "--json", given=given)
+    assert [result["id"] for result in json.loads(done.stdout)["results"]] == ["1", "2"]
+
+
 def test_paths_are_those_of_the_folder_one_is_in(project: Path) -> None:
     (project / ".git").mkdir()
     below = project / "src"
@@ -112,6 +118,7 @@ def test_of_many_texts_classify_prints_how_many_have_each_label(project: Path) -
     items = [f"text {n}" for n in range(120)]
     done = run(project, "classify", "--labels", "bug,feature", "--items", *items)
     assert done.returncode == 0, done.stderr
+    assert "█" in done.stdout
     *_, counts = done.stdout.splitlines()
     assert sum(map(int, re.findall(r": (\d+)", counts))) == 120
 
