@@ -38,3 +38,25 @@ async def embedding_probabilities(
 
     found = await anyio.to_thread.run_sync(scored, abandon_on_cancel=True)
     return [(scores.probabilities, scores.in_scope) for scores in found]
+
+
+async def most_similar(run: Run, texts: Sequence[str], others: Sequence[str]) -> list[int]:
+    """Returns for each of ``others`` the index of the most similar of ``texts``.
+
+    Raises:
+        AgentError: the texts could not be embedded.
+    """
+    import numpy as np
+
+    from tools.classify.scoring import embedded_part
+
+    rows = [embedded_part(text) for text in (*texts, *others)]
+    vectors: list[tuple[float, ...]] = []
+    for start in range(0, len(rows), BATCH):
+        vectors += (await run.embed(rows[start : start + BATCH])).vectors
+
+    def nearest() -> list[int]:
+        table = np.asarray(vectors, dtype=np.float32)
+        return [int(index) for index in (table[len(texts) :] @ table[: len(texts)].T).argmax(axis=1)]
+
+    return await anyio.to_thread.run_sync(nearest, abandon_on_cancel=True)

@@ -1,5 +1,6 @@
 """Decides labels by a cascade: embeddings answer where they are sure enough, else both they and the model."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -7,7 +8,7 @@ import anyio.to_thread
 
 from engines.errors import AgentError
 from tools.classify.arguments import ClassifyArguments, Verdict
-from tools.classify.by_embedding import embedding_probabilities
+from tools.classify.by_embedding import embedding_probabilities, most_similar
 from tools.classify.by_model import UNKNOWN, model_probabilities, several_labels
 from tools.classify.calibration import (
     FLOOR,
@@ -21,6 +22,7 @@ from tools.classify.language import is_english
 from tools.classify.levels import INFO, level_of, spoken_for
 from tools.classify.orders import order_of, without_orders
 from tools.pipeline.parallel import each
+from tools.pipeline.passages import READING_S
 from tools.pipeline.run import Run
 
 SEVERAL = 0.2
@@ -44,6 +46,9 @@ ROUTINE = ("The service is running.", "Request 4711 was answered in 12 ms.", "Co
 USUAL = 0.6
 """Least probability, on these lines, of the labels for what is usual; a model that gives them less is too
 ready to see trouble (contextual calibration, Zhao et al. 2021). Qwen2.5-Coder 0.5B gives them 0.09."""
+
+FIRST = 8
+"""Lines after which the model's pace is known."""
 
 LEVEL = 0.8
 """Probability of the label that a line's level word speaks for."""
@@ -120,17 +125,15 @@ async def _lines(
     """Returns the label of each line of a log: by the model, or embeddings, and by the line's level word."""
     labels = list(arguments.labels)
     usual = spoken_for(INFO, labels)
-    asked = [*texts, *(ROUTINE if usual else ())]
-    answers: Sequence[Distribution | AgentError]
+    routine = ROUTINE if usual else ()
     if calibration.asks or not run.profile.capabilities.embed:
-        question = arguments.model_copy(update={"instructions": arguments.instructions or LOG_QUESTION})
-        found = await model_probabilities(question, run, asked, [labels] * len(asked), prior_weight=0)
-        answers = [answer if isinstance(answer, AgentError) else list(answer.values()) for answer in found]
         by = "logprobs" if run.profile.capabilities.logprobs else "answer"
+        answers = await _asked_in_time(arguments, run, [*routine, *texts])
     else:
-        answers, by = [row for row, _ in await embedding_probabilities(arguments, run, asked)], "embedding"
-    routine = [answer for answer in answers[len(texts) :] if not isinstance(answer, AgentError)]
-    doubt = _doubt(routine, usual) if routine else 1.0
+        by = "embedding"
+        answers = [row for row, _ in await embedding_probabilities(arguments, run, [*routine, *texts])]
+    known = [answer for answer in answers[: len(routine)] if not isinstance(answer, AgentError)]
+    doubt = _doubt(known, usual) if known else 1.0
 
     def decided(text: str, answer: Distribution | AgentError) -> Decision:
         if isinstance(answer, AgentError):
@@ -141,7 +144,36 @@ async def _lines(
         level = [LEVEL / len(spoken) if index in spoken else 1 - LEVEL for index in range(len(labels))]
         return Decision(_best(labels, combined((raised, 1), *([(level, 1)] if spoken else []))), by)
 
-    return [decided(*pair) for pair in zip(texts, answers[: len(texts)], strict=True)]
+    return [decided(*pair) for pair in zip(texts, answers[len(routine) :], strict=True)]
+
+
+async def _asked_in_time(
+    arguments: ClassifyArguments, run: Run, texts: Sequence[str]
+) -> list[Distribution | AgentError]:
+    """Returns the model's answer to each text; to texts it has no time for, that to the most similar text."""
+    labels = list(arguments.labels)
+    question = arguments.model_copy(update={"instructions": arguments.instructions or LOG_QUESTION})
+
+    async def ask(some: Sequence[str]) -> list[Distribution | AgentError]:
+        found = await model_probabilities(question, run, some, [labels] * len(some), prior_weight=0)
+        return [answer if isinstance(answer, AgentError) else list(answer.values()) for answer in found]
+
+    began = time.monotonic()
+    answers = await ask(texts[:FIRST])
+    pace = (time.monotonic() - began) / FIRST
+    most = len(texts)
+    if run.profile.capabilities.embed:
+        most = max(FIRST, int(READING_S / max(pace, 0.001)))
+    if texts[FIRST:most]:
+        answers += await ask(texts[FIRST:most])
+    if texts[most:]:
+        run.tally.note(
+            f"the model read {most} of {len(texts)} kinds of lines, the largest; "
+            "the others have the label of the most similar one"
+        )
+        nearest = await most_similar(run, texts[:most], texts[most:])
+        answers += [answers[index] for index in nearest]
+    return answers
 
 
 def _doubt(routine: Sequence[Distribution], usual: Sequence[int]) -> float:

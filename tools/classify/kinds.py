@@ -24,11 +24,13 @@ class Kinds:
 
 
 def kinds_in(texts: Sequence[str]) -> Kinds:
-    """Returns the kinds of ``texts``; every text is in one of them.
+    """Returns the kinds of ``texts``; every text is in one of them. Those of a log begin with the largest.
 
-    Texts are a log if half of them hold a time or a level word, or if they are hardly different in kind.
+    Texts of one line are a log if half of them hold a time or a level word, or if they hardly differ in kind.
     """
     different = list(_different(texts, range(len(texts))))
+    if any("\n" in text for text in texts):
+        return Kinds(different, log=False)
     marked = sum(bool(_TIME.search(text[:READ])) or level_of(text) is not None for text in texts)
     log = len(texts) > 1 and 2 * marked >= len(texts)
     if not log and len(different) < FEWEST:
@@ -39,7 +41,8 @@ def kinds_in(texts: Sequence[str]) -> Kinds:
         return Kinds(different, log)
     if not log and len(kinds) > REPEATED * len(different):
         return Kinds(different, log)
-    return Kinds([part for kind in kinds for part in _uniform(texts, kind)], log=True)
+    parts = [part for kind in kinds for part in _uniform(texts, kind)]
+    return Kinds(sorted(parts, key=lambda kind: -len(kind.members)), log=True)
 
 
 def _uniform(texts: Sequence[str], kind: Kind) -> Iterator[Kind]:

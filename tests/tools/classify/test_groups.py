@@ -81,3 +81,9 @@ def test_texts_that_repeat_but_for_numbers_are_a_log_without_times() -> None:
     kinds = kinds_in([f"worker {n} took job {n * 7}" for n in range(40)])
     assert kinds.log
     assert len(kinds.each) == 1
+
+
+def test_texts_of_several_lines_are_no_log() -> None:
+    kinds = kinds_in([f"Sent at 08:00:{n:02d}\nThe order {n} never came." for n in range(40)])
+    assert not kinds.log
+    assert len(kinds.each) == 40

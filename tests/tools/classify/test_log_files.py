@@ -94,3 +94,19 @@ async def test_sixty_thousand_lines_take_seconds(tmp_path: Path) -> None:
     result = await sorted_lines(tmp_path, "\n".join([*usual(60_000), ERROR]).encode())
     assert result.fields["counts"] == {"noise": 60_000, "error": 1}
     assert time.perf_counter() - started < 30
+
+
+async def test_kinds_the_model_has_no_time_for_get_the_label_of_the_most_similar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.classify.decide.READING_S", 0.0)
+    said = [
+        *("tea was served", "rain falls", "all doors close at six", "a train leaves for the coast"),
+        *("cats sleep", "nobody answered", "bread bakes", "moon rose", "she reads a book"),
+    ]
+    lines = [f"12:00:{n:02d} INFO {what}" for n in range(3) for what in said]
+    rare = ["12:01:00 the pool of the garden is empty", "12:02:00 INFO oats bake"]
+    often = ["12:01:30 the pool is empty"] * 9
+    result = await sorted_lines(tmp_path, "\n".join([*lines, *often, *rare]).encode())
+    assert result.fields["counts"] == {"noise": 28, "error": 10}
+    assert any("of the most similar one" in note for note in result.receipt.notes)
