@@ -222,7 +222,7 @@ def machine() -> str:
 
 def _lines(path: str) -> list[str]:
     try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
+        return Path(path).read_text(encoding="utf-8").split("\n")
     except OSError:
         return []
 

@@ -122,5 +122,5 @@ def stored(path: Path) -> dict[str, Answer]:
     """Reads the answers in ``path``, by row id."""
     if not path.exists():
         return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = filter(None, path.read_text(encoding="utf-8").split("\n"))
     return {answer.id: answer for line in lines if (answer := Answer(**json.loads(line)))}

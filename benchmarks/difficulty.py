@@ -23,7 +23,7 @@ def auroc(hard: Sequence[float], simple: Sequence[float]) -> float:
 
 
 def main(path: Path) -> None:
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n")]
     with tempfile.TemporaryDirectory() as folder:
         count = tokens.load(Path(folder)).count
         scores = {

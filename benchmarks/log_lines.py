@@ -27,7 +27,7 @@ Kind = tuple[int, str, str]
 
 def _kinds(stamp: str, table: str) -> tuple[Kind, ...]:
     """Returns a kind for each line of ``table``: weight, label, text."""
-    rows = (row.split(maxsplit=2) for row in table.strip().splitlines())
+    rows = (row.split(maxsplit=2) for row in table.strip().split("\n"))
     return tuple((int(weight), label, stamp + text) for weight, label, text in rows)
 
 

@@ -144,7 +144,7 @@ def examples_of(path: Path, count: int, without: Sequence[Row], seed: int) -> li
 
     None of them is a text of ``without``.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     asked = {row.input.strip().lower() for row in without}
     records = [cast("JsonObject", json.loads(line)) for line in lines]
     random.Random(seed).shuffle(records)

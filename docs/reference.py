@@ -35,6 +35,10 @@ A project's file comes with the repository and is not trusted, so it may set onl
 may not set an engine's address on another machine or a file as a model, unless your own file has the same
 value.
 
+An Ollama may have any models: with `[ollama] model = "auto"`, requests that name no model go to the one that
+is loaded, else to `gpt-oss:20b`, else to the best that fits `[vram] total_gib`, and the small tier takes a
+second, faster one if both fit.
+
 ```toml
 # ~/.config/local-llm-agent/config.toml: a larger model in Ollama for long work, a small one for labels
 engine = "ollama"
@@ -48,6 +52,12 @@ model = "gpt-oss:20b"
 [projects.erp]
 paths = ["~/work/erp"]
 adapter = "erp"
+
+[aliases]                # names that clients of /v1 have fixed
+gpt-4o-mini = "main"
+"gpt-4.1" = "gpt-4o-mini"
+text-embedding-3-small = "auto"
+"*" = "auto"             # any other name; without it an unknown name is an error
 ```
 """
 

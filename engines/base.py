@@ -168,6 +168,10 @@ class Profile:
     parameters: float = 0.0
     """Size in billions of weights, 0 when unknown; weights generated labels against embeddings."""
     notes: tuple[str, ...] = ()
+    reason: str = ""
+    """Why the engine chose this model; empty if the settings or the caller named it."""
+    small_model: str = ""
+    """A second, faster model that fits beside this one, for the smallest tier; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,9 @@ class Model:
     base: str = ""
     """For an adapter, the model it adapts."""
     loaded: bool = False
+    kind: Literal["chat", "embedding"] = "chat"
+    context: int = 0
+    """Tokens, prompt and answer together; 0 when unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@
       EngineBusyError            busy         no slot in time; carries ``retry_after``
       EngineUnavailableError     unavailable  nothing answers
         ModelNotPulledError      unavailable  the embedded model's file is not downloaded yet
+        ModelNotLoadedError      unavailable  the engine has the model, but cannot load it
         EngineInterruptedError   unavailable  the connection broke in the middle of an answer
       EngineTimeoutError         timeout      no answer before the deadline
       InvalidAnswerError         internal     the model's answer failed validation twice
@@ -96,6 +97,10 @@ class EngineUnavailableError(AgentError):
 
 class ModelNotPulledError(EngineUnavailableError):
     code = "model_not_pulled"
+
+
+class ModelNotLoadedError(EngineUnavailableError):
+    code = "model_not_loaded"
 
 
 class EngineInterruptedError(EngineUnavailableError):

@@ -15,11 +15,12 @@ the others. Text is never truncated.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from engines.base import Effort, Engine, Profile
-from engines.errors import ContextTooLongError, InvalidArgumentsError
+from engines.errors import AgentError, ContextTooLongError, InvalidArgumentsError
 
 AUTO = "auto"
 
@@ -72,7 +73,7 @@ class Route:
     engine: Engine
     profile: Profile
     model: str
-    """For ``Request.model``: empty unless the caller or the tier names one."""
+    """For ``Request.model``: empty unless the caller or the tier names one, or it is the second model."""
     max_tokens: int
     context: int
     adapter: str | None
@@ -136,6 +137,16 @@ class Router:
     def tiers(self) -> Mapping[str, Tier]:
         return {tier.name: tier for tier in self._tiers}
 
+    async def contexts(self) -> Mapping[str, int]:
+        """Returns the context of each tier in tokens; the configured one if its engine does not answer."""
+        found: dict[str, int] = {}
+        for tier in self._tiers:
+            found[tier.name] = tier.context
+            with suppress(AgentError):
+                profile = await self._engine_of(tier.name).profile(tier.model)
+                found[tier.name] = _bounded(tier, profile.capabilities.max_context).context
+        return found
+
     async def pick(self, needs: Needs) -> Route:
         """Returns the route of a call.
 
@@ -144,12 +155,18 @@ class Router:
         """
         known: dict[tuple[Engine, str], Profile] = {}
         profiles: dict[str, Profile] = {}
+        models = {tier.name: needs.model or tier.model for tier in self._tiers}
         for tier in self._tiers:
-            of = self._engine_of(tier.name), needs.model or tier.model
+            of = self._engine_of(tier.name), models[tier.name]
             profiles[tier.name] = known[of] = known.get(of) or await of[0].profile(of[1])
+        smallest = min(self._tiers, key=lambda tier: tier.context).name
+        if len(self._tiers) > 1 and not models[smallest] and (second := profiles[smallest].small_model):
+            models[smallest] = second
+            profiles[smallest] = await self._engine_of(smallest).profile(second)
         bounded = [_bounded(tier, profiles[tier.name].capabilities.max_context) for tier in self._tiers]
         decision = decide(bounded, self._promoted(needs, profiles))
-        return self._route(decision, profiles[decision.tier.name], needs)
+        name = decision.tier.name
+        return self._route(decision, profiles[name], needs, models[name])
 
     def _promoted(self, needs: Needs, profiles: Mapping[str, Profile]) -> Needs:
         """Prefers the largest tier for a hard prompt, if that tier has another model."""
@@ -169,20 +186,22 @@ class Router:
                 continue
             bounded = _bounded(tier, profile.capabilities.max_context)
             answer = _answer_tokens(bounded, needs)
-            return self._route(Decision(bounded, answer, f"{tier.name}: asked once more"), profile, needs)
+            decision = Decision(bounded, answer, f"{tier.name}: asked once more")
+            return self._route(decision, profile, needs, needs.model or tier.model)
         return None
 
-    def _route(self, decision: Decision, profile: Profile, needs: Needs) -> Route:
+    def _route(self, decision: Decision, profile: Profile, needs: Needs, model: str) -> Route:
         tier = decision.tier
+        why = f"; {profile.model}: {profile.reason}" if profile.reason else ""
         return Route(
             tier=tier,
             engine=self._engine_of(tier.name),
             profile=profile,
-            model=needs.model or tier.model,
+            model=model,
             max_tokens=decision.max_tokens,
             context=tier.context,
             adapter=needs.adapter,
-            reason=decision.reason,
+            reason=decision.reason + why,
         )
 
 

@@ -5,17 +5,29 @@ They are separate from the backends so that reading settings imports no client l
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+)
 
 from engines.base import Effort
 
-EngineName = Literal["auto", "ollama", "vllm", "llamacpp", "scripted"]
+EngineName = Literal["auto", "ollama", "vllm", "llamacpp", "openai", "scripted"]
+
+AUTO = "auto"
+"""In place of a model's name: the engine chooses."""
 
 
 class Section(BaseModel):
-    """Base of the tables in the settings file: frozen, unknown keys are errors."""
+    """Base of the tables in the settings file: frozen, unknown keys are errors, values are in no message."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class TierSettings(Section):
@@ -29,8 +41,14 @@ class TierSettings(Section):
 
 class OllamaSettings(Section):
     url: str = Field(default="http://127.0.0.1:11434", description="address of Ollama")
-    model: str = Field(default="gpt-oss:20b", description="model when the tier names none")
-    embedding: str = Field(default="all-minilm", description="embedding model; empty for none")
+    model: str = Field(
+        default=AUTO,
+        description="model when the tier names none; auto: the one that is loaded, else gpt-oss:20b, else "
+        "the best that fits `[vram] total_gib`",
+    )
+    embedding: str = Field(
+        default=AUTO, description="embedding model; auto: the best installed, multilingual first; empty: none"
+    )
     keep_alive: str = Field(default="30m", description="how long Ollama keeps the model loaded after a call")
 
 
@@ -45,6 +63,31 @@ class VllmSettings(Section):
         default_factory=dict[str, str],
         description="adapter name -> path on the vLLM server, loaded when first requested",
     )
+
+
+class OpenAiSettings(Section):
+    url: str = Field(
+        default="http://127.0.0.1:1234/v1",
+        description="address of a server with OpenAI's API: LM Studio, llama.cpp's server and others",
+    )
+    api_key: SecretStr | None = Field(default=None, description="the server's API key, if it wants one")
+    model: str = Field(
+        default="", description="model when the tier names none; empty: the first chat model served"
+    )
+    embedding: str = Field(
+        default=AUTO, description="embedding model; auto: the first served that is named as one; empty: none"
+    )
+    context: NonNegativeInt = Field(
+        default=0, description="context of the model in tokens; 0: what the server reports, else 4096"
+    )
+
+    @field_validator("api_key")
+    @classmethod
+    def _one_line(cls, key: SecretStr | None) -> SecretStr | None:
+        text = key.get_secret_value().strip() if key else ""
+        if not (text.isascii() and (text.isprintable() or not text)):
+            raise ValueError("an API key is one line of ASCII characters")
+        return SecretStr(text) if text else None
 
 
 class LlamaCppSettings(Section):

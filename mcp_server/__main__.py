@@ -30,10 +30,14 @@ def claim_packages() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    claim_packages()
-    from mcp_server.cli.parser import run
+    try:
+        claim_packages()
+        from mcp_server.cli.parser import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """The composition root: builds engines, router, dispatcher and ledger from settings."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
 
-from engines.base import Model, Profile
+from engines.base import Engine, Model, Profile
 from engines.errors import AgentError
 from engines.middleware.build import Engines, build_engines
 from engines.middleware.build import Folders as EngineFolders
@@ -44,10 +44,11 @@ class _AllEngines:
         """Returns the models of every engine that answers; skips engines that fail."""
         found: list[Model] = []
         for engine in self._engines.each.values():
-            try:
-                found += await engine.models()
-            except AgentError:
-                continue
+            with suppress(AgentError):
+                found += [await _with_context(engine, model) for model in await engine.models()]
+                profile = await engine.profile()
+                if profile.embedding_model:
+                    found.append(Model(profile.embedding_model, profile.engine, kind="embedding"))
         return found
 
     async def ready(self) -> Profile:
@@ -60,6 +61,13 @@ class _AllEngines:
         engine = self._engines.of(first.name)
         await engine.check()
         return await engine.profile(first.model)
+
+
+async def _with_context(engine: Engine, model: Model) -> Model:
+    with suppress(AgentError):
+        profile = await engine.profile(model.base or model.name)
+        return replace(model, context=profile.capabilities.max_context)
+    return model
 
 
 def tiers_of(settings: Settings) -> list[Tier]:
@@ -83,6 +91,8 @@ async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
         llamacpp=settings.llamacpp,
         limits=settings.limits,
         folders=EngineFolders(folders.cache, folders.runtime, folders.models),
+        openai=settings.openai,
+        total_gib=settings.vram.total_gib,
         use_cache=settings.cache,
     )
     ledger = open_ledger(settings, folders) if settings.ledger.enabled else None

@@ -8,15 +8,16 @@ the server reads, where it sends text or which files it loads as models. See ``P
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
 from platformdirs import user_cache_path, user_config_path, user_data_path
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from engines.errors import InvalidArgumentsError
@@ -25,6 +26,7 @@ from engines.settings import (
     Limits,
     LlamaCppSettings,
     OllamaSettings,
+    OpenAiSettings,
     Section,
     TierSettings,
     VllmSettings,
@@ -42,7 +44,7 @@ DEFAULT_TIERS: dict[str, dict[str, Any]] = {
     "main": {"max_tokens": 2048, "context": 16384, "target_ms": 2000},
 }
 
-PROJECT_SECTIONS = frozenset({"engine", "tiers", "ollama", "vllm", "llamacpp", "limits", "cache"})
+PROJECT_SECTIONS = frozenset({"engine", "tiers", "ollama", "vllm", "llamacpp", "openai", "limits", "cache"})
 """Top-level keys that a project's file may set."""
 
 ENVIRONMENT = "environment"
@@ -57,6 +59,12 @@ class SettingsError(InvalidArgumentsError):
     code = "invalid_settings"
 
 
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z][\w+.-]*://[^\s/?#@*,]+", text):
+        raise ValueError("name an origin as scheme://host or scheme://host:port, without path or wildcard")
+    return text.lower()
+
+
 class HttpSettings(Section):
     host: str = Field(default="127.0.0.1", description="address to listen on; any but loopback needs a token")
     port: int = Field(default=3160, ge=0, le=65535, description="port to listen on; 0 for a free one")
@@ -67,6 +75,11 @@ class HttpSettings(Section):
         default=(), description="additional allowed Host headers, as HOST or HOST:PORT"
     )
     allowed_origins: tuple[str, ...] = Field(default=(), description="additional allowed Origin headers")
+    cors_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
+        default=(),
+        description="origins of web pages that may call from a browser (CORS), as https://app.example; "
+        "no wildcards",
+    )
     max_body_mib: PositiveInt = Field(default=8, description="largest request body, MiB")
 
 
@@ -104,18 +117,35 @@ class Settings(BaseSettings):
         env_prefix="LOCAL_LLM_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
     engine: EngineName = Field(
-        default="auto", description="auto: the first that answers of vllm, ollama, llamacpp"
+        default="auto",
+        description="vllm, ollama, llamacpp, openai; auto: the first that answers of vllm, ollama, llamacpp",
     )
     tiers: dict[str, TierSettings] = Field(default_factory=dict[str, TierSettings], validate_default=True)
     ollama: OllamaSettings = OllamaSettings()
     vllm: VllmSettings = VllmSettings()
     llamacpp: LlamaCppSettings = LlamaCppSettings()
+    openai: OpenAiSettings = OpenAiSettings()
     limits: Limits = Limits()
     vram: VramSettings = VramSettings()
     http: HttpSettings = HttpSettings()
     ledger: LedgerSettings = LedgerSettings()
     cache: bool = Field(default=True, description="cache answers and embeddings of repeated requests")
     projects: dict[str, ProjectSettings] = Field(default_factory=dict[str, ProjectSettings])
+    aliases: dict[str, Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=dict[str, str],
+        description='other names of models in `/v1`, as in the example above; `"*"`: any unknown name',
+    )
+
+    @field_validator("aliases")
+    @classmethod
+    def _without_circles(cls, aliases: dict[str, str]) -> dict[str, str]:
+        for alias in aliases:
+            chain = [alias]
+            while (name := aliases.get(chain[-1])) is not None:
+                chain.append(name)
+                if name in chain[:-1]:
+                    raise ValueError(f"{' -> '.join(chain)} is a circle")
+        return aliases
 
     @field_validator("tiers", mode="before")
     @classmethod
@@ -241,7 +271,7 @@ def _of_project(file: Path, user: Mapping[str, Any]) -> dict[str, Any]:
             f"{file} may not set {', '.join(beyond)}",
             hint="set them in the user's own config.toml: a repository may not change what the server reads",
         )
-    for section in ("ollama", "vllm"):
+    for section in ("ollama", "vllm", "openai"):
         _check_url(file, section, values, user)
     _check_models(file, values, user)
     return values

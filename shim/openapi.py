@@ -9,6 +9,7 @@ from typing import cast
 from engines.base import JsonObject, JsonValue
 from shim.caller import TIERS
 from shim.errors import STATUS
+from shim.openai import completions, embeddings
 from shim.openai.wire import schema_of_request
 from shim.responses import wire as responses_wire
 from tools.catalog import ToolDefinition
@@ -39,12 +40,24 @@ MEANING = {
 def document(catalogue: Sequence[ToolDefinition], version: str) -> JsonObject:
     """Returns the OpenAPI document."""
     request, asked = schema_of_request(), responses_wire.schema_of_request()
+    text, texts = completions.schema_of_request(), embeddings.schema_of_request()
+    text.pop("$defs")  # those of the chat request
     shapes = {**cast("JsonObject", asked.pop("$defs")), **cast("JsonObject", request.pop("$defs"))}
+    bodies: JsonObject = {
+        "ChatRequest": request,
+        "ResponsesRequest": asked,
+        "CompletionRequest": text,
+        "EmbeddingsRequest": texts,
+    }
     tools: JsonObject = {f"/mcp/tools/{tool.name}": {"post": _tool(tool)} for tool in catalogue}
     paths: JsonObject = {
         "/v1/chat/completions": {"post": _chat()},
         "/v1/responses": {"post": _responses()},
-        "/v1/models": {"get": _read("listModels", "Tiers, models and adapters", "Models", OPENAI, ENGINE)},
+        "/v1/completions": {"post": _completions()},
+        "/v1/embeddings": {"post": _embeddings()},
+        "/v1/models": {
+            "get": _read("listModels", "Tiers, models, adapters and aliases", "Models", OPENAI, ENGINE)
+        },
         "/v1/models/{name}": {
             "parameters": [_parameter("name", "path", "a name of the list", STRING) | {"required": True}],
             "get": _read("getModel", "One of them", "Model", OPENAI, [404, *ENGINE]),
@@ -62,7 +75,7 @@ def document(catalogue: Sequence[ToolDefinition], version: str) -> JsonObject:
         "paths": paths,
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": {**shapes, "ChatRequest": request, "ResponsesRequest": asked, **SCHEMAS},
+            "schemas": {**shapes, **bodies, **SCHEMAS},
         },
     }
 
@@ -98,6 +111,36 @@ def _responses() -> JsonObject:
         "parameters": HEADERS,
         "requestBody": _body(_ref("ResponsesRequest")),
         "responses": {"200": answer, **_errors([400, 404, *ENGINE, 500], OPENAI)},
+    }
+
+
+def _completions() -> JsonObject:
+    answer: JsonObject = {
+        "description": "The complete answer, or text_completion events that end with [DONE].",
+        "content": {
+            "application/json": {"schema": _ref("Completion")},
+            "text/event-stream": {"schema": _object({"data": STRING})},
+        },
+    }
+    return {
+        "operationId": "complete",
+        "summary": "OpenAI completions for older clients: the prompt is a chat's only message",
+        "parameters": HEADERS,
+        "requestBody": _body(_ref("CompletionRequest")),
+        "responses": {"200": answer, **_errors([400, 404, *ENGINE, 500], OPENAI)},
+    }
+
+
+def _embeddings() -> JsonObject:
+    return {
+        "operationId": "embed",
+        "summary": "OpenAI embeddings, by the embedding model of the tier's engine",
+        "parameters": HEADERS,
+        "requestBody": _body(_ref("EmbeddingsRequest")),
+        "responses": {
+            "200": _json("One vector of length 1 for each text, in order.", _ref("Embeddings")),
+            **_errors([400, 404, *ENGINE, 500], OPENAI),
+        },
     }
 
 
@@ -281,6 +324,58 @@ SCHEMAS: JsonObject = {
             "receipt": _ref("Receipt"),
         }
     ),
+    "Completion": _object(
+        {
+            "id": STRING,
+            "object": {"const": "text_completion"},
+            "created": COUNT,
+            "model": STRING,
+            "choices": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 1,
+                "items": _object(
+                    {
+                        "index": {"const": 0},
+                        "text": STRING,
+                        "logprobs": {"type": "null"},
+                        "finish_reason": {"enum": ["stop", "length"]},
+                    }
+                ),
+            },
+            "usage": _ref("Usage"),
+            "system_fingerprint": STRING,
+            "receipt": _ref("Receipt"),
+        }
+    ),
+    "Embeddings": _object(
+        {
+            "object": {"const": "list"},
+            "model": STRING,
+            "data": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "object": {"const": "embedding"},
+                        "index": COUNT,
+                        "embedding": {
+                            "anyOf": [
+                                {"type": "array", "items": {"type": "number"}},
+                                STRING | {"description": "with encoding_format base64"},
+                            ]
+                        },
+                    }
+                ),
+            },
+            "usage": _object(
+                {
+                    "prompt_tokens": COUNT | {"description": "without texts from the cache"},
+                    "total_tokens": COUNT,
+                }
+            ),
+            "receipt": _ref("Receipt"),
+        }
+    ),
     "Response": _object(
         {
             "id": STRING,
@@ -309,7 +404,11 @@ SCHEMAS: JsonObject = {
         }
     ),
     "Model": _object(
-        {"id": STRING, "object": {"const": "model"}, "created": COUNT, "owned_by": STRING}, parent=STRING
+        {"id": STRING, "object": {"const": "model"}, "created": COUNT, "owned_by": STRING},
+        parent=STRING | {"description": "of an adapter, the model it adapts"},
+        root=STRING | {"description": "of an alias, what it stands for"},
+        context_length=COUNT | {"description": "tokens, prompt and answer together"},
+        max_model_len=COUNT | {"description": "the same under vLLM's name"},
     ),
     "Models": _object({"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}),
     "Tool": _object(

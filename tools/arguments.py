@@ -11,6 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from engines.base import JsonObject, JsonValue
 from engines.errors import InvalidArgumentsError
+from tools.sources.documents import MAX_DOCUMENTS
+from tools.sources.files import MAX_FILE_BYTES, MAX_FILES
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -19,6 +21,15 @@ MOST_FAULTS = 5
 """Faults listed in one error; the rest are counted."""
 LONGEST_NAME = 80
 """Characters of an argument's name that an error repeats; the caller chose the name."""
+MOST_ARGUMENTS = 100
+"""Arguments of one call, known or not."""
+MOST_NAMES = 1_000
+"""Labels, or fields."""
+LONGEST_PROMPT = 2_000_000
+"""Characters of a message to the model: more than the context of any model takes."""
+LONGEST_PATH = 4_096
+LONGEST_SCHEMA = 200_000
+"""Characters of a JSON Schema as JSON."""
 
 
 def unquoted(value: object) -> object:
@@ -41,13 +52,38 @@ def _listed(value: object) -> object:
 
 def names_of(value: object) -> object:
     """Turns a list of names into an object of names with empty descriptions."""
+    size = len(cast("list[object]", value)) if isinstance(value, list | tuple | dict) else 0
+    if size > MOST_NAMES:
+        raise ValueError(f"should have at most {MOST_NAMES:,} items, not {size:,}")
     if isinstance(value, list | tuple):
         return {str(name): "" for name in cast("list[object]", value)}
+    return cast("object", value)
+
+
+def short(value: object) -> object:
+    """Refuses an object that is long as JSON; before it is validated, which is slower than writing it."""
+    try:
+        size = len(json.dumps(value))
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    if size > LONGEST_SCHEMA:
+        raise ValueError(f"should have at most {LONGEST_SCHEMA:,} characters, not {size:,}")
     return value
 
 
-Strings = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
-Object = Annotated[JsonObject, BeforeValidator(unquoted)]
+# The limits of a list come before its ``BeforeValidator``, so that they are checked while it is read.
+Texts = Annotated[
+    list[Annotated[str, Field(max_length=MAX_FILE_BYTES)]],
+    Field(min_length=1, max_length=MAX_DOCUMENTS),
+    BeforeValidator(_listed),
+]
+Paths = Annotated[
+    list[Annotated[str, Field(max_length=LONGEST_PATH)]],
+    Field(min_length=1, max_length=MAX_FILES),
+    BeforeValidator(_listed),
+]
+Object = Annotated[JsonObject, BeforeValidator(short), BeforeValidator(unquoted)]
+Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
 Detail = Literal["auto", "full"]
 """``auto``: a long answer is shortened, and all of it is in a results file; ``full``: it is not."""
 
@@ -60,11 +96,11 @@ class Arguments(BaseModel):
     unlisted: ClassVar[frozenset[str]] = frozenset()
     """Fields that are accepted but left out of the schema that agents see."""
 
-    text: str | None = None
-    items: Strings | None = None
-    paths: Strings | None = Field(None, description="files, folders, globs")
-    split: str = Field("file", description="file|line|paragraph|jsonl:FIELD")
-    tier: str = Field("auto", description="auto|small|main")
+    text: Annotated[str, Field(max_length=MAX_FILE_BYTES)] | None = None
+    items: Texts | None = None
+    paths: Paths | None = Field(None, description="files, folders, globs")
+    split: str = Field("file", max_length=200, description="file|line|paragraph|jsonl:FIELD")
+    tier: str = Field("auto", max_length=200, description="auto|small|main")
     instructions: str | None = Field(None, max_length=8_000)
     detail: Detail = "auto"
 
@@ -98,6 +134,10 @@ def parse(kind: type[A], tool: str, values: object) -> A:
     Raises:
         InvalidArgumentsError: names every field that does not fit.
     """
+    if isinstance(values, dict) and len(cast("JsonObject", values)) > MOST_ARGUMENTS:
+        raise InvalidArgumentsError(
+            f"{tool}: has more than {MOST_ARGUMENTS} arguments", hint="send only those that the tool has"
+        )
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -139,8 +179,8 @@ def compact_schema(kind: type[Arguments]) -> JsonObject:
 
 # Left out of the compact schema: a call that breaks these limits gets an error that says so.
 _NOISE = frozenset({
-    "title", "default", "$defs", "additionalProperties", "minLength", "maxLength", "minItems", "minimum",
-    "maximum", "minProperties",
+    "title", "default", "$defs", "additionalProperties", "minLength", "maxLength", "minItems", "maxItems",
+    "minimum", "maximum", "minProperties", "maxProperties", "propertyNames",
 })  # fmt: skip
 
 

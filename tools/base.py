@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 
 from engines.base import Effort, Event, JsonObject, JsonValue
 
-ToolName = Literal["classify", "extract", "summarize", "chat"]
+ToolName = Literal["classify", "extract", "summarize", "chat", "embed"]
+"""Names in the ledger; ``embed`` is for programs only and not among the tools of agents."""
 TierWish = Literal["auto", "small", "main"]
 
 Progress = Callable[[float, float, str], Awaitable[None]]

@@ -33,6 +33,8 @@ class Tool(ABC, Generic[A]):
     plain: ClassVar[str] = ""
     """Field that is the whole answer as text, if there is one."""
     output_schema: ClassVar[JsonObject | None] = None
+    counted: ClassVar[bool] = True
+    """Whether arguments and answer are in an agent's context, so that they count against what is saved."""
     arguments: type[A]
 
     @abstractmethod

@@ -129,6 +129,8 @@ class _Delta(TypedDict, total=False):
 
 class _Choice(TypedDict, total=False):
     delta: _Delta | None
+    message: _Delta | None
+    """In place of ``delta`` in an answer that is not streamed."""
     logprobs: JsonObject | None
     finish_reason: str | None
 
@@ -197,7 +199,7 @@ def _add(chunk: _Chunk, text: list[str], events: list[Event], state: StreamState
 
 def _add_choice(choice: _Choice, text: list[str], events: list[Event]) -> None:
     """Adds text and tool calls; reasoning, which has its own field, is ignored."""
-    delta: _Delta = choice.get("delta") or {}
+    delta: _Delta = choice.get("delta") or choice.get("message") or {}
     piece = delta.get("content")
     if logprobs_json := choice.get("logprobs"):
         logprobs = _logprobs(logprobs_json)
@@ -206,11 +208,11 @@ def _add_choice(choice: _Choice, text: list[str], events: list[Event]) -> None:
             events.append(TextDelta(piece or "", logprobs))
     elif piece:
         text.append(piece)
-    for call in delta.get("tool_calls") or ():
+    for place, call in enumerate(delta.get("tool_calls") or ()):
         _end_text(text, events)
         function: _Function = call.get("function") or {}
         name, arguments = function.get("name") or "", function.get("arguments") or ""
-        events.append(ToolCallDelta(call.get("index", 0), call.get("id") or "", name, arguments))
+        events.append(ToolCallDelta(call.get("index", place), call.get("id") or "", name, arguments))
 
 
 def _end_text(text: list[str], events: list[Event]) -> None:
@@ -243,17 +245,19 @@ def _usage(usage: JsonObject) -> Usage:
 
 
 def read_embeddings(answer: JsonObject, model: str) -> Embeddings:
-    """Reads the answer of ``/v1/embeddings`` in base64, which is smaller and faster than JSON numbers."""
+    """Reads the answer of ``/v1/embeddings``, best in base64, which is smaller and faster than numbers."""
     with readable(answer):
         rows = cast("list[JsonObject]", answer["data"])
         rows = sorted(rows, key=lambda row: cast("int", row["index"]))
-        vectors = tuple(_floats(cast("str", row["embedding"])) for row in rows)
+        vectors = tuple(_floats(row["embedding"]) for row in rows)
         usage = cast("dict[str, int]", answer.get("usage") or {})
         return Embeddings(vectors, usage.get("prompt_tokens", 0), model)
 
 
-def _floats(encoded: str) -> tuple[float, ...]:
-    floats = array("f", base64.b64decode(encoded))
+def _floats(embedding: JsonValue) -> tuple[float, ...]:
+    if isinstance(embedding, list):
+        return tuple(map(float, cast("list[float]", embedding)))
+    floats = array("f", base64.b64decode(cast("str", embedding)))
     if sys.byteorder == "big":
         floats.byteswap()
     return tuple(floats)

@@ -1,4 +1,4 @@
-"""HTTP client for servers with OpenAI's chat completions API: vLLM and llama.cpp.
+"""HTTP client for servers with OpenAI's chat completions API: vLLM, llama.cpp and others.
 
 All HTTP and aiohttp errors are translated here. Engine-specific error messages are handled by
 ``refine``, engine-specific request fields by the caller's body.
@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -24,6 +24,7 @@ from engines.errors import (
     ContextTooLongError,
     EngineBusyError,
     EngineInterruptedError,
+    EngineProtocolError,
     EngineUnavailableError,
     RequestRefusedError,
     UnknownModelError,
@@ -43,12 +44,16 @@ Opening = Callable[[], "Awaitable[aiohttp.ClientResponse]"]
 
 
 class Wire(AsyncContextManagerMixin):
-    """The HTTP connections to one engine. ``hint`` is used in errors when it does not answer."""
+    """The HTTP connections to one engine. ``hint`` is used in errors when it does not answer.
 
-    def __init__(self, name: str, *, hint: str, refine: Refine) -> None:
+    ``secret`` is removed from errors: some servers repeat a wrong key.
+    """
+
+    def __init__(self, name: str, *, hint: str, refine: Refine, secret: str = "") -> None:
         self.name = name
         self.hint = hint
         self._refine = refine
+        self._secret = secret
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
@@ -73,7 +78,14 @@ class Wire(AsyncContextManagerMixin):
         with before(deadline, self.name):
             async with await self.open(url, body, key) as response:
                 with self.translated(EngineInterruptedError):
-                    return read_object(await response.read())
+                    data = await response.read()
+        try:
+            answer = read_object(data)
+        except EngineProtocolError as error:
+            raise self.cleared(error) from None
+        if answer.get("error"):
+            raise self.error_in(answer)
+        return answer
 
     async def post(self, url: str, body: JsonObject, *, key: str = "", deadline: float = math.inf) -> None:
         """POSTs ``body`` and ignores the answer's content; errors as in ``ask``."""
@@ -128,8 +140,23 @@ class Wire(AsyncContextManagerMixin):
             reason = str(error) or type(error).__name__
             raise broken(f"the connection to {self.name} was lost: {reason}", hint=self.hint) from error
 
+    def cleared(self, error: AgentError) -> AgentError:
+        """Returns ``error`` without the secret in its message."""
+        if self._secret and self._secret in error.message:
+            error.message = error.message.replace(self._secret, "***")
+            error.args = (error.message,)
+        return error
+
+    def error_in(self, answer: JsonObject) -> AgentError:
+        """Returns the error in an answer with status 200."""
+        error = answer["error"]
+        status = error.get("code") if isinstance(error, dict) else None
+        return self.error(status if isinstance(status, int) else 500, json.dumps(answer), "")
+
     def error(self, status: int, text: str, retry_after: str) -> AgentError:
-        message = read_error(text)
+        return self.cleared(self._error(status, read_error(text), retry_after))
+
+    def _error(self, status: int, message: str, retry_after: str) -> AgentError:
         if error := self._refine(status, message):
             return error
         description = f"{self.name} answered {status}: {message}"
@@ -138,7 +165,9 @@ class Wire(AsyncContextManagerMixin):
             case 400 | 413 | 422 if TOO_LONG.search(message):
                 return ContextTooLongError(description, hint="send less text or ask for fewer max_tokens")
             case 401 | 403:
-                return EngineUnavailableError(description, hint="check the API key in the settings")
+                return EngineUnavailableError(
+                    description, hint="the server wants another API key: set `api_key` in its settings"
+                )
             case 404:
                 return UnknownModelError(
                     description, hint="`local-llm-agent models list` shows the available models"
@@ -166,6 +195,8 @@ class _Answer:
         self._rest = b""
         self._state = StreamState()
         self._events: list[Event] = []
+        self._finished = False
+        """The server sent ``[DONE]``."""
         self._ended = False
         self._failure: AgentError | None = None
 
@@ -209,13 +240,20 @@ class _Answer:
             try:
                 self._take(await self._read())
             except AgentError as error:
-                self._failure = error
+                self._failure = self._wire.cleared(error)
 
     def _take(self, data: bytes) -> None:
+        if data and (self._rest or data)[:1] == b"{":
+            self._rest += data  # not a stream: an error, or the answer of a server that has no streams
+            return
         if data:
             *lines, self._rest = (self._rest + data).split(b"\n")
             self._take_lines(lines)
-        elif self._state.reason:
+            return
+        self._take_rest()
+        if self._events:
+            return
+        if self._state.reason or self._finished:
             self._ended = True
             reason = FINISH.get(self._state.reason, "stop")
             self._events.append(replace(self._done, finish_reason=reason, usage=self._state.usage))
@@ -229,10 +267,18 @@ class _Answer:
         payloads = [
             line[5:] for line in stripped if line.startswith(b"data:") and not line.endswith(b"[DONE]")
         ]
+        self._finished = self._finished or b"data: [DONE]" in stripped
         if failed := read_chunks(payloads, self._events, self._state):
-            error = failed["error"]
-            status = error.get("code") if isinstance(error, dict) else None
-            raise self._wire.error(status if isinstance(status, int) else 500, json.dumps(failed), "")
+            raise self._wire.error_in(failed)
+
+    def _take_rest(self) -> None:
+        """Takes what is left at the end: an event without a line break, or a body that is no stream."""
+        rest, self._rest = self._rest.removeprefix(b"data:").strip(), b""
+        if not rest.startswith(b"{"):
+            return
+        with suppress(EngineProtocolError):  # it is incomplete
+            if failed := read_chunks([rest], self._events, self._state):
+                raise self._wire.error_in(failed)
 
     async def _read(self) -> bytes:
         """Returns the data received so far; empty at the end."""

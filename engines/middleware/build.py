@@ -12,7 +12,7 @@ from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Self, assert_never
@@ -31,6 +31,7 @@ from engines.settings import (
     Limits,
     LlamaCppSettings,
     OllamaSettings,
+    OpenAiSettings,
     TierSettings,
     VllmSettings,
 )
@@ -89,17 +90,25 @@ class Backends:
     vllm: VllmSettings
     llamacpp: LlamaCppSettings
     folders: Folders
+    openai: OpenAiSettings = field(default_factory=OpenAiSettings)
+    total_gib: float = math.inf
+    """Memory for models of Ollama that are not named."""
 
     def build(self, name: EngineName) -> Engine:
         match name:
             case "ollama":
                 from engines.backends.ollama.engine import OllamaEngine
 
-                return OllamaEngine(self.ollama, context=max(tier.context for tier in self.tiers.values()))
+                context = max(tier.context for tier in self.tiers.values())
+                return OllamaEngine(self.ollama, context=context, total_gib=self.total_gib)
             case "vllm":
                 from engines.backends.vllm.engine import VllmEngine
 
                 return VllmEngine(self.vllm)
+            case "openai":
+                from engines.backends.openai.engine import OpenAiEngine
+
+                return OpenAiEngine(self.openai)
             case "llamacpp":
                 from engines.backends.llamacpp.engine import LlamaCppEngine
 
@@ -116,7 +125,8 @@ class Backends:
 
     def slots(self, name: EngineName, count: int) -> AbstractContextManager[Slots]:
         """Returns the slots of the server at the engine's address; the embedded engine's share a pool."""
-        address = {"ollama": self.ollama.url, "vllm": self.vllm.url}.get(name, "")
+        addresses = {"ollama": self.ollama.url, "vllm": self.vllm.url, "openai": self.openai.url}
+        address = addresses.get(name, "")
         digest = hashlib.blake2b(address.encode(), digest_size=4).hexdigest()
         folder = self.folders.runtime / "places" / f"{name}-{digest}"
         return open_slots(count, folder, pool=self.llamacpp.context if name == "llamacpp" else math.inf)
@@ -131,10 +141,12 @@ def build_engines(
     llamacpp: LlamaCppSettings,
     limits: Limits,
     folders: Folders,
+    openai: OpenAiSettings | None = None,
+    total_gib: float = math.inf,
     use_cache: bool = True,
 ) -> Engines:
     """Builds the engines of all tiers; ``engine`` serves tiers that name none."""
-    backends = Backends(tiers, ollama, vllm, llamacpp, folders)
+    backends = Backends(tiers, ollama, vllm, llamacpp, folders, openai or OpenAiSettings(), total_gib)
     metrics = Metrics({name: tier.target_ms / 1000 for name, tier in tiers.items()})
     store = Store(folders.cache) if use_cache else None
     chosen: dict[str, EngineName] = {name: tier.engine or engine for name, tier in tiers.items()}

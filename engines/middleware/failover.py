@@ -30,6 +30,9 @@ RETRY_S = 15.0
 CHECK_S = 1.0
 """Timeout of an engine's availability check."""
 
+NO_EMBEDDINGS = (UnsupportedFeatureError, UnknownModelError)
+"""Errors of an engine without an embedding model, or without any model."""
+
 T = TypeVar("T")
 
 
@@ -78,7 +81,7 @@ class FailoverEngine(Engine):
         """Returns the profile of the engine in use; ``embed`` is set if any engine can embed."""
         profile, notes = await self._ask_for(model, lambda engine, name: engine.profile(name))
         try:
-            embedding, _ = await self._ask(_embedding_model, self._embedders(), UnsupportedFeatureError)
+            embedding, _ = await self._ask(_embedding_model, self._embedders(), NO_EMBEDDINGS)
         except AgentError:
             embedding = ""
         capabilities = replace(profile.capabilities, embed=bool(embedding))
@@ -122,7 +125,7 @@ class FailoverEngine(Engine):
         async def attempt(engine: Engine) -> tuple[Engine, Embeddings]:
             return engine, await engine.embed(texts, deadline=deadline)
 
-        (engine, embeddings), _ = await self._ask(attempt, self._embedders(), UnsupportedFeatureError)
+        (engine, embeddings), _ = await self._ask(attempt, self._embedders(), NO_EMBEDDINGS)
         self._embedder = engine
         return embeddings
 
@@ -159,7 +162,7 @@ class FailoverEngine(Engine):
         self,
         attempt: Callable[[Engine], Awaitable[T]],
         engines: Iterable[Engine],
-        passing: type[AgentError] = EngineUnavailableError,
+        passing: type[AgentError] | tuple[type[AgentError], ...] = EngineUnavailableError,
         *,
         note_passing: bool = False,
     ) -> tuple[T, tuple[str, ...]]:

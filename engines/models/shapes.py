@@ -53,7 +53,7 @@ def from_gguf(path: Path) -> ModelShape:
         raise InvalidArgumentsError(
             f"{path} is one part of a model", hint="join it: llama-gguf-split --merge"
         )
-    return _from_metadata(path.name, header.data_bytes, header.metadata, header.shapes)
+    return from_metadata(path.name, header.data_bytes, header.metadata, header.shapes)
 
 
 def from_folder(folder: Path) -> ModelShape:
@@ -98,7 +98,7 @@ def _hf_windows(text: JsonObject) -> Iterator[int]:
             yield 0 if kind == "full_attention" else window
 
 
-def _from_metadata(
+def from_metadata(
     name: str, weights: int, info: Mapping[str, JsonValue], shapes: Mapping[str, Sequence[int]]
 ) -> ModelShape:
     """Returns the shape from GGUF metadata.

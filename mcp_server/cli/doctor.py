@@ -87,11 +87,19 @@ async def _engines(app: App) -> AsyncIterator[Finding]:
             yield Finding(False, f"engine {name}", error.message, error.hint)
             continue
         capabilities = profile.capabilities
-        offers = [field for field in ("json_schema", "choice", "logprobs", "tools", "embed", "lora")
+        offers = [field for field in ("json_schema", "choice", "logprobs", "tools", "lora", "embed")
                   if getattr(capabilities, field)]  # fmt: skip
         found = f"{profile.model}, {capabilities.max_context} tokens, {', '.join(offers)}"
-        hint = _advice(profile) if name == "llamacpp" else ""
+        found += f" by {profile.embedding_model}" if capabilities.embed else ""
+        hint = _advice(profile) if name == "llamacpp" else _why(profile)
         yield Finding(True, f"engine {name}", found, hint)
+
+
+def _why(profile: Profile) -> str:
+    """Returns why the engine chose its models, and which it left out."""
+    why = [f"{profile.model}: {profile.reason}"] if profile.reason else []
+    why += [f"{profile.small_model} for the small tier"] if profile.small_model else []
+    return "; ".join([*why, *profile.notes])
 
 
 def _advice(profile: Profile) -> str:

@@ -62,6 +62,7 @@ async def _list(options: argparse.Namespace) -> int:
     rows = [
         {"name": model.name, "engine": model.engine, "base": model.base, "loaded": model.loaded}
         for model in offered
+        if model.kind == "chat"
     ]
     cards = list(catalogue.CATALOGUE.values())
     pullable = [

@@ -5,6 +5,7 @@ answers its host at once.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
@@ -26,13 +27,55 @@ examples:
 
 Command = Callable[[argparse.Namespace], Awaitable[int]]
 
+INTERRUPTED = 130
+READER_LEFT = 141
+"""What a shell reports for a program that SIGPIPE ended, as in ``local-llm-agent ... | head``."""
+
 
 def run(argv: Sequence[str]) -> int:
     """Parses ``argv`` and runs the command.
 
     Returns:
-        The exit code: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted.
+        The exit code: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted, 141 nobody reads the output.
     """
+    try:
+        return _flushed(argv)
+    except* BrokenPipeError:
+        pass
+    _discard_output()
+    return READER_LEFT
+
+
+def _flushed(argv: Sequence[str]) -> int:
+    """Runs the command and writes all its output.
+
+    Raises:
+        BrokenPipeError: nobody reads it.
+    """
+    try:
+        return _command(argv)
+    except SystemExit as leaving:
+        # What rich makes of a broken pipe.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None
+        raise
+    finally:
+        # Not at exit, where a failure prints a traceback. Without standard output, sys.stdout is None.
+        if sys.stdout:
+            sys.stdout.flush()
+
+
+def _discard_output() -> None:
+    """Sends what is left in the buffers nowhere, as it is flushed again at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
+
+
+def _command(argv: Sequence[str]) -> int:
     options = parser().parse_args(argv)
     if options.command == "serve.stdio":
         options.backlog = answer_handshake()
@@ -43,22 +86,23 @@ def run(argv: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     import importlib
-    import logging
     from functools import partial
 
     import anyio
 
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if options.verbose else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",
-    )
+    from mcp_server import log
+
+    log.configure(verbose=options.verbose)
     module, name = options.command.split(".")
     command = cast("Command", getattr(importlib.import_module(f"mcp_server.cli.{module}"), name))
+    if getattr(options, "text", None) == "-":
+        # Before the event loop, in which a signal would not end the wait. As bytes: text mode would end a
+        # line at each carriage return, too.
+        options.piped = sys.stdin.buffer.read()
     try:
         return anyio.run(partial(command, options), backend_options={"use_uvloop": sys.platform != "win32"})
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
 
 
 def parser() -> argparse.ArgumentParser:
@@ -99,7 +143,7 @@ def _common() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print JSON for another program")
     common.add_argument("--verbose", action="store_true", help="log more, to standard error")
-    common.add_argument("--engine", help="auto, ollama, vllm, llamacpp or scripted")
+    common.add_argument("--engine", help="auto, ollama, vllm, llamacpp, openai or scripted")
     common.add_argument("--project", default="", help="project name; default: detected from the folder")
     return common
 

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
-import anyio.to_thread
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -49,7 +48,7 @@ async def chat(options: argparse.Namespace) -> int:
 async def _ask(options: argparse.Namespace, tool: str, show: Show) -> int:
     """Calls the tool and prints its answer as text or JSON."""
     try:
-        arguments = await _arguments(options)
+        arguments = _arguments(options)
         async with started(options) as (app, project):
             call = Call(
                 tool,
@@ -100,7 +99,7 @@ def _print_rows(result: Result) -> None:
     _show_receipt(result.receipt)
 
 
-async def _arguments(options: argparse.Namespace) -> JsonObject:
+def _arguments(options: argparse.Namespace) -> JsonObject:
     """Returns the tool's arguments from the options that were given.
 
     Raises:
@@ -117,9 +116,7 @@ async def _arguments(options: argparse.Namespace) -> JsonObject:
     if options.text is not None:
         given["text"] = options.text
     if options.text == "-":
-        # As bytes: text mode would end a line at each carriage return, too.
-        piped = await anyio.to_thread.run_sync(sys.stdin.buffer.read)
-        given["text"], _ = decode(piped, "standard input")
+        given["text"], _ = decode(options.piped, "standard input")
     if options.paths:
         # Paths are relative to the working folder; the tools resolve from the project root.
         given["paths"] = [os.path.join(os.getcwd(), path) for path in options.paths]

@@ -104,7 +104,7 @@ def _braced(text: str, environ: Environment) -> str:
     def value(match: re.Match[str]) -> str:
         return environ.get(match[1], match[2] if match[2] is not None else match[0])
 
-    return re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", value, text)
+    return re.sub(r"\$\{(\w+)(?::-([^}]{0,300}))?\}", value, text)
 
 
 def _dollar(text: str, environ: Environment) -> str:

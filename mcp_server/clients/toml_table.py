@@ -92,10 +92,10 @@ def _block(text: str, owner: str, name: str) -> tuple[int, int]:
 
 def _without_trailing_notes(block: str) -> str:
     """Strips trailing blank lines and comments, which belong to the next table."""
-    lines = block.splitlines(keepends=True)
+    lines = block.split("\n")
     while lines[-1].strip() == "" or lines[-1].lstrip().startswith("#"):
         lines.pop()
-    return "".join(lines).rstrip("\r\n")
+    return "\n".join(lines).rstrip("\r\n")
 
 
 def _without_newline(text: str) -> str:

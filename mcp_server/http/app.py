@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, cast
@@ -30,6 +30,7 @@ from mcp_server.settings import HttpSettings
 from mcp_server.usage import Usage
 from mcp_server.version import VERSION
 from shim import rest
+from shim.openai import completions, embeddings
 from shim.openai import routes as openai
 from shim.responses import routes as responses
 from shim.unrouted import unrouted
@@ -67,8 +68,10 @@ def build_http(app: App) -> ASGIApp:
 
     server = build_server(app.dispatcher, project_of, Usage(app.ledger, app.targets))
     others: list[BaseRoute] = [
-        *openai.routes(app.dispatcher, project_by_header),
-        *responses.routes(app.dispatcher, project_by_header),
+        *openai.routes(app.dispatcher, project_by_header, settings.aliases),
+        *responses.routes(app.dispatcher, project_by_header, settings.aliases),
+        *completions.routes(app.dispatcher, project_by_header, settings.aliases),
+        *embeddings.routes(app.dispatcher, project_by_header, settings.aliases),
         *rest.routes(app.dispatcher, project_by_header, VERSION),
         *metrics.routes(app),
     ]
@@ -127,10 +130,13 @@ async def serve_at(
         PortTakenError: another process listens there.
     """
     server = Server(configured(asgi))
-    with _listening(http.host, http.port) as listener:
-        if announce:
-            announce(http.host, listener.getsockname()[1])
-        async with background(partial(_exit_on_signal, server)):
+    with (
+        _listening(http.host, http.port) as listener,
+        anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+    ):
+        async with background(partial(_exit_on_signal, server, signals)):
+            if announce:
+                announce(http.host, listener.getsockname()[1])
             await server.serve(sockets=[listener])
 
 
@@ -154,13 +160,12 @@ class Server(uvicorn.Server):
         yield
 
 
-async def _exit_on_signal(server: uvicorn.Server) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            # A second signal does not wait for open calls.
-            server.force_exit = server.should_exit
-            server.should_exit = True
-            asyncio.get_running_loop().call_later(GRACE_S, _close_connections, server)
+async def _exit_on_signal(server: uvicorn.Server, signals: AsyncIterator[signal.Signals]) -> None:
+    async for _ in signals:
+        # A second signal does not wait for open calls.
+        server.force_exit = server.should_exit
+        server.should_exit = True
+        asyncio.get_running_loop().call_later(GRACE_S, _close_connections, server)
 
 
 def _close_connections(server: uvicorn.Server) -> None:

@@ -1,7 +1,8 @@
 """Access control for HTTP: an ASGI middleware around the whole app, so that it covers every route.
 
 It checks Host and Origin on every request (against DNS rebinding and cross-site requests), the token
-on every route outside ``OPEN_ROUTES``, and the size of bodies. It refuses websockets.
+on every route outside ``OPEN_ROUTES``, and the size of bodies. It refuses websockets. Pages of
+``cors_origins`` get CORS headers, and preflights answered by the middleware, which run no route.
 """
 
 import ipaddress
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from hmac import compare_digest
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engines.errors import AgentError
@@ -89,8 +91,18 @@ class Guard:
         self._app = app
         self._token = settings.token.encode()
         self._hosts = LOOPBACK | {host.lower() for host in (settings.host, *settings.allowed_hosts)}
-        self._origins = frozenset(origin.lower() for origin in settings.allowed_origins)
+        self._cors_origins = frozenset(settings.cors_origins)
+        self._origins = {origin.lower() for origin in settings.allowed_origins} | self._cors_origins
         self._max_body = settings.max_body_mib * 2**20
+        # A browser sends no token before a preflight is answered, so this comes before the token's check.
+        self._cors = CORSMiddleware(
+            self._with_access,
+            allow_origins=self._cors_origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=("*",),  # OpenAI's client sends a dozen of its own
+            expose_headers=("Retry-After", "X-Should-Retry", "Mcp-Session-Id", "WWW-Authenticate"),
+            allow_private_network=True,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -102,14 +114,29 @@ class Guard:
             return
         # Surrounding blanks are no part of a value (RFC 9110, 5.5); httptools keeps trailing ones.
         headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        scope = {**scope, "headers": headers}
         try:
-            self._check(scope["path"], _headers(headers))
+            found = _headers(headers)
+            self._check_source(found)
+            is_cors = found.get(b"origin", b"").decode("latin-1") in self._cors_origins
+            if not is_cors:
+                self._check_access(scope["path"], found)
         except _RefusedError as error:
             await _refuse(send, error)
             return
-        await self._limited({**scope, "headers": headers}, receive, send)
+        await (self._cors if is_cors else self._limited)(scope, receive, send)
 
-    def _check(self, path: str, headers: Mapping[bytes, bytes]) -> None:
+    async def _with_access(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Runs the app if token and announced length are right; a refusal has CORS headers too."""
+        try:
+            self._check_access(scope["path"], _headers(scope["headers"]))
+        except _RefusedError as error:
+            await _refuse(send, error)
+            return
+        await self._limited(scope, receive, send)
+
+    def _check_source(self, headers: Mapping[bytes, bytes]) -> None:
+        """Checks Host and Origin."""
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if not self._known_host(host):
             raise HostRefusedError(
@@ -120,6 +147,9 @@ class Guard:
             raise OriginRefusedError(
                 "the Origin header is not allowed", hint="add it to [http] allowed_origins"
             )
+
+    def _check_access(self, path: str, headers: Mapping[bytes, bytes]) -> None:
+        """Checks the token and the announced length."""
         if self._token and path not in OPEN_ROUTES and not self._has_token(headers):
             raise TokenRefusedError(
                 "the bearer token is missing or wrong", hint="send Authorization: Bearer TOKEN"

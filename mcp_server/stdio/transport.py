@@ -38,16 +38,19 @@ ROOTS_TIMEOUT_S = 2.0
 
 
 async def serve_stdio(app: App, project: Project, backlog: Backlog) -> None:
-    """Serves until end of input, SIGINT or SIGTERM; first replays the backlog of the handshake."""
+    """Serves until the host closes a pipe, SIGINT or SIGTERM; first replays the backlog of the handshake."""
     session = _SessionProject(app.settings.projects, project)
     server = build_server(app.dispatcher, session.project_of, Usage(app.ledger, app.targets))
-    with anyio.CancelScope() as serving:
-        async with (
-            background(partial(_cancel_on_signal, serving)),
-            _wire(backlog) as (stdin, stdout),
-            stdio_server(stdin, stdout) as (incoming, outgoing),
-        ):
-            await server.run(incoming, outgoing, server.create_initialization_options())
+    try:
+        with anyio.CancelScope() as serving:
+            async with (
+                background(partial(_cancel_on_signal, serving)),
+                _wire(backlog) as (stdin, stdout),
+                stdio_server(stdin, stdout) as (incoming, outgoing),
+            ):
+                await server.run(incoming, outgoing, server.create_initialization_options())
+    except* ConnectionError:
+        log.debug("the host does not read any more: the session ends")
 
 
 class _SessionProject:

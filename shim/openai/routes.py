@@ -1,10 +1,13 @@
 """The routes ``/v1/chat/completions`` and ``/v1/models``."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Literal
 
 from starlette.routing import Route
 
-from engines.base import Completion, Done, JsonObject, JsonValue, Model, collect
+from engines.base import Completion, Done, JsonObject, Model, collect
 from engines.errors import EngineInterruptedError, UnknownModelError
 from shim.caller import caller_of
 from shim.dispatcher import Dispatcher, ProjectOf
@@ -15,11 +18,19 @@ from shim.openai.translate import TIER_TARGETS, Chunks, Target, chat_call, chat_
 from shim.openai.wire import OWNER, parse_chat
 from tools.base import Call, Receipt
 
+Aliases = Mapping[str, str]
+"""Model name by alias, without circles; ``ANY_NAME`` is the alias of all names that nothing has."""
 
-def routes(dispatcher: Dispatcher, project_of: ProjectOf) -> list[Route]:
+NO_ALIASES: Aliases = MappingProxyType({})
+ANY_NAME = "*"
+FRESH_S = 10.0
+"""Time after which the engines are asked again for a name that ``ANY_NAME`` answered."""
+
+
+def routes(dispatcher: Dispatcher, project_of: ProjectOf, aliases: Aliases = NO_ALIASES) -> list[Route]:
     """Returns the routes of chat completions and models."""
-    chat = ChatCompletions(dispatcher, project_of)
-    models = Models(dispatcher)
+    chat = ChatCompletions(dispatcher, project_of, aliases)
+    models = Models(dispatcher, aliases)
     return [
         Route("/v1/chat/completions", Endpoint(chat, openai_body), methods=["POST"]),
         Route("/v1/models", Endpoint(models.index, openai_body), methods=["GET"]),
@@ -31,31 +42,46 @@ def routes(dispatcher: Dispatcher, project_of: ProjectOf) -> list[Route]:
 class ModelNames:
     """Resolves ``model`` to a tier, model or adapter; queries the engines only for unknown names."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        aliases: Aliases = NO_ALIASES,
+        kind: Literal["chat", "embedding"] = "chat",
+    ) -> None:
         self._dispatcher = dispatcher
+        self._aliases = aliases
+        self._kind = kind
         self._targets: dict[str, Target] = dict(TIER_TARGETS)
+        self._stale_at = 0.0
 
     async def target(self, name: str) -> Target:
-        """Returns the target of ``name``; the first engine that has it wins.
+        """Returns the target of ``name`` or of its alias; the first engine that has it wins.
 
         Raises:
             UnknownModelError: no engine has it.
         """
-        if name not in self._targets:
-            found = await self._dispatcher.models()
+        name = followed(name, self._aliases)
+        if name not in self._targets and not (ANY_NAME in self._aliases and self._is_fresh()):
+            self._stale_at = time.monotonic() + FRESH_S
+            found = [model for model in await self._dispatcher.models() if model.kind == self._kind]
             self._targets = {model.name: _target(model) for model in reversed(found)} | TIER_TARGETS
+        if name not in self._targets:
+            name = followed(ANY_NAME, self._aliases) if ANY_NAME in self._aliases else name
         if name not in self._targets:
             raise unknown_model(name, self._targets)
         return self._targets[name]
+
+    def _is_fresh(self) -> bool:
+        return time.monotonic() < self._stale_at
 
 
 class ChatCompletions:
     """``POST /v1/chat/completions``, whole or streamed."""
 
-    def __init__(self, dispatcher: Dispatcher, project_of: ProjectOf) -> None:
+    def __init__(self, dispatcher: Dispatcher, project_of: ProjectOf, aliases: Aliases = NO_ALIASES) -> None:
         self._dispatcher = dispatcher
         self._project_of = project_of
-        self._names = ModelNames(dispatcher)
+        self._names = ModelNames(dispatcher, aliases)
 
     async def __call__(self, exchange: Exchange) -> None:
         request = parse_chat(exchange.json())
@@ -103,25 +129,36 @@ class ChatCompletions:
 class Models:
     """``GET /v1/models`` and ``/v1/models/{name}``."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, aliases: Aliases = NO_ALIASES) -> None:
         self._dispatcher = dispatcher
+        self._aliases = aliases
 
     async def index(self, exchange: Exchange) -> None:
         offered = await self._offered()
-        await exchange.reply(json_bytes({"object": "list", "data": list(offered.values())}))
+        await exchange.reply(json_bytes({"object": "list", "data": [*offered.values()]}))
 
     async def retrieve(self, exchange: Exchange) -> None:
         name = exchange.path("name")
         offered = await self._offered()
+        any_model = offered.get(followed(ANY_NAME, self._aliases))
+        if name not in offered and any_model:
+            offered[name] = _alias_body(name, any_model)
         if name not in offered:
             raise unknown_model(name, offered)
         await exchange.reply(json_bytes(offered[name]))
 
-    async def _offered(self) -> dict[str, JsonValue]:
-        bodies: dict[str, JsonValue] = {name: _model_body(Model(name, OWNER)) for name in TIER_TARGETS}
-        for model in await self._dispatcher.models():
-            bodies.setdefault(model.name, _model_body(model))
-        return bodies
+    async def _offered(self) -> dict[str, JsonObject]:
+        """Returns the tiers, then the engines' models, then the aliases whose model is among them."""
+        contexts = await self._dispatcher.contexts()
+        largest = max(contexts.values(), default=0)
+        tiers = [Model(name, OWNER, context=contexts.get(name, largest)) for name in TIER_TARGETS]
+        models = [*tiers, *(await self._dispatcher.models())]
+        bodies = {model.name: _model_body(model) for model in reversed(models)}
+        bodies = {model.name: bodies[model.name] for model in models}
+        named = {alias: bodies.get(followed(alias, self._aliases)) for alias in self._aliases}
+        return bodies | {
+            alias: _alias_body(alias, body) for alias, body in named.items() if body and alias != ANY_NAME
+        }
 
 
 def unknown_model(name: str, known: Iterable[str]) -> UnknownModelError:
@@ -133,6 +170,22 @@ def _target(model: Model) -> Target:
     return Target(adapter=model.name) if model.base else Target(model=model.name)
 
 
+def followed(name: str, aliases: Aliases) -> str:
+    """Returns what ``name`` stands for; itself if it is no alias."""
+    while name in aliases:
+        name = aliases[name]
+    return name
+
+
+def _alias_body(alias: str, body: JsonObject) -> JsonObject:
+    return {**body, "id": alias, "owned_by": OWNER, "root": body["id"]}
+
+
 def _model_body(model: Model) -> JsonObject:
+    """Returns a model in OpenAI's format, with its context under OpenRouter's name and under vLLM's."""
     body: JsonObject = {"id": model.name, "object": "model", "created": 0, "owned_by": model.engine}
-    return body | {"parent": model.base} if model.base else body
+    if model.base:
+        body["parent"] = model.base
+    if model.context:
+        body |= {"context_length": model.context, "max_model_len": model.context}
+    return body

@@ -5,7 +5,8 @@ as other OpenAI-compatible servers do.
 Field names and limits: https://platform.openai.com/docs/api-reference/chat/create
 """
 
-from typing import Annotated, Literal, NotRequired, cast
+from collections.abc import Mapping
+from typing import Annotated, Literal, NotRequired, TypeVar, cast
 
 from pydantic import (
     BaseModel,
@@ -17,13 +18,18 @@ from pydantic import (
     WithJsonSchema,
     with_config,
 )
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import ListSchema, StringSchema
 
 # pydantic refuses typing.TypedDict before Python 3.12
 from typing_extensions import TypedDict
 
 from engines.base import JsonObject
 from shim.errors import WrongFieldError
+from tools.arguments import LONGEST_SCHEMA, Prompt, short
 from tools.base import TierWish
+from tools.chat.tool import LONGEST_ID, LONGEST_NAME, MOST_CALLS, MOST_MESSAGES
 
 OWNER = "local-llm-agent"
 
@@ -37,36 +43,48 @@ def _integral(value: object) -> object:
 
 WHOLE = BeforeValidator(_integral)
 
+LARGE = 1_000
+"""Limits up to this one are in the OpenAPI document."""
+MOST_TOOLS = 2_000
+MOST_PARTS = 10_000
+"""Parts of a message."""
+Name = Annotated[str, Field(max_length=LONGEST_NAME)]
+Identity = Annotated[str, Field(max_length=LONGEST_ID)]
+Description = Annotated[str, Field(max_length=LONGEST_SCHEMA)]
+Schema = Annotated[dict[str, JsonValue], BeforeValidator(short)]
+StopText = Annotated[str, Field(max_length=1_000)]
+Stop = StopText | Annotated[list[StopText], Field(max_length=64)]
+
 
 # Other types than text pass here; ``translate`` refuses them with a better message.
 @with_config(ConfigDict(json_schema_extra={"required": ["type", "text"]}))
 class ContentPart(TypedDict):
-    type: Annotated[str, WithJsonSchema({"const": "text"})]
-    text: NotRequired[str]
+    type: Annotated[Name, WithJsonSchema({"const": "text"})]
+    text: NotRequired[Prompt]
 
 
 class FunctionCall(TypedDict):
-    name: str
-    arguments: str
+    name: Name
+    arguments: Prompt
 
 
 class MessageToolCall(TypedDict):
-    id: str
+    id: Identity
     type: NotRequired[Literal["function"]]
     function: FunctionCall
 
 
 class ChatMessage(TypedDict):
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: NotRequired[str | list[ContentPart] | None]
-    tool_calls: NotRequired[list[MessageToolCall] | None]
-    tool_call_id: NotRequired[str | None]
+    content: NotRequired[Prompt | Annotated[list[ContentPart], Field(max_length=MOST_PARTS)] | None]
+    tool_calls: NotRequired[Annotated[list[MessageToolCall], Field(max_length=MOST_CALLS)] | None]
+    tool_call_id: NotRequired[Identity | None]
 
 
 class FunctionDefinition(TypedDict):
-    name: Annotated[str, Field(min_length=1)]
-    description: NotRequired[str | None]
-    parameters: NotRequired[dict[str, JsonValue] | None]
+    name: Annotated[Name, Field(min_length=1)]
+    description: NotRequired[Description | None]
+    parameters: NotRequired[Schema | None]
     strict: NotRequired[bool | None]
 
 
@@ -76,7 +94,7 @@ class FunctionTool(TypedDict):
 
 
 class FunctionName(TypedDict):
-    name: str
+    name: Name
 
 
 class NamedFunction(TypedDict):
@@ -85,7 +103,7 @@ class NamedFunction(TypedDict):
 
 
 class JsonSchemaFormat(TypedDict):
-    schema: NotRequired[dict[str, JsonValue] | None]
+    schema: NotRequired[Schema | None]
 
 
 class ResponseFormat(TypedDict):
@@ -100,9 +118,9 @@ class StreamOptions(TypedDict):
 class ChatRequest(BaseModel):
     model_config = STRICT
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1)]
-    reasoning_effort: str | None = None
-    model: str | None = Field(None, description="auto, small, main, a real model or an adapter")
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
+    reasoning_effort: Name | None = None
+    model: Name | None = Field(None, description="auto, small, main, a real model or an adapter")
     x_tier: TierWish | None = Field(None, description="wins over the X-Tier header and the model name")
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -113,13 +131,13 @@ class ChatRequest(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63), WHOLE] | None = None
-    stop: str | list[str] | None = None
+    stop: Stop | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20), WHOLE] | None = Field(
         None, description="implies logprobs"
     )
     response_format: ResponseFormat | None = None
-    tools: list[FunctionTool] | None = None
+    tools: Annotated[list[FunctionTool], Field(max_length=MOST_TOOLS)] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedFunction | None = None
     n: Annotated[Literal[1], WHOLE] | None = Field(None, description="one answer per request")
 
@@ -145,6 +163,35 @@ def parse_chat(body: JsonObject) -> ChatRequest:
         return ChatRequest.model_validate(body)
     except ValidationError as error:
         raise wrong_field(error, FIELD_NAMES) from None
+
+
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+def parsed(shape: type[Shape], body: JsonObject, unsupported: Mapping[str, str]) -> Shape:
+    """Returns ``body`` validated as ``shape``; ``unsupported`` has the reason by name of a refused field.
+
+    Raises:
+        WrongFieldError: naming the first field that does not fit.
+    """
+    try:
+        return shape.model_validate(body)
+    except ValidationError as error:
+        fault = wrong_field(error, field_names(shape, StreamOptions))
+        if fault.param in unsupported:
+            hint = unsupported[fault.param]
+            fault = WrongFieldError(f"{fault.param} is not supported", param=fault.param, hint=hint)
+        raise fault from None
+
+
+def texts_only(value: object) -> object:
+    """Refuses lists of tokens, which OpenAI accepts in place of texts."""
+    texts = cast("list[object]", value) if isinstance(value, list) else []
+    if any(isinstance(each, int | list) for each in texts):
+        raise PydanticCustomError(
+            "tokens", "lists of tokens are not supported, because local models have other tokens: send text"
+        )
+    return cast("object", value)
 
 
 def wrong_field(error: ValidationError, names: frozenset[str]) -> WrongFieldError:
@@ -173,6 +220,22 @@ def _param(location: tuple[int | str, ...], names: frozenset[str]) -> str:
     return path
 
 
+class _WithoutLimits(GenerateJsonSchema):
+    """Leaves out limits over ``LARGE``: a context is full long before."""
+
+    def str_schema(self, schema: StringSchema) -> JsonSchemaValue:
+        return {k: v for k, v in super().str_schema(schema).items() if k != "maxLength" or v <= LARGE}
+
+    def list_schema(self, schema: ListSchema) -> JsonSchemaValue:
+        return {k: v for k, v in super().list_schema(schema).items() if k != "maxItems" or v <= LARGE}
+
+
+def schema_of(shape: type[BaseModel]) -> JsonObject:
+    """Returns the JSON Schema of a request body for the OpenAPI document."""
+    template = "#/components/schemas/{model}"
+    return cast("JsonObject", shape.model_json_schema(ref_template=template, schema_generator=_WithoutLimits))
+
+
 def schema_of_request() -> JsonObject:
     """Returns the JSON Schema of the request body for the OpenAPI document."""
-    return cast("JsonObject", ChatRequest.model_json_schema(ref_template="#/components/schemas/{model}"))
+    return schema_of(ChatRequest)

@@ -17,15 +17,15 @@ from shim.dispatcher import Dispatcher, ProjectOf
 from shim.encoding import json_bytes, json_text, utf8
 from shim.errors import OPENAI_CODE, openai_body
 from shim.exchange import Endpoint, Exchange
-from shim.openai.routes import ChatCompletions
+from shim.openai.routes import NO_ALIASES, Aliases, ChatCompletions
 from shim.openai.translate import chat_call
 from shim.responses.wire import ResponsesRequest, as_chat, flat_name, offered, parse_responses
 from tools.base import Call, Receipt
 
 
-def routes(dispatcher: Dispatcher, project_of: ProjectOf) -> list[Route]:
+def routes(dispatcher: Dispatcher, project_of: ProjectOf, aliases: Aliases = NO_ALIASES) -> list[Route]:
     """Returns the route of responses."""
-    responses = Responses(dispatcher, project_of)
+    responses = Responses(dispatcher, project_of, aliases)
     return [Route("/v1/responses", Endpoint(responses, openai_body), methods=["POST"])]
 
 

@@ -23,43 +23,58 @@ from typing_extensions import TypedDict
 from engines.base import JsonObject
 from shim.errors import WrongFieldError
 from shim.openai.wire import (
+    MOST_PARTS,
+    MOST_TOOLS,
     STRICT,
     WHOLE,
     ChatMessage,
     ChatRequest,
+    Description,
+    Identity,
     MessageToolCall,
+    Name,
+    Schema,
     field_names,
+    parse_chat,
+    schema_of,
     wrong_field,
 )
+from tools.arguments import Prompt
+from tools.chat.tool import MOST_MESSAGES
 
+ToolName = Annotated[str, Field(max_length=200)]
+"""A namespace and a name together are a ``Name``."""
 TEXT_PARTS = ("input_text", "output_text", "text")
 
 
 # Other types than text pass here; ``_text`` refuses them with a better message.
 @with_config(ConfigDict(json_schema_extra={"required": ["type", "text"]}))
 class InputPart(TypedDict):
-    type: Annotated[str, WithJsonSchema({"enum": list(TEXT_PARTS)})]
-    text: NotRequired[str]
+    type: Annotated[Name, WithJsonSchema({"enum": list(TEXT_PARTS)})]
+    text: NotRequired[Prompt]
+
+
+Parts = Prompt | Annotated[list[InputPart], Field(max_length=MOST_PARTS)]
 
 
 class InputMessage(TypedDict):
     type: NotRequired[Literal["message"]]
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[InputPart]
+    content: Parts
 
 
 class FunctionCallItem(TypedDict):
     type: Literal["function_call"]
-    call_id: str
-    name: str
-    arguments: str
-    namespace: NotRequired[str | None]
+    call_id: Identity
+    name: ToolName
+    arguments: Prompt
+    namespace: NotRequired[ToolName | None]
 
 
 class FunctionCallOutput(TypedDict):
     type: Literal["function_call_output"]
-    call_id: str
-    output: str | list[InputPart]
+    call_id: Identity
+    output: Parts
 
 
 class ReasoningItem(TypedDict):
@@ -70,9 +85,9 @@ class ReasoningItem(TypedDict):
 
 class ResponseFunction(TypedDict):
     type: Literal["function"]
-    name: Annotated[str, Field(min_length=1)]
-    description: NotRequired[str | None]
-    parameters: NotRequired[dict[str, JsonValue] | None]
+    name: Annotated[ToolName, Field(min_length=1)]
+    description: NotRequired[Description | None]
+    parameters: NotRequired[Schema | None]
 
 
 def _hosted(kind: str) -> str:
@@ -88,7 +103,7 @@ class HostedTool(TypedDict):
     """One that a model's server would run itself; there is none here."""
 
     type: Annotated[
-        str, AfterValidator(_hosted), WithJsonSchema({"type": "string", "not": {"enum": list(OURS)}})
+        Name, AfterValidator(_hosted), WithJsonSchema({"type": "string", "not": {"enum": list(OURS)}})
     ]
 
 
@@ -96,18 +111,18 @@ class NamespaceTool(TypedDict):
     """Functions of one origin, as Codex groups those of an MCP server."""
 
     type: Literal["namespace"]
-    name: Annotated[str, Field(min_length=1)]
-    tools: list[ResponseFunction | HostedTool]
+    name: Annotated[ToolName, Field(min_length=1)]
+    tools: Annotated[list[ResponseFunction | HostedTool], Field(max_length=MOST_TOOLS)]
 
 
 class NamedTool(TypedDict):
     type: Literal["function"]
-    name: str
+    name: ToolName
 
 
 class TextFormat(TypedDict):
     type: Literal["text", "json_object", "json_schema"]
-    schema: NotRequired[dict[str, JsonValue] | None]
+    schema: NotRequired[Schema | None]
 
 
 class TextOptions(TypedDict):
@@ -115,7 +130,7 @@ class TextOptions(TypedDict):
 
 
 class Reasoning(TypedDict):
-    effort: NotRequired[str | None]
+    effort: NotRequired[Name | None]
 
 
 InputItem = InputMessage | FunctionCallItem | FunctionCallOutput | ReasoningItem
@@ -124,16 +139,18 @@ InputItem = InputMessage | FunctionCallItem | FunctionCallOutput | ReasoningItem
 class ResponsesRequest(BaseModel):
     model_config = STRICT
 
-    input: str | Annotated[list[InputItem], Field(min_length=1)]
-    model: str | None = Field(None, description="auto, small, main, a real model or an adapter")
-    instructions: str | None = None
+    input: Prompt | Annotated[list[InputItem], Field(min_length=1, max_length=MOST_MESSAGES)]
+    model: Name | None = Field(None, description="auto, small, main, a real model or an adapter")
+    instructions: Prompt | None = None
     stream: bool | None = None
     max_output_tokens: Annotated[int, Field(ge=1), WHOLE] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     text: TextOptions | None = None
     reasoning: Reasoning | None = None
-    tools: list[ResponseFunction | NamespaceTool | HostedTool] | None = None
+    tools: (
+        Annotated[list[ResponseFunction | NamespaceTool | HostedTool], Field(max_length=MOST_TOOLS)] | None
+    ) = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     previous_response_id: None = Field(None, description="answers are not stored")
 
@@ -169,10 +186,10 @@ def as_chat(request: ResponsesRequest) -> ChatRequest:
         WrongFieldError: a part of the conversation is not text.
     """
     wanted = (request.text or {}).get("format") or {"type": "text"}
-    return ChatRequest.model_validate(
+    return parse_chat(
         {
             "model": request.model,
-            "messages": _messages(request),
+            "messages": cast("list[JsonValue]", _messages(request)),
             "max_completion_tokens": request.max_output_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
@@ -260,4 +277,4 @@ def _text(content: str | list[InputPart], param: str) -> str:
 
 def schema_of_request() -> JsonObject:
     """Returns the JSON Schema of the request body for the OpenAPI document."""
-    return cast("JsonObject", ResponsesRequest.model_json_schema(ref_template="#/components/schemas/{model}"))
+    return schema_of(ResponsesRequest)

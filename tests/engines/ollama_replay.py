@@ -62,6 +62,18 @@ class Replay:
     """Set when all recorded lines of a chat are sent."""
     left: anyio.Event = field(default_factory=anyio.Event)
     """Set when a client disconnects before the end of its answer."""
+    listed: dict[str, JsonObject] | None = None
+    """The answer of ``/api/tags`` by name; ``None``: the recording."""
+    loaded: list[str] = field(default_factory=list[str])
+    """The answer of ``/api/ps``, if ``listed`` is set."""
+    unloadable: dict[str, str] = field(default_factory=dict[str, str])
+    """Errors of models that do not load."""
+    answers: deque[Sequence[JsonObject]] = field(default_factory=deque[Sequence[JsonObject]])
+    """Lines of the next chats with models that load."""
+    vectors: list[JsonValue] = field(default_factory=list[JsonValue])
+    """Answer of all embeddings with models that load."""
+    shown: list[str] = field(default_factory=list[str])
+    """Models whose properties were asked for, in order."""
     _turns: dict[str, deque[Turn]] = field(default_factory=lambda: defaultdict(deque))
     _models: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
 
@@ -91,6 +103,24 @@ class Replay:
         info = cast("JsonObject", shown["model_info"]) | cast("JsonObject", changes.pop("model_info", {}))
         self._models[name] = {**shown, **changes, "model_info": info}
 
+    def offer(
+        self, name: str, *, billions: float, gib: float, level: str = "Q4_K_M", **changes: JsonValue
+    ) -> None:
+        """Installs and lists a model: the recordings ``show_base`` and ``tags`` with another size."""
+        info = cast("JsonObject", changes.pop("model_info", {}))
+        size: JsonObject = {"general.parameter_count": int(billions * 1e9)}
+        self.install(name, "show_base", **changes, model_info=size | info)
+        tags = cast("JsonObject", json.loads(recording("tags").lines[0]))
+        entry = cast("list[JsonObject]", tags["models"])[0]
+        details = cast("JsonObject", entry["details"]) | {"quantization_level": level}
+        own: JsonObject = {"name": name, "model": name, "size": int(gib * 2**30), "digest": f"{name} {gib}"}
+        self.listed = {**(self.listed or {}), name: {**entry, **own, "details": details}}
+
+    def remove(self, name: str) -> None:
+        """Removes a model added by ``offer``."""
+        assert self.listed
+        del self.listed[name], self._models[name]
+
     async def answer(self, request: web.Request) -> web.StreamResponse:
         text = await request.text()
         body = cast("JsonObject", json.loads(text) if text else {})
@@ -99,6 +129,22 @@ class Replay:
             self.asked.append(body)
         if turns := self._turns[request.path]:
             return await self._send(request, turns.popleft())
+        if self.listed is not None and request.path == "/api/tags":
+            return web.json_response({"models": [*self.listed.values()]})
+        if self.listed is not None and request.path == "/api/ps":
+            loaded = [self.listed[name] for name in self.loaded if name in self.listed]
+            return web.json_response({"models": loaded})
+        if self.listed is not None and request.path in ("/api/chat", "/api/embed"):
+            if (name := str(body["model"])) not in self._models:
+                return web.json_response({"error": f"model '{name}' not found"}, status=404)
+            if name in self.unloadable:
+                return web.json_response({"error": self.unloadable[name]}, status=500)
+            if request.path == "/api/embed":
+                return web.json_response({"embeddings": self.vectors, "prompt_eval_count": 1})
+            self.say(*self.answers.popleft())
+            return await self._send(request, self._turns[request.path].popleft())
+        if request.path == "/api/show":
+            self.shown.append(str(body["model"]))
         if request.path == "/api/show" and (shown := self._models.get(str(body["model"]))):
             return web.json_response(shown)
         found = [r for r in recordings() if r.agrees(request.method, request.path, body)]

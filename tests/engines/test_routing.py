@@ -5,8 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engines.backends.scripted.engine import ScriptedEngine
-from engines.base import Capabilities
-from engines.errors import ContextTooLongError, InvalidArgumentsError
+from engines.base import Capabilities, Profile
+from engines.errors import ContextTooLongError, EngineUnavailableError, InvalidArgumentsError
 from engines.routing import Needs, Router, Tier, decide
 
 SMALL = Tier("small", 512, 4096, 500)
@@ -149,3 +149,16 @@ async def test_a_prompt_that_looks_hard_stays_where_its_caller_or_its_tool_wants
     wanted = await two.pick(Needs(hard=lambda: True, wants="small"))
     assert wanted.tier.name == "small"
     assert "the tool wants it" in wanted.reason
+
+
+@pytest.mark.anyio
+async def test_the_context_of_a_tier_is_its_models_or_the_configured_one_if_no_engine_answers() -> None:
+    class Down(ScriptedEngine):
+        async def profile(self, model: str = "") -> Profile:
+            raise EngineUnavailableError("nothing answers")
+
+    bounded = ScriptedEngine(capabilities=Capabilities(max_context=8192))
+    engines = {"small": bounded, "main": Down()}
+    assert await Router(TIERS, engines.__getitem__).contexts() == {"small": 4096, "main": 16384}
+    engines["main"] = bounded
+    assert await Router(TIERS, engines.__getitem__).contexts() == {"small": 4096, "main": 8192}

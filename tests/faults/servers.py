@@ -68,7 +68,7 @@ def _environment(engine: str, url: str, folder: Path, deadline_s: float) -> dict
     # One slot, so that a slot that is not released is noticed at once.
     settings = {"engine": json.dumps(engine), "limits": f"{{concurrency = 1, deadline_s = {deadline_s}}}"}
     if engine == "ollama":
-        settings["ollama"] = f'{{url = "{url}"}}'
+        settings["ollama"] = f'{{url = "{url}", model = "gpt-oss:20b"}}'
     if engine == "vllm":
         settings["vllm"] = f'{{url = "{url}/v1"}}'
     config = folder / "config.toml"

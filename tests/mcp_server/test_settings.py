@@ -119,7 +119,7 @@ def test_a_projects_file_may_not_widen_what_is_open(text: str, root: Path) -> No
     assert "config.toml" in error.hint
 
 
-@pytest.mark.parametrize("section", ["ollama", "vllm"])
+@pytest.mark.parametrize("section", ["ollama", "vllm", "openai"])
 @pytest.mark.parametrize(
     "url",
     [
@@ -294,7 +294,56 @@ def test_secrets_are_not_shown(user_file: Path) -> None:
 
 
 def test_a_fault_beside_a_secret_does_not_show_it(user_file: Path) -> None:
-    user_file.write_text('[http]\ntoken = ["s3cret-token"]\n[vllm]\napi_key = ["s3cret-key"]')
+    user_file.write_text(
+        '[http]\ntoken = ["s3cret-token"]\n[vllm]\napi_key = ["s3cret-key"]\n[openai]\napi_key = "s3cret\\n2"'
+    )
     error = refused()
     assert "http.token" in error.message
     assert "s3cret" not in f"{error.message} {error.hint} {error.__cause__!r}"
+
+
+# Aliases and CORS
+
+
+def test_aliases_are_read_and_may_stand_for_each_other(user_file: Path) -> None:
+    user_file.write_text('[aliases]\ngpt-4o-mini = "main"\n"gpt-4.1" = "gpt-4o-mini"\n"*" = "gpt-4.1"')
+    assert read().aliases == {"gpt-4o-mini": "main", "gpt-4.1": "gpt-4o-mini", "*": "gpt-4.1"}
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ('a = "a"', "a -> a is a circle"),
+        ('a = "b"\nb = "c"\nc = "a"', "a -> b -> c -> a is a circle"),
+        ('z = "a"\na = "b"\nb = "a"', "z -> a -> b -> a is a circle"),
+        ('"*" = "a"\na = "*"', "* -> a -> * is a circle"),
+        ('a = ""', "at least 1 character"),
+        ('gpt-4.1 = "main"', "valid string"),
+    ],
+)
+def test_aliases_that_lead_nowhere_are_refused_at_the_start(table: str, says: str, user_file: Path) -> None:
+    user_file.write_text(f"[aliases]\n{table}")
+    message = refused().message
+    assert f"{user_file}: aliases" in message
+    assert says in message
+
+
+def test_a_projects_file_may_set_neither_aliases_nor_origins(root: Path) -> None:
+    for text in ('[aliases]\na = "main"', '[http]\ncors_origins = ["https://app.example"]'):
+        assert "may not set" in refused(say(root, text)).message
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "null", "", "app.example", "https://", "https://*", "https://*.app.example", "https://app.example/",
+     "https://app.example/path", "https://a.example,https://b.example", "https://user@app.example",
+     "https://app.example https://b.example", "https://app.example\n"],
+)  # fmt: skip
+@pytest.mark.parametrize("token", ["", "secret"])
+def test_pages_are_allowed_by_origin_and_never_by_wildcard(origin: str, token: str) -> None:
+    assert "name an origin" in refused(http={"cors_origins": [origin], "token": token}).message
+
+
+def test_an_origin_is_compared_as_browsers_write_it() -> None:
+    found = read(http={"cors_origins": ["https://App.Example:8443", "chrome-extension://abcdef"]})
+    assert found.http.cors_origins == ("https://app.example:8443", "chrome-extension://abcdef")

@@ -24,11 +24,13 @@ from engines.base import (
 from engines.errors import AgentError
 from shim import rest
 from shim.dispatcher import Dispatcher
+from shim.openai import completions, embeddings
 from shim.openai import routes as openai
 from shim.responses import routes as responses
 from shim.unrouted import unrouted
 from tools.base import Call, Progress, Project, Receipt, Result, TokenCounts, silent
 from tools.catalog import ToolDefinition
+from tools.tool import Tool
 
 DONE = Done("stop", Usage(7, 2, 3), "fake", "tiny")
 HELLO: tuple[Event, ...] = (TextDelta("Hel"), TextDelta("lo"), DONE)
@@ -132,6 +134,12 @@ class FakeDispatcher:
             raise self.offered
         return self.offered
 
+    def serving(self, *tools: Tool[Any]) -> "FakeDispatcher":
+        return self
+
+    async def contexts(self) -> Mapping[str, int]:
+        return {"small": 4096, "main": 16384}
+
     async def ready(self) -> Profile:
         if isinstance(self.offered, AgentError):
             raise self.offered
@@ -142,11 +150,13 @@ def project_of(name: str, arguments: Mapping[str, Any]) -> Project:
     return Project(name or "default")
 
 
-def app_of(dispatcher: Dispatcher) -> Starlette:
+def app_of(dispatcher: Dispatcher, aliases: Mapping[str, str] = openai.NO_ALIASES) -> Starlette:
     return Starlette(
         routes=[
-            *openai.routes(dispatcher, project_of),
-            *responses.routes(dispatcher, project_of),
+            *openai.routes(dispatcher, project_of, aliases),
+            *responses.routes(dispatcher, project_of, aliases),
+            *completions.routes(dispatcher, project_of, aliases),
+            *embeddings.routes(dispatcher, project_of, aliases),
             *rest.routes(dispatcher, project_of, "1.2.3"),
         ],
         exception_handlers={HTTPException: unrouted},
@@ -154,8 +164,10 @@ def app_of(dispatcher: Dispatcher) -> Starlette:
 
 
 @asynccontextmanager
-async def client_of(dispatcher: Dispatcher) -> AsyncGenerator[httpx2.AsyncClient, None]:
-    transport = httpx2.ASGITransport(app=app_of(dispatcher))
+async def client_of(
+    dispatcher: Dispatcher, aliases: Mapping[str, str] = openai.NO_ALIASES
+) -> AsyncGenerator[httpx2.AsyncClient, None]:
+    transport = httpx2.ASGITransport(app=app_of(dispatcher, aliases))
     with anyio.fail_after(5):
         async with httpx2.AsyncClient(transport=transport, base_url="http://shim") as client:
             yield client

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from engines.base import Done, TextDelta, TokenLogprob, ToolCallDelta, Usage
 from engines.errors import ContextTooLongError, EngineBusyError, EngineInterruptedError, InvalidAnswerError
+from shim.dispatcher import Dispatcher
 from tests.shim.fakes import DONE, HELLO, RECEIPT, FakeDispatcher, app_of
 from tools.base import Result
 
@@ -28,7 +29,7 @@ CALLED = (
 
 
 @asynccontextmanager
-async def client_of(dispatcher: FakeDispatcher) -> AsyncGenerator[AsyncOpenAI, None]:
+async def client_of(dispatcher: Dispatcher) -> AsyncGenerator[AsyncOpenAI, None]:
     """Starts a server and yields an OpenAI client for it."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app_of(dispatcher), log_level="error", lifespan="off"))

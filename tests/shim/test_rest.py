@@ -86,13 +86,13 @@ async def test_health_is_about_us_and_ready_about_the_engines() -> None:
 
 async def test_a_request_without_a_route_is_refused_in_the_error_format_of_its_api() -> None:
     async with client_of(FakeDispatcher()) as client:
-        missing = await client.post("/v1/embeddings", json={})
+        missing = await client.post("/v1/audio/speech", json={})
         # a model's name may not hold a line break, as far as Starlette is concerned
         strange = await client.get("/v1/models/a%0Ab")
         wrong = await client.get("/mcp/tools/classify")
     assert (missing.status_code, strange.status_code) == (404, 404)
     assert missing.json()["error"]["type"] == "invalid_request_error"
-    assert "/v1/embeddings" in missing.json()["error"]["message"]
+    assert "/v1/audio/speech" in missing.json()["error"]["message"]
     assert wrong.status_code == 405
     assert wrong.headers["allow"] == "POST"
     assert wrong.json()["error"]["hint"] == "GET /openapi.json lists the routes"
@@ -106,6 +106,8 @@ async def test_the_openapi_document_has_every_route_and_no_dangling_reference() 
     assert set(document["paths"]) == {
         "/v1/chat/completions",
         "/v1/responses",
+        "/v1/completions",
+        "/v1/embeddings",
         "/v1/models",
         "/v1/models/{name}",
         "/mcp/tools",

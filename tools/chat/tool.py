@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from engines.base import Done, Event, EventStream, JsonObject, Message, Request, TextDelta, ToolCall
 from engines.errors import ContextTooLongError, InvalidArgumentsError
 from engines.middleware.wrapper import ObservedStream
-from tools.arguments import Arguments, Object, unquoted
+from tools.arguments import Arguments, Object, Prompt, unquoted
 from tools.base import Sampling
 from tools.chat.answered import LONGEST, REFUSAL, is_answered
 from tools.pipeline.passages import GAP, PASSAGE, first_page
@@ -41,13 +41,20 @@ Measured with ``benchmarks/difficulty.py``.
 """
 
 
+MOST_MESSAGES = 20_000
+MOST_CALLS = 1_000
+LONGEST_ID = 10_000
+"""Characters; some clients keep the state of a model in the id of a tool call."""
+LONGEST_NAME = 500
+
+
 class WireFunction(BaseModel):
-    name: str
-    arguments: str = ""
+    name: str = Field(max_length=LONGEST_NAME)
+    arguments: Prompt = ""
 
 
 class WireToolCall(BaseModel):
-    id: str = ""
+    id: str = Field("", max_length=LONGEST_ID)
     function: WireFunction
 
 
@@ -57,9 +64,9 @@ class ChatMessage(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     role: Literal["system", "user", "assistant", "tool"]
-    content: str | None = None
-    tool_calls: tuple[WireToolCall, ...] | None = None
-    tool_call_id: str | None = None
+    content: Prompt | None = None
+    tool_calls: Annotated[tuple[WireToolCall, ...], Field(max_length=MOST_CALLS)] | None = None
+    tool_call_id: str | None = Field(None, max_length=LONGEST_ID)
 
     def as_message(self) -> Message:
         calls = tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in self.tool_calls or ())
@@ -69,16 +76,17 @@ class ChatMessage(BaseModel):
 class ChatArguments(Arguments):
     unlisted: ClassVar[frozenset[str]] = frozenset({"split", "detail"})
 
-    prompt: str | None = None
+    prompt: Prompt | None = None
     messages: (
         Annotated[
             list[ChatMessage],
+            Field(max_length=MOST_MESSAGES),
             BeforeValidator(unquoted),
             WithJsonSchema({"type": "array", "items": {"type": "object"}}),
         ]
         | None
     ) = Field(None, description="[{role,content}] instead of prompt")
-    system: str | None = None
+    system: Prompt | None = None
     schema_: Object | None = Field(None, alias="schema", description="JSON Schema of the answer")
     max_tokens: int | None = Field(None, ge=1)
     temperature: float = Field(TEMPERATURE, ge=0, le=2)

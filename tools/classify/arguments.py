@@ -10,13 +10,16 @@ from tools.arguments import SourceArguments, names_of, unquoted
 
 LONGEST_LABEL, LONGEST_DESCRIPTION = 200, 2_000
 """Characters; a label is part of every prompt and answer."""
+MOST_EXAMPLES, LONGEST_EXAMPLE = 10_000, 20_000
+NAMED = 5
+"""Unknown labels that an error repeats."""
 
 
 class Example(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    text: str
-    label: str
+    text: str = Field(max_length=LONGEST_EXAMPLE)
+    label: str = Field(max_length=LONGEST_LABEL)
 
 
 def _described(value: object) -> object:
@@ -32,12 +35,13 @@ class ClassifyArguments(SourceArguments):
         dict[str, str],
         BeforeValidator(_described),
         WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "object"}]}),
-    ] = Field(min_length=1, max_length=1_000, description="[label] or {label: description}")
+    ] = Field(min_length=1, description="[label] or {label: description}")
     multi: bool = Field(False, description="any number of labels each")
     min_confidence: float | None = Field(None, ge=0, le=1, description="abstain below")
     examples: (
         Annotated[
             list[Example],
+            Field(max_length=MOST_EXAMPLES),
             BeforeValidator(unquoted),
             WithJsonSchema({"type": "array", "items": {"type": "object"}}),
         ]
@@ -66,7 +70,8 @@ class ClassifyArguments(SourceArguments):
                 )
         unknown = {example.label for example in self.examples or ()} - set(self.labels)
         if unknown:
-            raise ValueError(f"examples: labels not in the list: {', '.join(sorted(unknown))}")
+            named = ", ".join(sorted(unknown)[:NAMED])
+            raise ValueError(f"examples: labels not in the list: {named}")
         return self
 
 

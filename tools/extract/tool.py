@@ -23,6 +23,9 @@ from tools.sources.documents import Document
 from tools.sources.evidence import EvidenceIndex
 from tools.tool import Output, Tool
 
+FieldName = Annotated[str, Field(max_length=200)]
+About = Annotated[str, Field(max_length=2_000)]
+
 
 def _named(value: object) -> object:
     return names_of(unquoted(value))
@@ -30,7 +33,7 @@ def _named(value: object) -> object:
 
 class ExtractArguments(SourceArguments):
     schema_: Object | None = Field(None, alias="schema", description="JSON Schema of one record")
-    fields: Annotated[dict[str, str], BeforeValidator(_named)] | None = Field(
+    fields: Annotated[dict[FieldName, About], BeforeValidator(_named)] | None = Field(
         None, min_length=1, description="{name: description}, simpler than schema"
     )
     many: bool = Field(False, description="a list of records")

@@ -6,7 +6,7 @@ Entry points above know the wire formats; tools below reach engines through ``Ru
 """
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, replace
@@ -26,11 +26,12 @@ from tools.arguments import Arguments, parse
 from tools.base import Call, Progress, Receipt, Result, Stream, TokenCounts, silent
 from tools.catalog import TOOLS, ToolDefinition, definitions
 from tools.chat.tool import Chat, ChatArguments
-from tools.pipeline.loading import argument_tokens, load_sources
+from tools.pipeline.loading import Loaded, argument_tokens, load_sources
 from tools.pipeline.results import ResultFiles
 from tools.pipeline.run import Run, Tally
 from tools.pipeline.short import shortened
 from tools.pipeline.structured import compact
+from tools.sources.documents import Sources
 from tools.tool import Output, Tool
 
 
@@ -59,12 +60,16 @@ class _Work:
     """Tokens of the caller's context that the arguments took."""
     read: int
     started: float
+    counted: bool = True
 
     def receipt(self, fields: JsonObject, plain: str, decided_by: str = "") -> Receipt:
         run, tally = self.run, self.run.tally
         last = tally.last
         profile = run.profile
-        answer = str(fields[plain]) if plain in fields else compact(fields)
+        saved = 0
+        if self.counted:
+            answer = str(fields[plain]) if plain in fields else compact(fields)
+            saved = self.read - self.asked - self.estimator.count(answer)
         return Receipt(
             tier=run.route.tier.name,
             engine=last.engine if last else profile.engine,
@@ -73,7 +78,7 @@ class _Work:
             project=run.call.project.name,
             ms=round((time.perf_counter() - self.started) * 1000),
             tokens=replace(tally.tokens, read=self.read),
-            saved=self.read - self.asked - self.estimator.count(answer),
+            saved=saved,
             cached=tally.asked > 0 and tally.cached == tally.asked,
             escalated=tally.escalated,
             decided_by=decided_by,
@@ -91,8 +96,9 @@ class _Work:
 class _Recording:
     """Context manager that records one call, however it ends."""
 
-    def __init__(self, call: Call, estimator: LazyEstimator, record: Record) -> None:
+    def __init__(self, call: Call, estimator: LazyEstimator, record: Record, *, counted: bool) -> None:
         self._call = call
+        self._counted = counted
         self._estimator = estimator
         self._record = record
         self._started = time.perf_counter()
@@ -124,8 +130,10 @@ class _Recording:
         if self.work:
             return self.work.failure(text_sent)
         call, ms = self._call, round((time.perf_counter() - self._started) * 1000)
-        estimator = await self._estimator.get()
-        spent = argument_tokens(call, estimator) + estimator.count(text_sent)
+        spent = 0
+        if self._counted:
+            estimator = await self._estimator.get()
+            spent = argument_tokens(call, estimator) + estimator.count(text_sent)
         return Receipt("", "", "", None, call.project.name, ms, TokenCounts(), saved=-spent)
 
 
@@ -165,6 +173,10 @@ class Dispatcher:
 
     async def models(self) -> Sequence[Model]:
         return await self._engines.models()
+
+    async def contexts(self) -> Mapping[str, int]:
+        """Returns the context of each tier in tokens."""
+        return await self._router.contexts()
 
     async def ready(self) -> Profile:
         """Returns the profile of the engine that would be asked now.
@@ -233,7 +245,8 @@ class Dispatcher:
                     recording.receipt = answering.receipt if answering.done else None
 
     def _recording(self, call: Call) -> _Recording:
-        return _Recording(call, self._estimator, self._record)
+        tool = self._tools.get(call.tool)
+        return _Recording(call, self._estimator, self._record, counted=tool is None or tool.counted)
 
     def _parsed(self, call: Call) -> tuple[Tool[Any], Arguments]:
         tool = self._tools.get(call.tool)
@@ -247,7 +260,7 @@ class Dispatcher:
         started = time.perf_counter()
         deadline = anyio.current_time() + (call.deadline_s or self._deadline_s)
         estimator = await self._estimator.get()
-        loaded = await load_sources(call, arguments, estimator)
+        loaded = await load_sources(call, arguments, estimator) if tool.counted else Loaded(Sources(), 0)
         needs = Needs(
             tier=arguments.tier if arguments.tier != "auto" else call.tier,
             wants=tool.tier(arguments),
@@ -275,7 +288,7 @@ class Dispatcher:
             calibrations=self._calibrations,
         )
         run = await tool.fitted(arguments, run)
-        return _Work(run, estimator, loaded.asked, loaded.read, started)
+        return _Work(run, estimator, loaded.asked, loaded.read, started, tool.counted)
 
 
 class _AnswerStream:

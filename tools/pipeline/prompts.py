@@ -42,6 +42,10 @@ CUES = (
 """Every such phrase contains one of these; they are much faster to search for."""
 
 
+PHRASE = 8
+"""Words in a row that no answer has in common with a prompt by chance."""
+
+
 def fenced(text: str) -> str:
     """Returns ``text`` between an opening and a closing delimiter that do not occur in it."""
     digest = sha256(text.encode(errors="surrogatepass")).hexdigest()
@@ -57,6 +61,16 @@ def gives_orders(text: str) -> str:
         if any(cue in lowered for cue in CUES) and (found := ORDERS.search(line)):
             return found[0]
     return ""
+
+
+def repeats(answer: str, prompt: str, source: str) -> bool:
+    """Returns whether ``answer`` holds ``PHRASE`` words in a row of ``prompt`` that ``source`` does not."""
+    return bool(_phrases(answer) & _phrases(prompt) - _phrases(source))
+
+
+def _phrases(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.lower())
+    return {tuple(words[at : at + PHRASE]) for at in range(len(words) - PHRASE + 1)}
 
 
 def prompt_messages(system: Sequence[str], user: str) -> tuple[Message, ...]:

@@ -83,7 +83,10 @@ class Files:
                 f"project {project.name!r} may read no files here",
                 hint="the operator must list its folders under [projects.NAME] paths, or send text instead",
             )
-        self._roots = [root.resolve() for root in roots]
+        # Not Path.resolve, which raises RuntimeError for a symlink to itself.
+        self._roots = [Path(os.path.realpath(root)) for root in roots]
+        self.skipped: list[str] = []
+        """What a folder or glob left out because it could not be read."""
         self._bytes = 0
         self._visited = 0
 
@@ -180,14 +183,13 @@ class Files:
         self._check_inside(folder, _printable(pattern))
         depth = None if "**" in rest else rest.count("/")
         matches = [
-            file
-            for file in (self._walk(folder, depth) if os.path.isdir(folder) else ())
-            if wanted.match(file.relative_to(folder).as_posix())
+            file for file in self._walk(folder, depth) if wanted.match(file.relative_to(folder).as_posix())
         ]
         if not matches:
+            hint = "globs are relative to the project root; files that .gitignore names are left out"
             raise SourceNotFoundError(
                 f"no file matches {_printable(pattern)} in {self._roots[0]}",
-                hint="globs are relative to the project root; files that .gitignore names are left out",
+                hint="; ".join([hint, *self.skipped[:1]]),
             )
         yield from map(self._found, matches)
 
@@ -199,7 +201,7 @@ class Files:
             ignored = self._ignored_in(top, ignored)
             below: list[tuple[Path, Ignored, int]] = []
             for entry in self._entries(top):
-                is_folder = entry.is_dir(follow_symlinks=False)
+                is_folder = _leads_to_folder(entry, follow_symlinks=False)
                 if _is_passed_over(entry, is_folder=is_folder) or ignored(entry.path, is_folder=is_folder):
                     continue
                 if not is_folder:
@@ -209,7 +211,7 @@ class Files:
             waiting += reversed(below)
 
     def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
-        """Returns the entries of ``folder`` in a stable order; none if it may not be listed."""
+        """Returns the entries of ``folder`` in a stable order; none if it cannot be listed."""
         entries: list[os.DirEntry[str]] = []
         try:
             with os.scandir(folder) as listing:
@@ -221,7 +223,8 @@ class Files:
                             f"more than {MAX_VISITED} entries in {self._shown(folder)}",
                             hint="name a smaller folder or glob",
                         )
-        except OSError:
+        except OSError as error:
+            self.skipped.append(_unreadable(self._shown(folder), error).message)
             return []
         return sorted(entries, key=lambda entry: entry.name)
 
@@ -239,8 +242,11 @@ class Files:
     def _ignored_in(self, folder: Path, above: Ignored) -> Ignored:
         file = folder / ".gitignore"
         try:
-            raw = self._opened(file, str(file), MAX_IGNORE_BYTES)
-        except AgentError:
+            raw = self._opened(file, self._shown(file), MAX_IGNORE_BYTES)
+        except AgentError as error:
+            is_absent = isinstance(error.__cause__, FileNotFoundError | NotADirectoryError)
+            if not is_absent and error.message not in self.skipped:
+                self.skipped.append(error.message)
             return above
         return above.below(folder, raw.decode(errors="replace"))
 
@@ -258,14 +264,13 @@ class Files:
         # Non-blocking, or opening a FIFO would wait for its writer.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
-            descriptor = os.open(resolved, flags)
+            with open(resolved, "rb", opener=lambda name, _: os.open(name, flags)) as opened:
+                self._check_opened(os.fstat(opened.fileno()), resolved, shown)
+                raw = opened.read(limit + 1)
         except OSError as error:
             raise _unreadable(shown, error) from error
-        with open(descriptor, "rb") as opened:
-            self._check_opened(os.fstat(descriptor), resolved, shown)
-            raw = opened.read(limit + 1)
         if len(raw) > limit:
-            raise _too_large(shown)
+            raise _too_large(shown, limit)
         return raw
 
     def _check_opened(self, opened: os.stat_result, resolved: Path, shown: str) -> None:
@@ -283,7 +288,17 @@ class Files:
 
 def _is_passed_over(entry: os.DirEntry[str], *, is_folder: bool) -> bool:
     """Returns whether ``entry`` is skipped when a folder around it is named."""
-    return entry.name.lower() in SKIPPED_FOLDERS | SECRET_FOLDERS or (not is_folder and entry.is_dir())
+    if entry.name.lower() in SKIPPED_FOLDERS | SECRET_FOLDERS:
+        return True
+    return not is_folder and _leads_to_folder(entry, follow_symlinks=True)
+
+
+def _leads_to_folder(entry: os.DirEntry[str], *, follow_symlinks: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_symlinks)
+    except OSError:
+        # A symlink to itself, for one: as a file, it is skipped with a note when it is read.
+        return False
 
 
 def _is_name(path: str) -> bool:
@@ -301,12 +316,14 @@ def _printable(name: str) -> str:
 
 
 def _unreadable(shown: str, error: OSError) -> SourceUnusableError:
-    return SourceUnusableError(f"{shown} cannot be read: {error.strerror}", hint="check its permissions")
-
-
-def _too_large(shown: str) -> SourceUnusableError:
     return SourceUnusableError(
-        f"{shown} is too large (one file: {MAX_FILE_BYTES >> 20} MiB, one call: {MAX_TOTAL_BYTES >> 20} MiB)",
+        f"{shown} cannot be read: {error.strerror or error}", hint="check that it is there and may be read"
+    )
+
+
+def _too_large(shown: str, limit: int = MAX_FILE_BYTES) -> SourceUnusableError:
+    return SourceUnusableError(
+        f"{shown} is too large (one file: {limit / 2**20:g} MiB, one call: {MAX_TOTAL_BYTES >> 20} MiB)",
         hint="name a part of it, or fewer files",
     )
 

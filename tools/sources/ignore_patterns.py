@@ -16,7 +16,7 @@ MAX_ALTERNATIVES = 256
 """Patterns that the braces of one glob may expand to."""
 
 _MAGIC = re.compile(r"[*?\[{]")
-_TOKEN = re.compile(r"\\.|\[!?\]?[^\]/]*\]|\*+|.", re.DOTALL)
+_TOKEN = re.compile(r"\\.|\[!?\]?[^\]/]{0,100}\]|\*+|.", re.DOTALL)
 _NOTHING = re.compile(r"(?!)")
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 
@@ -143,7 +143,9 @@ class _Line(NamedTuple):
 
 def _line(text: str) -> _Line | None:
     """Parses a line of a ``.gitignore``; ``None`` for blank, comment and, as in git, malformed lines."""
-    text = re.sub(r"(?<!\\)[ \t]+\Z", "", text.removesuffix("\r"))
+    text = text.removesuffix("\r")
+    kept = text.rstrip(" \t")
+    text = text[: len(kept) + 1] if kept.endswith("\\") else kept
     if not text or text.startswith("#"):
         return None
     ignore = not text.startswith("!")

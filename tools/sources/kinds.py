@@ -40,7 +40,9 @@ _FIGURE = re.compile(  # UUID, MAC, IPv6; hexadecimal; letters between digits; n
     rf"|(?=[a-fA-F]*+\d)(?:[\da-f]{{6,}}+|[\dA-F]{{6,}}+)(?!{_WORD})|{_LETTER}*+\d++{_LETTER}++\d{_WORD}*+"
     r"|-?\d++)|\d++|\x1b\[[\d;]*+m"
 )
-_DAYS = r"(?:\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b[ ,/-]*+)*+"
+_DAYS = (
+    r"(?:\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b[ ,/-]*+){0,4}+"
+)
 _GAPS = re.compile(rf"{_DAYS}{GAP}(?:[-_.,:/+ #]*+{_DAYS}{GAP})*+(?: ?[kKMGT]?i?B\b)?")
 _STATUS = re.compile(  # of HTTP, after the request or the word "status"
     r"(?:\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \S++ (?:HTTP/[\d.]++\"? )?"

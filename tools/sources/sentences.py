@@ -17,6 +17,8 @@ _ABBREVIATED = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|cf|vs|al|approx|Mr|Mrs|Ms|Dr|Prof|St|No|Nos|Fig|Eq|Sec|Vol|pp|Inc|Ltd|Co|Corp|Jan|Feb|Mar"
     r"|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)|\b[A-Z])\.$"
 )
+_LOOKED_BACK = 40
+"""Characters in which an abbreviation and the space after it fit."""
 _END = re.compile(r"[.!?…]{1,5}[\"'”’)\]*_`]{0,5}\s{1,9}(?=[\"'“‘(\[*_`]*[A-Z\d])|[。！？]+")
 _SPEAKER = re.compile(
     r"^[ \t]*(?:\[[\d:.]+\] *)?(?P<who>[A-Z][\w.'’-]{0,40}(?: [\w.'’-]{1,40}){0,4})(?: \([^)\n]{0,30}\))?:"
@@ -35,7 +37,7 @@ _META = re.compile(
     r"^[ \t]*(?::[\w -]+:|[A-Z][\w-]*(?: [\w-]+)?:)(?:[ \t]|$)|^[ \t]*\.\. |^[ \t]*\||^[ \t]*\[[^\]]+\]: "
 )
 _LINK = re.compile(
-    r"!?\[([^\]\n]{0,300})\]\([^)\n]{0,500}\)|`([^`<\n]{1,300}) <[^>\n]{0,500}>`_{1,2}"
+    r"!?\[([^\[\]\n]{0,300})\]\([^)\n]{0,500}\)|`([^`<\n]{1,300}) <[^>\n]{0,500}>`_{1,2}"
     r"|(?<!\w):[\w:]{1,40}:`~?([^`\n]{1,300})`|`{1,2}([^`\n]{1,300})`{1,2}_{0,2}"
 )
 _FOOTNOTE = re.compile(r" ?\[#?[\w-]{1,20}\]_")
@@ -43,7 +45,7 @@ _CODE_LINE = re.compile(
     r"[;{}]\s*$|^\s*(?:def|class|return|import|from|func|fn|var|let|const|public|private|package|use)\s\S"
     r"|^\s*(?:if|for|while)\b.*[:{]\s*$|^\s*(?:#include|>>>|\$)\s|^\s*[\w.]+\(.*\)\s*:?$|[=!]==?|->"
 )
-_COMMENT = re.compile(r"^\s*(?:#+|//+!?|\*|/\*\*?|--|;+)\s+(?P<said>[A-Z\w].*?)(?:\*/)?\s*$")
+_COMMENT = re.compile(r"^\s*(?:#+|//+!?|\*|/\*\*?|--|;+)\s+(?P<said>\w.*)$")
 _DOCSTRING = re.compile(r"(?:\"\"\"|''')(?P<said>.+?)(?:\"\"\"|''')", re.DOTALL)
 
 
@@ -106,7 +108,7 @@ def _commented(text: str) -> Iterator[Sentence]:
         comment = _COMMENT.match(line)
         if comment:
             start = start if held else at
-            held.append(comment["said"])
+            held.append(comment["said"].rstrip().removesuffix("*/"))
         elif held:
             found.append((start, " ".join(held)))
             held = []
@@ -153,16 +155,17 @@ def _paragraphs(text: str) -> Iterator[tuple[float, str]]:
 def _plain(text: str) -> str:
     """Removes Markdown and reStructuredText markup."""
     text = _LINK.sub(lambda m: next((group for group in m.groups() if group), ""), text)
-    return re.sub(r"(?<!\w)(\*\*|__|\*)(?=\S)(.+?)(?<=\S)\1(?!\w)", r"\2", _FOOTNOTE.sub("", text))
+    return re.sub(r"(?<!\w)(\*\*|__|\*)(?=\S)(.{1,300}?)(?<=\S)\1(?!\w)", r"\2", _FOOTNOTE.sub("", text))
 
 
 def _split(text: str) -> Iterator[str]:
     """Yields non-empty sentences of at most ``LONGEST`` words."""
     start = 0
     for end in [*(m.end() for m in _END.finditer(text)), len(text)]:
-        sentence = text[start:end].strip()
-        if end < len(text) and _ABBREVIATED.search(sentence):
+        # Only the end is copied here: a text of initials is one sentence.
+        if end < len(text) and _ABBREVIATED.search(text[max(start, end - _LOOKED_BACK) : end].strip()):
             continue
+        sentence = text[start:end].strip()
         start = end
         if len(sentence.split()) >= SHORTEST and sum(c.isalpha() or c == " " for c in sentence) > 0.7 * len(
             sentence

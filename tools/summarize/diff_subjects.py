@@ -27,9 +27,11 @@ _VERSION = re.compile(r"\bv?\d+(?:\.\d+)+(?:[-.]?(?:a|b|rc|dev|post|alpha|beta)\
 _PINNED = re.compile(
     r"(?<![\w./-])(?P<name>[A-Za-z][\w./-]{0,100})[\"']?\s?(?:[=~><!]=|@|:|=)\s?[\"'^~]{0,2}v?$"
 )
-_ENTRY = re.compile(r"^\s*(?:[-*+•]|\d+\.|\.\. \w+::)?\s*(?P<said>\S.*)$")
+_ENTRY = re.compile(r"^\s*+(?:[-*+•]|\d+\.|\.\. \w+::)?\s*+(?P<said>\S.*)$")
 _MARKS = re.compile(r"\s?[(\[{]{0,3}(?:(?::\w+:|\{\w+\})`[^`]*`|#\d+|\[#\d+\](?:\([^)]*\))?)[)\]}]{0,3}[,.]?")
-_ROLE = re.compile(r":\w+(?::\w+)?:`~?\.?([^`]+)`|``([^`]+)``|\[([^\]]+)\]\([^)]*\)")
+_ROLE = re.compile(
+    r":\w{1,40}(?::\w{1,40})?:`~?\.?([^`]{1,300})`|``([^`]{1,300})``|\[([^\]]{1,300})\]\([^)]{0,500}\)"
+)
 _WORD = re.compile(r"[A-Za-z_]\w{2,}")
 _SYNTAX = frozenset(
     """
@@ -52,6 +54,8 @@ _IMPERATIVE = {
 def subject(text: str) -> str:
     """Returns one line for the whole diff; empty if nothing can be named."""
     found = changes(text)
+    if not found:
+        return ""
     for describe in (_bumped, _announced, _moved, _renamed, _defined, _tested, _documented, _shown, _touched):
         line = describe(found)
         if line:
@@ -265,4 +269,4 @@ def _trimmed(line: str) -> str:
     cut = line[: SUBJECT_CHARACTERS + 1].rsplit(" ", 1)[0]
     if "," in cut[SUBJECT_CHARACTERS // 2 :]:
         cut = cut.rsplit(",", 1)[0]
-    return re.sub(r"[\s,;:]+(?:and|or|the|a|an|of|to|in|for|with|by|on|when)?$", "", cut)
+    return re.sub(r"(?<![\s,;:])[\s,;:]++(?:and|or|the|a|an|of|to|in|for|with|by|on|when)?$", "", cut)

@@ -26,7 +26,7 @@ def counted(texts: Sequence[str], *, focus: str = "", max_words: int) -> list[st
 
     Kinds that contain a word of ``focus`` come first, then the most severe, then the most frequent.
     """
-    lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for text in texts for line in text.split("\n") if line.strip()]
     if len(lines) < LEAST_LINES:
         return []
     try:

@@ -7,6 +7,7 @@ against the text. For a smaller model, sentences of the text are selected, and a
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -14,11 +15,11 @@ import anyio.to_thread
 from pydantic import Field
 
 from engines.base import JsonObject, Message
-from engines.errors import ContextTooLongError
+from engines.errors import ContextTooLongError, InvalidAnswerError
 from tools.arguments import SourceArguments
 from tools.pipeline.parallel import each
 from tools.pipeline.passages import PAGE, affordable, note_share, pages
-from tools.pipeline.prompts import fenced, prompt_messages
+from tools.pipeline.prompts import fenced, prompt_messages, repeats
 from tools.pipeline.run import Run
 from tools.sources.chunks import Chunk, split
 from tools.sources.documents import Document
@@ -41,6 +42,10 @@ NOTED = 5
 """Unsupported numbers and names listed in a note."""
 WRITES = 1.0
 """Billions of weights from which a model writes the summary itself; one of unknown size does, too."""
+TINY = 5
+"""Words, the fewest that a summary may be limited to; a shorter text is its own summary."""
+AGAIN = 0.5
+"""Temperature of the second attempt: at 0, it would be the first again."""
 BRIEF = 20
 """Most words of a summary that is limited to one line."""
 ONE_LINE = re.compile(r"\b(?:commit|subject|title|headline|one[- ]line|single line)\b", re.IGNORECASE)
@@ -69,7 +74,9 @@ class Summarize(Tool[SummarizeArguments]):
 
     async def run(self, arguments: SummarizeArguments, run: Run) -> Output:
         documents = run.sources.documents
-        if not run.profile.parameters or run.profile.parameters >= WRITES:
+        if _is_tiny(arguments, documents):
+            summary, chunks, decided = documents[0].text.strip(), 1, "text"
+        elif not run.profile.parameters or run.profile.parameters >= WRITES:
             summary, chunks = await _written_by_model(arguments, run)
             decided = "model"
         elif all(is_diff(document.text) for document in documents):
@@ -89,6 +96,12 @@ class Summarize(Tool[SummarizeArguments]):
             "chunks": chunks,
         }
         return Output({"summary": within(summary, arguments.max_words), "covered": covered}, decided)
+
+
+def _is_tiny(arguments: SummarizeArguments, documents: Sequence[Document]) -> bool:
+    """Returns whether the only text is shorter than a summary of it would be."""
+    words = sum(len(document.text.split(None, TINY)) for document in documents)
+    return len(documents) == 1 and words < TINY and not (arguments.focus or arguments.instructions)
 
 
 async def _written_by_model(arguments: SummarizeArguments, run: Run) -> tuple[str, int]:
@@ -225,8 +238,15 @@ async def _write(run: Run, arguments: SummarizeArguments, text: str, *, whole: b
     request = run.request(
         _prompt(arguments, text, words, whole=whole), max_tokens=int(words * TOKENS_PER_WORD) + 8
     )
-    completion = await run.ask(request)
-    return completion.text.strip()
+    instructions = request.messages[0].content
+    source = f"{text}\n{arguments.focus}\n{arguments.instructions}"
+    for temperature in (request.temperature, AGAIN):
+        summary = (await run.ask(replace(request, temperature=temperature))).text.strip()
+        if not repeats(summary, instructions, source):
+            return summary
+    raise InvalidAnswerError(
+        "the model repeated its instructions instead of a summary", hint="use a larger model (tier: main)"
+    )
 
 
 def _prompt(arguments: SummarizeArguments, text: str, words: int, *, whole: bool) -> tuple[Message, ...]:

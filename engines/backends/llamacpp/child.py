@@ -206,7 +206,7 @@ def _activity(servers: "list[xllamacpp.Server]") -> list[str]:
 
     They count tokens when a request ends, so the clock is included while a request is active.
     """
-    lines = [line for server in servers for line in server.handle_metrics().splitlines()]
+    lines = [line for server in servers for line in server.handle_metrics().split("\n")]
     counts = [line for line in lines if line.startswith(COUNTERS)]
     active = any(line.startswith(IN_FLIGHT) and not line.endswith(" 0") for line in lines)
     return [*counts, str(time.monotonic() if active else 0)]

@@ -15,7 +15,7 @@ from engines.base import Done, Event, JsonObject, JsonValue, Request, TextDelta,
 
 OPENINGS = ("{", "[", "```", "<tool_call>", "<tools>", "<function_call>")
 """Prefixes of a text that may be a call."""
-OPENING = re.compile(r"\s*(?:```\w*|<\w+>)?\s*(?=[\[{])")
+OPENING = re.compile(r"\s*+(?:```\w*+|<\w+>)?+\s*+(?=[\[{])")
 CLOSING = re.compile(r"\s*(?:```|</\w+>)?\s*")
 
 

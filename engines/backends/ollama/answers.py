@@ -44,6 +44,12 @@ class Line(BaseModel):
 
 class Details(BaseModel):
     parent_model: str = ""
+    quantization_level: str = ""
+
+
+class Tensor(BaseModel):
+    name: str
+    shape: Sequence[int]
 
 
 class ShowResponse(BaseModel):
@@ -54,16 +60,37 @@ class ShowResponse(BaseModel):
     capabilities: frozenset[str] = frozenset()
     modelfile: str = ""
     parameters: str = ""
+    template: str = ""
+    tensors: Sequence[Tensor] | None = None
 
 
 class Installed(BaseModel):
     name: str
     details: Details
     capabilities: frozenset[str] = frozenset({"completion"})
+    size: int = 0
+    digest: str = ""
+    remote_host: str = ""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether Ollama sends its requests to another host: a model of Ollama's cloud."""
+        return bool(self.remote_host) or self.name.endswith(("-cloud", ":cloud"))
 
 
 class Tags(BaseModel):
     models: Sequence[Installed]
+
+
+class Loaded(BaseModel):
+    name: str
+    context_length: int = 0
+
+
+class Running(BaseModel):
+    """The answer of ``/api/ps``."""
+
+    models: Sequence[Loaded]
 
 
 class Version(BaseModel):

@@ -8,6 +8,7 @@ Importing this is slow (httpx, pydantic models): import it after a server was fo
 """
 
 import json
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import TypeVar, cast
@@ -16,7 +17,7 @@ import httpx
 import ollama
 from pydantic import JsonValue
 
-from engines.backends.ollama.answers import Line, ShowResponse, Tags, Version
+from engines.backends.ollama.answers import Line, Running, ShowResponse, Tags, Version
 from engines.backends.ollama.wire import unreachable
 from engines.base import JsonObject
 from engines.errors import (
@@ -26,12 +27,20 @@ from engines.errors import (
     EngineInterruptedError,
     EngineProtocolError,
     EngineUnavailableError,
+    ModelNotLoadedError,
     RequestRefusedError,
     UnknownModelError,
     UnsupportedFeatureError,
 )
 
 T = TypeVar("T")
+
+NOT_LOADED = re.compile(
+    r"out of memory|requires more system memory|unable to (load|allocate)|(error|failed to|failure) load"
+    r"|runner process has terminated|unknown model architecture|cudamalloc",
+    re.IGNORECASE,
+)
+"""Matches Ollama's errors when a model does not load (llm/server.go, server/sched.go)."""
 
 
 class Client(ollama.AsyncClient):
@@ -52,6 +61,9 @@ class Client(ollama.AsyncClient):
 
     async def tags(self) -> Tags:
         return await self._ask(Tags, "/api/tags")
+
+    async def running(self) -> Running:
+        return await self._ask(Running, "/api/ps")
 
     async def version(self) -> str:
         return (await self._ask(Version, "/api/version")).version
@@ -108,6 +120,10 @@ def _refusal(error: ollama.ResponseError, model: str) -> AgentError:
             )
         case 400 | 501 if "support" in message:
             return UnsupportedFeatureError(f"{model} on Ollama: {message}", hint="choose another model")
+        case status if status >= 500 and NOT_LOADED.search(message):
+            return ModelNotLoadedError(
+                f"Ollama cannot load {model}: {message}", hint="choose a smaller model, or free memory"
+            )
         case status if status >= 500:
             return EngineUnavailableError(f"Ollama failed: {message}", hint="see Ollama's log")
         case _:

@@ -19,7 +19,10 @@ import anyio
 import anyio.to_thread
 
 from engines.backends.deadline import before
-from engines.backends.ollama.wire import Answer, Facts, chat_body, facts, tool_calls, unreachable
+from engines.backends.ollama.choice import Choice
+from engines.backends.ollama.inventory import Inventory
+from engines.backends.ollama.wire import Answer, Facts, chat_body, tool_calls, unreachable
+from engines.backends.vectors import unit
 from engines.base import (
     Capabilities,
     Done,
@@ -32,8 +35,8 @@ from engines.base import (
     Request,
     Usage,
 )
-from engines.errors import EngineInterruptedError, UnknownModelError
-from engines.settings import OllamaSettings
+from engines.errors import EngineInterruptedError, ModelNotLoadedError, UnknownModelError
+from engines.settings import AUTO, OllamaSettings
 
 if TYPE_CHECKING:
     from engines.backends.ollama.answers import Line
@@ -68,17 +71,19 @@ class _Target:
 
 
 class OllamaEngine(Engine):
-    """Engine for one Ollama server; ``context`` is the largest context of the tiers, in tokens."""
+    """Engine for one Ollama server; ``context`` is the largest context of the tiers, in tokens.
+
+    ``total_gib`` is the memory for models that the settings do not name.
+    """
 
     name = "ollama"
 
-    def __init__(self, settings: OllamaSettings, *, context: int) -> None:
+    def __init__(self, settings: OllamaSettings, *, context: int, total_gib: float = math.inf) -> None:
         self._settings = settings
-        self._context = context
         self._client: Client | None = None
         self._opening = anyio.Lock()
         self._version: tuple[int, ...] = ()
-        self._known: dict[str, Facts] = {}
+        self._inventory = Inventory(settings, self._connected, context=context, total_gib=total_gib)
         self._retry_embedding_at = -math.inf
 
     @asynccontextmanager
@@ -90,12 +95,14 @@ class OllamaEngine(Engine):
                 await self._client.close()
 
     async def profile(self, model: str = "") -> Profile:
-        model = model or self._settings.model
         with self._short_deadline():
-            known = await self._facts(model)
+            model = model or await self._inventory.model()
+            known = await self._inventory.facts(model)
+            choice = await self._choice()
             embedding = await self._embedding()
             if not self._version:
                 await self.check()
+        truncates = () if self._version >= HAS_TRUNCATE else (TRUNCATES_NOTE,)
         return Profile(
             self.name,
             model,
@@ -106,31 +113,20 @@ class OllamaEngine(Engine):
                 embed=bool(embedding),
                 lora=True,
                 tools="tools" in known.can,
-                max_context=self._num_ctx(known),
+                max_context=self._inventory.context_of(known),
             ),
             embedding_model=embedding,
             parameters=known.billions,
-            notes=() if self._version >= HAS_TRUNCATE else (TRUNCATES_NOTE,),
+            notes=(*truncates, *choice.notes),
+            reason=_reason(choice, model),
+            small_model=choice.small if model == choice.main else "",
         )
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
-        with before(request.deadline, self.name):
-            target = await self._target(request)
-            body = chat_body(
-                request,
-                target.name,
-                target.known,
-                context=self._num_ctx(target.known),
-                keep_alive=self._settings.keep_alive,
-            )
-            async with self._connected(target.name) as client:
-                lines = await client.chat_lines(body)
-        async with aclosing(lines):
-            # Read here, so that an error status is raised on entering and not within the stream.
-            first = await self._line(lines, request, target)
-            async with aclosing(self._events(first, lines, request, target)) as events:
-                yield events
+        target, lines, first = await self._begin(request)
+        async with aclosing(lines), aclosing(self._events(first, lines, request, target)) as events:
+            yield events
 
     async def models(self) -> Sequence[Model]:
         with self._short_deadline():
@@ -141,7 +137,7 @@ class OllamaEngine(Engine):
                 Model(
                     model.name,
                     self.name,
-                    base=(await self._facts(model.name)).base if model.details.parent_model else "",
+                    base=(await self._inventory.facts(model.name)).base if model.details.parent_model else "",
                     loaded=model.name in loaded,
                 )
                 for model in installed
@@ -164,11 +160,17 @@ class OllamaEngine(Engine):
             model = await self._embedding()
             if not model:
                 return await super().embed(texts, deadline=deadline)
-            async with self._connected(model) as client:
-                answer = await client.embed(
-                    model, list(texts), truncate=False, keep_alive=self._settings.keep_alive
-                )
-        return Embeddings(tuple(map(_unit, answer.embeddings)), answer.prompt_eval_count or 0, model)
+            try:
+                async with self._connected(model) as client:
+                    answer = await client.embed(
+                        model, list(texts), truncate=False, keep_alive=self._settings.keep_alive
+                    )
+            except (ModelNotLoadedError, UnknownModelError) as error:
+                if self._settings.embedding != AUTO:
+                    raise
+                self._inventory.give_up(model, error.message)
+                return await self.embed(texts, deadline=deadline)
+        return Embeddings(tuple(map(unit, answer.embeddings)), answer.prompt_eval_count or 0, model)
 
     def _short_deadline(self) -> AbstractContextManager[None]:
         return before(anyio.current_time() + ANSWERS_WITHIN, self.name)
@@ -192,37 +194,70 @@ class OllamaEngine(Engine):
                 self._client = Client(self._settings.url, connect_s=CONNECT_SECONDS)
             return self._client
 
-    async def _facts(self, model: str) -> Facts:
-        if model not in self._known:
-            async with self._connected(model) as client:
-                self._known[model] = facts(await client.show_all(model))
-        return self._known[model]
+    async def _choice(self) -> Choice:
+        """Returns the models chosen for requests that name none; none if the settings name all."""
+        named = AUTO not in (self._settings.model, self._settings.embedding)
+        return Choice() if named else await self._inventory.choice()
 
     async def _embedding(self) -> str:
         """Returns the embedding model, empty if it is missing."""
         model, now = self._settings.embedding, anyio.current_time()
+        if model == AUTO:
+            return (await self._inventory.choice()).embedding
         if not model or now < self._retry_embedding_at:
             return ""
         try:
-            known = await self._facts(model)
+            known = await self._inventory.facts(model)
         except UnknownModelError:
             self._retry_embedding_at = now + EMBEDDING_RETRY_S
             return ""
         return model if "embedding" in known.can else ""
 
-    async def _target(self, request: Request) -> _Target:
-        base = request.model or self._settings.model
-        if request.adapter is None:
-            return _Target(base, base, await self._facts(base))
+    async def _begin(self, request: Request) -> "tuple[_Target, AsyncGenerator[Line], Line | None]":
+        """Returns the answer with its first line, read here so that an error status is raised on entering.
+
+        A model that was chosen, and is gone or cannot be loaded, is replaced by the next best.
+        """
+        with before(request.deadline, self.name):
+            model = request.model or await self._inventory.model()
+            chosen = not request.model or model in self._inventory.seconds
+            while True:
+                target = None
+                try:
+                    target = await self._target(request, model)
+                    return target, *await self._ask(request, target)
+                except (ModelNotLoadedError, UnknownModelError) as error:
+                    if self._settings.model != AUTO or not chosen or (target and target.adapter):
+                        raise
+                    self._inventory.give_up(model, error.message)
+                    model = await self._inventory.model()
+
+    async def _ask(self, request: Request, target: _Target) -> "tuple[AsyncGenerator[Line], Line | None]":
+        body = chat_body(
+            request,
+            target.name,
+            target.known,
+            context=self._inventory.context_of(target.known),
+            keep_alive=self._settings.keep_alive,
+        )
+        async with self._connected(target.name) as client:
+            lines = await client.chat_lines(body)
         try:
-            known = await self._facts(request.adapter)
+            return lines, await self._line(lines, request, target)
+        except BaseException:
+            await lines.aclose()
+            raise
+
+    async def _target(self, request: Request, base: str) -> _Target:
+        notes = (await self._choice()).notes
+        if request.adapter is None:
+            return _Target(base, base, await self._inventory.facts(base), notes=notes)
+        try:
+            known = await self._inventory.facts(request.adapter)
         except UnknownModelError:
             note = f"Ollama has no adapter {request.adapter!r} (a model made with ADAPTER); used {base}"
-            return _Target(base, base, await self._facts(base), notes=(note,))
+            return _Target(base, base, await self._inventory.facts(base), notes=(note, *notes))
         return _Target(request.adapter, known.base or base, known, request.adapter)
-
-    def _num_ctx(self, known: Facts) -> int:
-        return min(self._context, known.context or self._context)
 
     async def _line(self, lines: "AsyncGenerator[Line]", request: Request, target: _Target) -> "Line | None":
         with before(request.deadline, self.name):
@@ -262,6 +297,12 @@ class OllamaEngine(Engine):
         )
 
 
+def _reason(choice: Choice, model: str) -> str:
+    if model == choice.small:
+        return f"a second, faster model that fits beside {choice.main}"
+    return choice.reason if model == choice.main else ""
+
+
 async def _check_listening(url: str) -> None:
     """Fails at once if nothing listens, before the client is imported. Default ports as in the client."""
     scheme, _, rest = url.rpartition("://")
@@ -279,8 +320,3 @@ def _numbers(version: str) -> tuple[int, ...]:
     """Parses a version such as ``0.32.15-rc1``. Local builds report 0.0.0 and count as the newest."""
     numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))
     return numbers if any(numbers) else (sys.maxsize,)
-
-
-def _unit(vector: Sequence[float]) -> tuple[float, ...]:
-    length = math.hypot(*vector) or 1.0
-    return tuple(x / length for x in vector)

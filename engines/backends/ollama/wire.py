@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from engines.backends.choices import unquoted
 from engines.backends.thinking import ThoughtFilter
 from engines.base import (
     Effort,
@@ -18,7 +19,15 @@ from engines.base import (
     TokenLogprob,
     ToolCallDelta,
 )
-from engines.errors import EngineUnavailableError, RequestRefusedError, UnsupportedFeatureError
+from engines.errors import (
+    EngineUnavailableError,
+    InvalidArgumentsError,
+    RequestRefusedError,
+    UnsupportedFeatureError,
+)
+from engines.models import vram
+from engines.models.shapes import from_metadata
+from engines.models.vram import ModelShape
 
 if TYPE_CHECKING:
     from engines.backends.ollama.answers import Line, ShowResponse
@@ -28,6 +37,12 @@ MAX_TOP_LOGPROBS = 20
 
 THINKING_TOKENS: Mapping[Effort, int] = {"off": 0, "low": 512, "medium": 2048, "high": 8192}
 """Token budget for reasoning, which ``num_predict`` includes. Not measured."""
+
+FOR_COMPLETION = re.compile(r"\{\{-? *if \.Suffix.{0,1000}?\{\{-? *else *-?\}\}", re.DOTALL)
+ACTION = re.compile(r"\{\{.{0,1000}?\}\}", re.DOTALL)
+
+UNKNOWN_SHAPE = 1.2
+"""Memory of a model in units of its file, if its metadata does not say more."""
 
 QUOTE_TOKENS = 4
 """Additional tokens of a choice, which is returned as a JSON string."""
@@ -42,6 +57,12 @@ class Facts:
     context: int
     """Trained context length in tokens; 0 when unknown."""
     billions: float
+    active: float
+    """Billions of weights used for each token."""
+    chats: bool
+    """Completes chats, not only text or code."""
+    shape: ModelShape | None
+    """Its size apart, which is in the list of models; ``None`` if the metadata lacks values."""
     thinks_in_levels: bool
     """GPT-OSS: ``think`` takes a level and cannot be switched off (Ollama's docs on thinking)."""
     base: str
@@ -54,14 +75,49 @@ def facts(shown: "ShowResponse") -> Facts:
     info = shown.model_info
     architecture = str(info.get("general.architecture"))
     adapted = re.search(r"^ADAPTER ", shown.modelfile, re.MULTILINE)
+    billions = cast("int", info.get("general.parameter_count") or 0) / 1e9
+    experts = cast("int", info.get(f"{architecture}.expert_count") or 0)
+    used = cast("int", info.get(f"{architecture}.expert_used_count") or 0)
     return Facts(
         can=shown.capabilities,
         context=cast("int", info.get(f"{architecture}.context_length") or 0),
-        billions=cast("int", info.get("general.parameter_count") or 0) / 1e9,
+        billions=billions,
+        active=billions * used / experts if experts and used else billions,
+        chats="completion" in shown.capabilities and _is_for_chats(shown),
+        shape=_shape(shown),
         thinks_in_levels=architecture in {"gptoss", "gpt-oss"},
         base=shown.details.parent_model if adapted else "",
         stop=tuple(re.findall(r'^stop +"(.*)"$', shown.parameters, re.MULTILINE)),
     )
+
+
+def _is_for_chats(shown: "ShowResponse") -> bool:
+    """Whether the prompt has turns: by the template's text around its actions, or built into Ollama.
+
+    Base and code completion models have no text there, except for the one with ``.Suffix``.
+    """
+    if re.search(r"^RENDERER ", shown.modelfile, re.MULTILINE) or {"tools", "thinking"} & shown.capabilities:
+        return True
+    if "tokenizer.chat_template" in shown.model_info or ".Messages" in shown.template:
+        return True
+    return bool(ACTION.sub("", FOR_COMPLETION.sub("", shown.template)).strip())
+
+
+def _shape(shown: "ShowResponse") -> ModelShape | None:
+    shapes = {tensor.name: tensor.shape for tensor in shown.tensors or ()}
+    if "embedding" in shown.capabilities:
+        return None  # it has no cache
+    try:
+        return from_metadata("", 0, shown.model_info, shapes)
+    except (InvalidArgumentsError, TypeError, ValueError, IndexError):
+        return None
+
+
+def memory_of(known: Facts, size: int, *, context: int) -> int:
+    """Returns the bytes a model with a file of ``size`` bytes needs for one request of ``context`` tokens."""
+    if known.shape is None:
+        return int(size * UNKNOWN_SHAPE)
+    return size + vram.plan(known.shape, context=context, parallel=1, total_gib=1).total
 
 
 def chat_body(request: Request, model: str, known: Facts, *, context: int, keep_alive: str) -> JsonObject:
@@ -105,7 +161,7 @@ class Answer:
         if self._held is None:
             return deltas
         self._held += deltas
-        return [_unquoted(self._held)] if line.done else []
+        return [unquoted(self._held)] if line.done else []
 
 
 def tool_calls(line: "Line", first: int) -> Iterator[ToolCallDelta]:
@@ -129,32 +185,6 @@ def _delta(line: "Line") -> TextDelta:
         for p in line.logprobs or ()
     ]
     return TextDelta(line.message.content, tuple(positions))
-
-
-def _unquoted(deltas: Sequence[TextDelta]) -> TextDelta:
-    """Removes the JSON quotes around a choice.
-
-    Servers that ignore ``format`` (0.17 to 0.20 with ``think`` off) send it without quotes. Quotes are
-    also removed from the logprob tokens, and tokens that become empty are dropped.
-    """
-    text = "".join(delta.text for delta in deltas).strip()
-    try:
-        choice = json.loads(text)
-    except ValueError:
-        choice = None
-    bare = [_bare(token) for delta in deltas for token in delta.logprobs]
-    return TextDelta(
-        choice if isinstance(choice, str) else text.strip('"'), tuple(token for token in bare if token.token)
-    )
-
-
-def _bare(position: TokenLogprob) -> TokenLogprob:
-    top = ((token.strip('"'), logprob) for token, logprob in position.top)
-    return TokenLogprob(
-        position.token.strip('"'),
-        position.logprob,
-        tuple((token, logprob) for token, logprob in top if token),
-    )
 
 
 def _think(effort: Effort | None, known: Facts) -> tuple[str | bool | None, int]:

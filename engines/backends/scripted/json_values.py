@@ -7,18 +7,25 @@ from typing import cast
 from engines.base import JsonObject, JsonValue
 from engines.errors import UnsupportedFeatureError
 
+MOST = 100_000
+"""Characters of a string and items of a list that are made."""
+
 
 def valid_instance(schema: JsonObject) -> JsonValue:
     """Returns a minimal value that ``schema`` accepts.
 
     Raises:
-        UnsupportedFeatureError: the generated value does not validate (a pattern, ``not``).
+        UnsupportedFeatureError: the generated value does not validate (a pattern, ``not``), or has no end.
     """
     import jsonschema
 
-    instance = _instance(schema, schema)
     try:
+        instance = _instance(schema, schema)
         jsonschema.validate(instance, schema)
+    except RecursionError:
+        raise UnsupportedFeatureError(
+            "the scripted engine cannot satisfy a schema that needs itself", hint="script the reply"
+        ) from None
     except jsonschema.ValidationError as error:
         raise UnsupportedFeatureError(
             f"the scripted engine cannot satisfy {error.validator!r}", hint="script the reply"
@@ -40,14 +47,21 @@ def _instance(schema: JsonObject, root: JsonObject) -> JsonValue:
             required = cast("list[str]", schema.get("required", []))
             return {key: _instance(as_object(properties.get(key)), root) for key in required}
         case "array":
-            least = cast("int", schema.get("minItems", 0))
+            least = _least(schema, "minItems")
             return [_instance(as_object(schema.get("items")), root) for _ in range(least)]
         case "string":
-            return "x" * cast("int", schema.get("minLength", 0))
+            return "x" * _least(schema, "minLength")
         case "integer" | "number":
             return _number(schema)
         case _:
             return False if kind == "boolean" else None
+
+
+def _least(schema: JsonObject, key: str) -> int:
+    least = cast("int", schema.get(key, 0))
+    if least > MOST:
+        raise UnsupportedFeatureError(f"the scripted engine makes at most {MOST:,}, and {key} is {least:,}")
+    return least
 
 
 def _resolved(schema: JsonObject, root: JsonObject) -> JsonObject:

@@ -8,15 +8,21 @@ import json
 import math
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from pathlib import Path
 
 import anyio
 import jsonschema
 import pytest
 from anyio.abc import TaskGroup
+from pydantic import SecretStr
 
+from engines.backends.llamacpp.engine import LlamaCppEngine
 from engines.backends.ollama.engine import OllamaEngine
+from engines.backends.openai.engine import OpenAiEngine
 from engines.base import Done, Engine, Event, JsonObject, Message, Request, TextDelta, collect, complete
 from engines.errors import EngineTimeoutError, UnknownModelError, UnsupportedFeatureError
+from engines.settings import OpenAiSettings
+from tests.engines import embedded, openai_double
 from tests.engines.ollama_double import doubled
 from tests.engines.sample_requests import WEATHER, ask
 
@@ -26,6 +32,8 @@ ENGINES = [
     pytest.param("scripted", id="scripted"),
     pytest.param("llamacpp", id="llamacpp", marks=pytest.mark.model),
     pytest.param("ollama", id="ollama double"),
+    pytest.param("openai", id="openai double"),
+    pytest.param("openai_at_llamacpp", id="openai at llama.cpp", marks=pytest.mark.model),
 ]
 
 SCHEMAS: dict[str, JsonObject] = {
@@ -71,6 +79,23 @@ CHOICES = ("bug", "bug report", 'a "quoted" one\n', "\\", "ünï 😀")
 async def ollama() -> AsyncGenerator[OllamaEngine]:
     """Our engine at a fake server; recordings of a real one are in ``test_ollama``."""
     async with doubled() as engine:
+        yield engine
+
+
+@pytest.fixture
+async def openai() -> AsyncGenerator[OpenAiEngine]:
+    async with openai_double.engine_at(openai_double.Double()) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+async def openai_at_llamacpp(
+    llamacpp: LlamaCppEngine, llamacpp_folder: Path
+) -> AsyncGenerator[OpenAiEngine, None]:
+    """The generic engine at a real llama.cpp server: that of the embedded engine's process."""
+    await complete(llamacpp, ask(max_tokens=1))
+    (state,) = embedded.states(llamacpp_folder)
+    async with OpenAiEngine(OpenAiSettings(url=state["url"], api_key=SecretStr(state["key"]))) as engine:
         yield engine
 
 

@@ -389,8 +389,10 @@ def test_embeddings_are_put_in_order():
     found = read_embeddings({"data": [one, two], "usage": {"prompt_tokens": 3}}, "m")
     assert found.vectors == ((0.0, 1.0), (1.0, 0.0))
     assert (found.tokens, found.model) == (3, "m")
+    numbers: JsonObject = {"index": 0, "embedding": [0, 0.5]}
+    assert read_embeddings({"data": [numbers]}, "m").vectors == ((0.0, 0.5),)
     with pytest.raises(EngineProtocolError):
-        read_embeddings({"data": [{"index": 0, "embedding": [0.1]}]}, "m")
+        read_embeddings({"data": [{"index": 0, "embedding": 0.1}]}, "m")
 
 
 async def test_unexpected_data_after_an_answer_is_not_the_next_answer(wire: Wire, server: Server):

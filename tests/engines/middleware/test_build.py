@@ -98,7 +98,7 @@ async def test_auto_answers_by_the_engine_that_is_there(tmp_path: Path, monkeypa
         assert (await complete(engines.of("small"), ask())).done.engine == "llamacpp"
 
 
-@pytest.mark.parametrize("name", ["ollama", "vllm", "llamacpp", "scripted"])
+@pytest.mark.parametrize("name", ["ollama", "vllm", "llamacpp", "openai", "scripted"])
 def test_every_engine_can_be_built_by_its_name(tmp_path: Path, name: EngineName):
     pytest.importorskip(f"engines.backends.{name}")
     assert build(tmp_path, name).of("main").name == name

@@ -71,6 +71,11 @@ def test_tables_inside_ours_go_with_it() -> None:
     assert drop(text, "mcp_servers", "ours") == "a = 1\n[b]\nc = 1\n"
 
 
+def test_a_line_separator_in_a_string_ends_no_line() -> None:
+    text = "[mcp_servers.ours]\ncommand = 'x\u2028# y'\n\n# of the next one\n[b]\nc = 1\n"
+    assert drop(text, "mcp_servers", "ours") == "\n# of the next one\n[b]\nc = 1\n"
+
+
 def test_a_quoted_header_is_the_same_table() -> None:
     text = 'a = 1\n\n[ "mcp_servers" . \'ours\' ] # mine\ncommand = "x"\n'
     assert drop(text, "mcp_servers", "ours") == "a = 1\n"

@@ -31,6 +31,7 @@ ROUTES = [
     ("GET", "/stats.json"), ("POST", "/mcp"), ("GET", "/mcp"), ("DELETE", "/mcp"), ("GET", "/sse"),
     ("POST", "/messages/"), ("POST", "/messages/?session_id=00000000000000000000000000000000"),
     ("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("POST", "/v1/responses"), ("GET", "/mcp/tools"),
+    ("POST", "/v1/completions"), ("POST", "/v1/embeddings"),
     ("POST", "/mcp/tools/classify"), ("OPTIONS", "/v1/chat/completions"), ("GET", "/nowhere"),
 ]  # fmt: skip
 CLOSED = [route for route in ROUTES if route[1] not in OPEN_ROUTES]
@@ -349,6 +350,97 @@ async def test_an_allowed_origin_may_call() -> None:
 async def _fine(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body"})
+
+
+# CORS
+
+PAGE = ("origin", "https://app.example")
+PREFLIGHT = [
+    ("access-control-request-method", "POST"),
+    ("access-control-request-headers", "authorization,content-type,x-stainless-lang"),
+]
+ALLOWS = "access-control-allow-origin"
+
+
+@pytest.fixture(scope="module")
+async def cors(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[ASGIApp]:
+    folder = tmp_path_factory.mktemp("cors")
+    async with app_with(folder, token=TOKEN, max_body_mib=1, cors_origins=["https://App.example"]) as app:
+        yield app
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_without_origins_in_the_settings_no_answer_has_cors_headers(
+    guarded: ASGIApp, method: str, path: str
+) -> None:
+    for headers in ([HOST, BEARER], [HOST, BEARER, ("origin", "http://localhost:5173"), *PREFLIGHT]):
+        answer = await ask(guarded, method, path, headers)
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    preflight = await ask(guarded, "OPTIONS", path, [HOST, ("origin", "http://localhost:5173"), *PREFLIGHT])
+    assert preflight.code == ("no_such_route" if path in OPEN_ROUTES else "token_refused")
+
+
+async def test_the_preflight_of_a_named_page_needs_no_token_and_runs_no_route(cors: ASGIApp) -> None:
+    answer = await ask(cors, "OPTIONS", "/v1/chat/completions", [HOST, PAGE, *PREFLIGHT])
+    assert answer.status == 200
+    assert answer.headers[ALLOWS] == PAGE[1]
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert answer.headers["access-control-allow-headers"] == PREFLIGHT[1][1]
+    assert "access-control-allow-credentials" not in answer.headers
+    assert "Origin" in answer.headers["vary"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ([("host", "evil.example"), PAGE], "host_refused"),
+        ([PAGE], "host_refused"),
+        ([HOST, ("origin", "https://evil.example")], "origin_refused"),
+        ([HOST, ("origin", "http://app.example")], "origin_refused"),
+        ([HOST, ("origin", "https://app.example:444")], "origin_refused"),
+        ([HOST, ("origin", "https://app.example.evil.example")], "origin_refused"),
+        ([HOST, ("origin", "null")], "origin_refused"),
+        ([HOST, PAGE, PAGE], "header_refused"),
+        # Of this machine, so not refused, but not named either: it gets no CORS headers.
+        ([HOST, ("origin", "http://localhost:5173")], "token_refused"),
+        ([HOST], "token_refused"),
+    ],
+)
+@pytest.mark.parametrize("method", ["OPTIONS", "POST", "GET"])
+async def test_any_other_page_is_refused_as_before(
+    cors: ASGIApp, method: str, headers: list[tuple[str, str]], code: str
+) -> None:
+    answer = await ask(cors, method, "/v1/models", [*headers, *PREFLIGHT])
+    assert answer.code == code
+    assert ALLOWS not in answer.headers
+
+
+@pytest.mark.parametrize(("method", "path"), [route for route in CLOSED if route[0] != "OPTIONS"])
+async def test_a_named_page_needs_the_token_and_can_read_that_it_does(
+    cors: ASGIApp, method: str, path: str
+) -> None:
+    for extra in ([], PREFLIGHT):
+        answer = await ask(cors, method, path, [HOST, PAGE, *extra])
+        assert (answer.status, answer.code) == (401, "token_refused")
+        assert answer.headers[ALLOWS] == PAGE[1]
+
+
+async def test_an_options_request_that_is_no_preflight_needs_the_token(cors: ASGIApp) -> None:
+    assert (await ask(cors, "OPTIONS", "/v1/models", [HOST, PAGE])).code == "token_refused"
+
+
+async def test_a_named_page_can_read_answers_errors_and_streams(cors: ASGIApp) -> None:
+    chat = json.dumps({"messages": [{"role": "user", "content": "Hi"}], "stream": True}).encode()
+    for method, path, body, status in (
+        ("GET", "/v1/models", b"", 200),
+        ("POST", "/v1/chat/completions", chat, 200),
+        ("POST", "/v1/chat/completions", b"{}", 400),
+        ("POST", "/v1/chat/completions", b" " * (MIB + 1), 413),
+        ("GET", "/nowhere", b"", 404),
+    ):
+        answer = await ask(cors, method, path, [HOST, PAGE, BEARER], [body])
+        assert (answer.status, answer.headers[ALLOWS]) == (status, PAGE[1])
+        assert "Retry-After" in answer.headers["access-control-expose-headers"]
 
 
 # Bodies

@@ -11,6 +11,7 @@ import pytest
 
 from engines.backends.scripted.engine import EVERYTHING, ScriptedEngine
 from engines.base import Embeddings, Engine, JsonObject, JsonValue, Request
+from engines.errors import InvalidAnswerError
 from engines.middleware.cache import CachedEngine
 from engines.routing import Router, Tier
 from engines.storage.store import Store
@@ -205,7 +206,7 @@ async def test_without_embeddings_words_are_compared(tmp_path: Path) -> None:
 
 async def test_a_text_without_sentences_is_left_to_the_model(tmp_path: Path) -> None:
     engine = Subjects(["numbers"], parameters=SMALL)
-    result = await summarize(engine, tmp_path, text="1,2,3\n4,5,6\n")
+    result = await summarize(engine, tmp_path, text="1,2,3\n4,5,6\n" * 3)
     assert result.fields["summary"] == "numbers"
     assert result.receipt.decided_by == "model"
 
@@ -346,3 +347,30 @@ async def test_a_diff_is_named_by_what_it_changes(tmp_path: Path) -> None:
 async def test_a_diff_lists_every_file_unless_one_line_is_asked_for(tmp_path: Path) -> None:
     result = await summarize(small(), tmp_path, text=DIFF)
     assert result.fields["summary"] == "Add purge\n- src/store.py changed: +3 -0 in purge, Store, get, put"
+
+
+async def test_a_text_of_two_words_is_its_own_summary(tmp_path: Path) -> None:
+    for parameters in (SMALL, LARGE):
+        engine = ScriptedEngine(refuse, parameters=parameters)
+        assert (await summarize(engine, tmp_path, text="Two words\n")).fields["summary"] == "Two words"
+
+
+ECHO = "Say what it is about first, then what matters most; no introduction."
+TEXT = "The harbour was closed for two weeks. The bridge stayed open. " * 5
+
+
+async def test_a_summary_that_repeats_our_prompt_is_asked_for_again(tmp_path: Path) -> None:
+    engine = ScriptedEngine([ECHO, "The harbour was closed."], parameters=LARGE)
+    assert (await summarize(engine, tmp_path, text=TEXT)).fields["summary"] == "The harbour was closed."
+    first, second = engine.requests
+    assert first.temperature != second.temperature
+
+
+async def test_a_summary_that_repeats_our_prompt_twice_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidAnswerError, match="repeated its instructions"):
+        await summarize(ScriptedEngine([ECHO, ECHO], parameters=LARGE), tmp_path, text=TEXT)
+
+
+async def test_what_the_text_says_itself_is_no_repetition(tmp_path: Path) -> None:
+    engine = ScriptedEngine([ECHO], parameters=LARGE)
+    assert (await summarize(engine, tmp_path, text=f"{TEXT} {ECHO}")).fields["summary"] == ECHO

@@ -103,7 +103,7 @@ def _raised(body: Sequence[str]) -> Raised:
 
 def _nextest(lines: Sequence[str], summary: int) -> Report | None:
     printed = _SUMMARY.match(lines[summary])
-    counts = {name: int(n) for n, name in re.findall(r"(\d+) ([a-z ]+?)(?= \(|,|:|$)", lines[summary])}
+    counts = {name: int(n) for n, name in re.findall(r"\b(\d{1,9}) ([a-z ]+?)(?= \(|,|:|$)", lines[summary])}
     listed = [(_LISTED.match(lines[at]), at) for at in range(summary + 1, len(lines))]
     failed = {match["test"]: at for match, at in listed if match and not match["status"].startswith(_GOOD)}
     expected = sum(counts.get(name, 0) for name in ("failed", "timed out", "exec failed"))

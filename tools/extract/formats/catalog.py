@@ -1,5 +1,6 @@
 """All parsers of known formats; a new one is a module beside this one, a line here, and a test."""
 
+import re
 from collections.abc import Sequence
 
 from tools.extract.formats import (
@@ -31,6 +32,9 @@ from tools.extract.formats import (
     vitest,
 )
 from tools.extract.formats.report import Parse, Report
+
+_HUGE_NUMBER = re.compile(r"(?<!\d)\d{1000}")
+"""No program prints a count or a line of so many digits, and Python refuses to read more than 4,300."""
 
 PARSERS: Sequence[Parse] = (
     diagnostics.parse,
@@ -64,5 +68,7 @@ PARSERS: Sequence[Parse] = (
 
 def parsed(text: str) -> Report | None:
     """Returns what the one parser that reads ``text`` found; ``None`` if none or several read it."""
+    if _HUGE_NUMBER.search(text):
+        return None
     reports = [report for parse in PARSERS if (report := parse(text)) is not None]
     return reports[0] if len(reports) == 1 else None

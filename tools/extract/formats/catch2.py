@@ -47,7 +47,7 @@ def _catch2(lines: Sequence[str]) -> Report | None:
 
 
 def _named(line: str) -> Iterator[tuple[str, int]]:
-    return ((name, int(count)) for count, name in re.findall(r"(\d+) ([a-z]+)", line))
+    return ((name, int(count)) for count, name in re.findall(r"\b(\d{1,9}) ([a-z]+)", line))
 
 
 def _first_of_each(failures: Iterator[Record]) -> list[Record]:

@@ -23,7 +23,7 @@ _BINARY = re.compile(
 )
 _INTRODUCTION = re.compile(r"Index: .+|={20,}|diff -\w.*")
 _NO_NEWLINE = re.compile(r"\\ \S.*")
-_ABSENT = re.compile(r"\t.*(?:\b1970-01-01|\b1969-12-31|\(nonexistent\)|\(revision 0\))")
+_ABSENT = re.compile(r"[^\t]*+\t.*(?:\b1970-01-01|\b1969-12-31|\(nonexistent\)|\(revision 0\))")
 """What ``diff -N`` and Subversion say of a file that does not exist."""
 _PREFIX = re.compile(r"[abciow12]/")
 """Letters that git puts before paths: ``a/ b/``, and by ``diff.mnemonicPrefix`` others."""
@@ -32,7 +32,7 @@ _NO_FILE = "/dev/null"
 _COMMIT = re.compile(r"commit [\da-f]{7,64}(?: .*)?")
 _ABOUT_COMMIT = re.compile(r"(?:Author|AuthorDate|Commit|CommitDate|Date|Merge): .*|    .*|---")
 _MAIL = re.compile(r"From [\da-f]{40} Mon Sep 17 00:00:00 2001|(?:From|Subject|Date): .+")
-_SIGNATURE = re.compile(r"-- ?|\d+\.\d+[\w.]*(?: .*)?")
+_SIGNATURE = re.compile(r"-- ?|\d+\.\d[\w.]*(?: .*)?")
 _STAT = re.compile(
     r" (?:.+ \| +(?:\d+(?: [+-]+)?|Bin.*)|(?:create|delete) mode .+|(?:mode change|rename|copy) .+"
     r"|(?P<files>\d{1,9}) files? changed"
@@ -130,9 +130,9 @@ class _Reader:
         file = self.files[-1]
         old_name, new_name = _names(old, new)
         file.file = file.file or (old_name if new_name == _NO_FILE else new_name)
-        if old_name == _NO_FILE or _ABSENT.search(old):
+        if old_name == _NO_FILE or _ABSENT.match(old):
             file.status = "added"
-        elif new_name == _NO_FILE or _ABSENT.search(new):
+        elif new_name == _NO_FILE or _ABSENT.match(new):
             file.status = "deleted"
         self._within = "hunks"
         self._at += 1

@@ -26,7 +26,7 @@ _NAMES = {
     "Failed": "failed",
     "Skipped": "skipped",
 }
-_FRAME = re.compile(r"\s+at .* in (?P<file>\S.*):line (?P<line>\d+)$")
+_FRAME = re.compile(r"\s+at .* in (?P<file>\S(?:(?! in ).)*):line (?P<line>\d{1,9})$")
 _ERROR = re.compile(r"(?P<error>(?:\w+\.)+\w*(?:Exception|Error)) ?: ?(?P<said>.*)$")
 
 
@@ -57,7 +57,8 @@ def _reported(lines: Sequence[str], at: int) -> bool:
 
 def _totals(lines: Sequence[str]) -> dict[str, int]:
     """Returns the sums over all projects; empty if no totals are printed."""
-    printed = [pair for line in lines if _SHORT.match(line) for pair in re.findall(r"(\w+): +(\d+)", line)]
+    short = [line for line in lines if _SHORT.match(line)]
+    printed = [pair for line in short for pair in re.findall(r"\b(\w+): +(\d{1,9})", line)]
     printed = printed or [(match["what"], match["count"]) for line in lines if (match := _LONG.match(line))]
     if not any(name.startswith("Total") for name, _ in printed):
         return {}

@@ -35,7 +35,7 @@ def parse(text: str) -> Report | None:
         _raised(lines[at + 1 : until]).record(at, _last(lines, at, until), test)
         for (at, test), until in zip(heads, stops, strict=True)
     ]
-    skipped = re.search(r"(\d+) skipped", count["rest"] or "")
+    skipped = re.search(r"\b(\d{1,9}) skipped", count["rest"] or "")
     totals = {
         "failed": len(records),
         "skipped": int(skipped[1]) if skipped else 0,

@@ -82,7 +82,7 @@ def _events(text: str) -> list[tuple[int, str]]:
     for number, line in enumerate(text.split("\n")):
         try:
             event = cast("object", json.loads(line or "{}"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return []
         if not isinstance(event, dict) or (event and "Action" not in event):
             return []

@@ -51,7 +51,7 @@ def parse(text: str) -> Report | None:
 
 def _counts(line: str) -> dict[str, int]:
     """Returns the counts of ``Tests:  1 failed, 2 skipped, 3 passed, 6 total``."""
-    found = {name: int(count) for count, name in re.findall(r"(\d+) ([a-z]+)", line)}
+    found = {name: int(count) for count, name in re.findall(r"\b(\d{1,9}) ([a-z]+)", line)}
     skipped = found.get("skipped", 0) + found.get("todo", 0)
     return {
         "failed": found.get("failed", 0),

@@ -11,7 +11,7 @@ _BEGINS = re.compile(
     r"|Starting a Gradle|[\w.$]+ > "
 )
 _MAVEN_HEAD = re.compile(
-    r"(?:\[ERROR\] +)?(?:(?P<method>[^(]+)\((?P<class>[\w.$]+)\)|(?P<test>[\w.$]+\.\S.*?))"
+    r"(?:\[ERROR\] ++)?(?:(?P<method>[^(]+)\((?P<class>[\w.$]+)\)|(?=[\w.$]+\.\S)(?P<test>.+?))"
     r" {1,2}(?:-- )?Time elapsed: [\d.,]+ s(?:ec)? +<<< (?P<kind>FAILURE|ERROR)!$"
 )
 _MAVEN_TOTAL = re.compile(

@@ -123,7 +123,7 @@ LINTERS = (
     ),
     Format(
         "yamllint",
-        record=rf" +(?P<line>{NUMBER}):(?P<column>{NUMBER}) +(?P<severity>error|warning) +"
+        record=rf" +(?P<line>{NUMBER}):(?P<column>{NUMBER}) +(?P<severity>error|warning) ++"
         r"(?:(?P<message>.*?)(?<! ) {1,2}\((?P<code>[\w-]+)\)|(?P<message2>syntax error.*))",
         heading=r"(?P<file>\S.*)",
     ),

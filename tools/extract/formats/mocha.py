@@ -7,7 +7,7 @@ from tools.extract.formats import frames, runs
 from tools.extract.formats.report import Record, Report
 
 _BEGINS = re.compile(r"  ")
-_COUNT = re.compile(r" {2}(?P<count>\d+) (?P<what>passing|pending|failing)(?: \(\d+\w+\))?$")
+_COUNT = re.compile(r" {2}(?P<count>\d+) (?P<what>passing|pending|failing)(?: \(\d\w+\))?$")
 _FRAME = re.compile(r"\s+at \S")
 
 

@@ -40,7 +40,7 @@ def _counts(line: str) -> dict[str, int]:
             "passed": int(good["total"]),
             "total": int(good["total"]),
         }
-    found = {name: int(count) for name, count in re.findall(r"([A-Z]\w+): (\d+)", line)}
+    found = {name: int(count) for name, count in re.findall(r"\b([A-Z]\w+): (\d{1,9})", line)}
     failed, errors, skipped = (found.get(name, 0) for name in ("Failures", "Errors", "Skipped"))
     passed = found["Tests"] - failed - errors - skipped - found.get("Incomplete", 0)
     return {"failed": failed, "errors": errors, "skipped": skipped, "passed": passed, "total": found["Tests"]}

@@ -12,7 +12,7 @@ _BEGINS = re.compile(r"\[WebServer\]|Running \d+ tests? using \d+ workers?")
 _HEAD = re.compile(r" +\d+\) (?P<test>\S.* › .*)$")
 _PLACE = re.compile(r"(?:\[[^\]]+\] › )?(?P<file>\S.*?):(?P<line>\d+):\d+ › ")
 _COUNT = re.compile(
-    r" +(?P<count>\d+) (?P<what>failed|interrupted|flaky|skipped|did not run|passed)(?: \([\d.]+\w+\))?$"
+    r" +(?P<count>\d+) (?P<what>failed|interrupted|flaky|skipped|did not run|passed)(?: \([\d.]++\w+\))?$"
 )
 _AFTER = re.compile(
     r"\s+\S.* › |\s*(?:To open last HTML report|Serving HTML report|npx playwright show-report)"

@@ -21,7 +21,7 @@ _MINITEST_COUNT = re.compile(
     r"(?P<skipped>\d+) skips$"
 )
 _MINITEST_HEAD = re.compile(r"(?:  +\d+\) )?(?P<kind>Failure|Error):$")
-_MINITEST_TEST = re.compile(r"(?P<test>\S+#.*?)(?: \[(?P<file>[^\]]+):(?P<line>\d+)\])?:$")
+_MINITEST_TEST = re.compile(r"(?P<test>[^\s#]+#.*?)(?: \[(?P<file>[^\[\]]+):(?P<line>\d{1,9})\])?:$")
 _MINITEST_FRAME = re.compile(r"    (?P<file>\S.*?):(?P<line>\d+):in ")
 _ERROR = re.compile(r"(?P<error>(?:[A-Z]\w*::)*[A-Z]\w*):(?: (?P<said>.*))?$")
 # Frames of installed gems and of Ruby.

@@ -14,7 +14,6 @@ _LONGEST_NAME = 40
 
 _NAME = re.compile(r"[^\W\d][\w .%/#&-]*(?: ?\([\w $€£%/.-]*\))?|#|%[A-Z]+")
 """The name of a column; not a sentence or a value."""
-_PATH = re.compile(r".*/.*\..*|.*\..*/.*")
 _NUMBER = re.compile(r"[-+]?[$€£]?[\d.,]*\d ?%?")
 _PIPE = re.compile(r"(?<!\\)\|")
 _MARKDOWN_RULE = re.compile(r"\|?(?: *:?-++:? *\|)* *:?-++:? *\|?")
@@ -183,5 +182,6 @@ def _is_numeric(column: Sequence[str]) -> bool:
 
 def _are_names(header: Iterable[str]) -> bool:
     return all(
-        len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) and not _PATH.fullmatch(name) for name in header
+        len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) and not ("/" in name and "." in name)
+        for name in header
     )

@@ -13,7 +13,7 @@ _POINT = re.compile(r"(?P<indent> *)(?P<not>not )?ok\b(?: (?P<number>\d+))?(?: -
 _DIRECTIVE = re.compile(r"(?i)(?<!\\)# ?(?:skip|todo)\b")
 _PLAN = re.compile(r"1\.\.(?P<count>\d+)(?:\s*#.*)?$")
 _KEY = re.compile(r"(?P<indent> *)(?P<key>[\w-]+): ?(?P<value>.*)$")
-_PERL_PLACE = re.compile(r"\s*#?\s*at (?P<file>\S.*) line (?P<line>\d+)\.?$")
+_PERL_PLACE = re.compile(r"\s*+#?\s*+at (?P<file>\S.*) line (?P<line>\d+)\.?$")
 # Levels of subtests that are told apart.
 _DEEPEST = 20
 # Keys of YAML blocks: the message, the type, and the place or the stack.

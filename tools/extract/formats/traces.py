@@ -19,7 +19,7 @@ _JAVA_FRAME = re.compile(
 )
 _GO_START = re.compile(r"(?:panic|fatal error): ")
 _GO_LINE = re.compile(
-    r"goroutine \d+|\[signal |\S.*\(.*\)$|created by |\t\S.*:\d+(?: \+0x[0-9a-f]+)?$|\tpanic: "
+    r"goroutine \d+|\[signal |\S[^(]*+\(.*\)$|created by |\t\S.*:\d+(?: \+0x[0-9a-f]+)?$|\tpanic: "
     r"|exit status \d|\[recovered"
 )
 _RUST_LINE = re.compile(

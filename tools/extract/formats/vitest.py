@@ -41,7 +41,7 @@ def parse(text: str) -> Report | None:
 
 def _counts(line: str) -> dict[str, int]:
     """Returns the counts of ``Tests  1 failed | 2 passed | 1 skipped (4)``."""
-    found = {name: int(count) for count, name in re.findall(r"(\d+) ([a-z]+)", line)}
+    found = {name: int(count) for count, name in re.findall(r"\b(\d{1,9}) ([a-z]+)", line)}
     total = re.search(r"\((\d+)\)$", line)
     return {
         "failed": found.get("failed", 0),

@@ -1,0 +1,1 @@
+"""Any server with OpenAI's API, such as LM Studio or llama.cpp's server."""

@@ -1,0 +1,1 @@
+"""Embeddings for OpenAI's clients; agents are not offered this tool."""
