@@ -80,6 +80,47 @@ Asked afterwards, "yes" is more probable for an answered question with an AUROC 
 0.5B model it is 0.36 to 0.68, so that model is not asked.
 """
 
+LOGS = """## How the lines of a log are sorted
+
+`python -m benchmarks.log_lines NAME` writes logs with a label for each line: a service with level words, six
+logs without (of Linux, nginx, a kubelet, PostgreSQL, an application whose messages are free text, and one in
+Spanish). 3,000 lines each (seed 3), labels `error,warning,noise` without descriptions, on two cores; nobody
+looked at an answer for one of the last four before the way was chosen.
+
+| log | kinds of lines | 1.5B | s | 0.5B | s |
+|---|---|---|---|---|---|
+| service | 16 | 0.992 | 8.0 | 0.992 | 4.6 |
+| Linux | 47 | 0.946 | 26.6 | 0.950 | 13.9 |
+| nginx | 55 | 0.957 | 43 | 0.929 | 23 |
+| kubelet | 24 | 0.968 | 17.4 | 0.793 | 12.5 |
+| PostgreSQL | 24 | 0.908 | 13.4 | 0.934 | 8.8 |
+| free text | 13 | 0.991 | 7.3 | 0.931 | 4.2 |
+| Spanish | 15 | 1.000 | 8.4 | 0.957 | 4.5 |
+
+How the 1.5B model and the 0.5B model were asked, share of the lines of two of these logs that are right:
+
+| way | service 1.5B | Linux 1.5B | service 0.5B | Linux 0.5B |
+|---|---|---|---|---|
+| all kinds in one request, a label each | 0.190 | 0.253 | | |
+| each kind, "Which label fits this text?" | 0.176 | 0.124 | 0.176 | |
+| each kind, "Which label fits this line of a log?" | 0.176 | 0.418 | | |
+| the same, divided by the mean of all kinds | 1.000 | 0.672 | | |
+| "Most lines report business as usual." | 0.991 | 0.939 | 0.176 | 0.050 |
+| the same, divided by the mean of all kinds | 0.991 | 0.877 | 0.991 | 0.297 |
+| with level words, and raised if routine lines are not called usual (taken) | 0.991 | 0.938 | 0.991 | 0.954 |
+
+Labels that are described (`noise: business as usual`) give 0.734 and, divided by what is answered for an
+empty text, 1.000 on the first. How often a kind occurs was tried as a sign of the usual: it raises the share
+of right lines by up to two points and halves that of right kinds, since rare kinds are mostly usual too.
+Asking a kind's pattern instead of one of its lines changes no figure by more than two points and takes two
+thirds of the time.
+
+Grouping accuracy of the kinds (share of the lines in exactly the right group) on the 16 labelled samples of
+loghub: 0.910 on messages (Drain, with settings of its own for each sample, 0.865) and 0.803 on raw lines.
+A million lines of the service take 13 s and 14 MB; lines with a new name each 21 to 26 s; a million lines
+that are all different are given up after 3 s with 77 MB.
+"""
+
 CLASSIFY = """## How classify was chosen
 
 Measured once on 38 public sets that this page does not report on otherwise or of which it reports other
@@ -183,7 +224,7 @@ def document(found: Figures) -> str:
     models = cast("dict[str, JsonObject]", found)
     order = sorted(models, key=lambda name: -_capability(models[name]))
     parts = (part for name in order for part in _of_model(name, models[name]))
-    return "\n".join([HEAD, *parts, EXTRACT, CHAT, CLASSIFY])
+    return "\n".join([HEAD, *parts, EXTRACT, CHAT, LOGS, CLASSIFY])
 
 
 def diagram(name: str) -> str:

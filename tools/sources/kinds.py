@@ -286,7 +286,7 @@ def _is_free(values: Sequence[set[str]]) -> bool:
     for at, words in enumerate(values):
         if len(words) == 1:
             shared = shared or _LETTERS.search(min(words)) is not None
-        elif sum(_WORDED.search(word) is not None for word in words) > 1:
+        elif sum(GAP not in word and _WORDED.search(word) is not None for word in words) > 1:
             if last == at - 2 and values[at - 1] == {" "}:
                 return True
             last, varies = at, True
