@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --no-deps
 INSTALL_LOCK := $(INSTALL) --require-hashes -r requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-setup test-capable test-vllm test-clients test-browser test-live conformance lint fix bench bench-peers bench-check lock
+.PHONY: help setup demo serve test test-setup test-capable test-vllm test-clients test-browser test-slow test-live conformance lint fix bench bench-peers bench-check lock
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -48,6 +48,9 @@ test-clients: setup  ## install the real Claude Code, Gemini CLI, Codex and test
 
 test-browser: setup  ## test the dashboard with the Chromium of this machine
 	$(BIN)/python -m pytest -m browser tests/mcp_server
+
+test-slow: setup  ## send the whole hostile corpus through every transport (five minutes)
+	$(BIN)/python -m pytest -m slow tests
 
 test-live: setup  ## run the contract suite against the Ollama at OLLAMA_HOST
 	$(BIN)/python -m pytest -m live tests

@@ -119,7 +119,9 @@ def all_calls(hostile: Hostile, every: int = 1) -> list[Call]:
     return [call for call in calls if every == 1 or sendable(call[1])]
 
 
-@pytest.mark.parametrize(("parameters", "every"), [(0.5, 1), (0.0, 4)])
+@pytest.mark.parametrize(
+    ("parameters", "every"), [pytest.param(0.5, 1, marks=pytest.mark.slow), (0.5, 4), (0.0, 8)]
+)
 async def test_the_dispatcher_answers_or_refuses_everything(
     hostile: Hostile, tmp_path: Path, parameters: float, every: int
 ) -> None:
@@ -228,6 +230,7 @@ def said(result: CallToolResult) -> tuple[str, str]:
     return text, result.structured_content["error"]["code"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("connect", "every"), [(by_rest, 3), (by_openai, 4), (by_streamable_http, 5), (by_sse, 6)]
 )
@@ -243,6 +246,7 @@ async def test_the_server_answers_or_refuses_everything(
     assert "Traceback" not in log.read_text(), log.read_text()[-3_000:]
 
 
+@pytest.mark.slow
 async def test_the_stdio_server_answers_or_refuses_everything(hostile: Hostile, tmp_path: Path) -> None:
     server = StdioServerParameters(command=SCRIPT, args=["stdio"], env=hostile.environment, cwd=hostile.root)
     log = tmp_path / "stderr"

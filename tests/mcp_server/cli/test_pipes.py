@@ -48,6 +48,14 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
     }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Generator[None]:
+    """Has our processes begin with Ctrl-C not ignored, as it is in the background jobs of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextmanager
 def nobody_reads() -> Generator[int]:
     """Yields the writing end of a pipe whose reader has left."""

@@ -139,7 +139,7 @@ def test_an_unknown_method_is_a_protocol_error(wire: Wire, method: str) -> None:
 def test_an_argument_of_megabytes_is_taken_or_refused_by_name(wire: Wire) -> None:
     result = wire.ask("tools/call", name="chat", arguments={"prompt": "word " * MIB})["result"]
     assert result["isError"] is True
-    assert result["structuredContent"]["error"]["code"] == "context_too_long"
+    assert result["structuredContent"]["error"]["code"] == "invalid_arguments"
 
 
 def test_a_line_that_never_ends_ends_the_session_in_peace(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ async def test_several_labels_come_from_embeddings_where_no_model_is_worth_askin
     ("labels", "examples", "fault"),
     [
         (["a" * 4_000_000, "b"], [], "4,000,000 characters"),
-        ([f"label {n}" for n in range(10_000)], [], "at most 1000"),
+        ([f"label {n}" for n in range(10_000)], [], "at most 1,000"),
         ({"a": "x" * 100_000, "b": ""}, [], "description has at most"),
         (["a", "b"], [{"text": "one", "label": "a"}, {"text": " one", "label": "b"}], "both 'a' and 'b'"),
         (["a", "b"], [{"text": "one", "label": "c"}], "not in the list: c"),

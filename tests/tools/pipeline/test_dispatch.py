@@ -160,7 +160,7 @@ async def test_a_tools_own_instructions_fit_the_prompt_overhead(tool: str) -> No
     arguments = WORDY[tool]
     assert isinstance(arguments, dict)
     async with dispatching(engine) as dispatcher:
-        await dispatcher.run(Call(tool, {**arguments, "text": "x"}))
+        await dispatcher.run(Call(tool, {**arguments, "text": "x y z x y z"}))
     estimator = await ESTIMATOR.get()
     assert estimator.count("\n".join(m.content for m in engine.requests[0].messages)) < PROMPT_OVERHEAD
 
