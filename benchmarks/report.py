@@ -50,16 +50,16 @@ Where the schema wants a string and the model would write a number (a price), th
 unlikely words. Allowing the number, which is then written as the text has it, gives 0.947 and 0.558 on
 restaurant8k and snips slots, and 0.783 instead of 0.547 on eight receipts.
 
-Whole answers of the tools against plain chat over HTTP, values checked, eight rows a
-set (0.5B: six), after these choices:
+Whole answers of the tools against plain chat over HTTP, values checked, 24 rows a set
+(10 Spanish letters are all there are; Stack Overflow: eight; 0.5B: six), after these choices:
 
 | set | 1.5B ours | plain | 0.5B ours | plain |
 |---|---|---|---|---|
-| Spanish letters | 0.771 | 0.568 | 0.653 | 0.545 |
-| restaurant8k | 0.750 | 0.200 | 0.353 | 0.182 |
-| snips slots | 0.372 | 0.281 | 0.378 | 0.163 |
-| wnut17 | 0.222 | 0.240 | | |
-| wikigold | 0.541 | 0.364 | 0.444 | 0.324 |
+| Spanish letters | 0.778 | 0.617 | 0.653 | 0.545 |
+| restaurant8k | 0.600 | 0.159 | 0.353 | 0.182 |
+| snips slots | 0.408 | 0.262 | 0.378 | 0.163 |
+| wnut17 | 0.117 | 0.121 | | |
+| wikigold | 0.404 | 0.237 | 0.444 | 0.324 |
 | Stack Overflow entities | 0.061 | 0.050 | | |
 """
 
@@ -74,10 +74,10 @@ answers, and how many of the others are refused ("The text does not say.").
 | the rule in the system message | 20 | 0.684 | 18 of 20 |
 | eight other wordings and places of it | 10 or 20 | 0.407 to 0.789 | 12 of 20 to all |
 | asked after the answer, refused below 0.375 | 16 | 0.700 | 24 of 30 |
-| asked after the answer, refused below 0.35 (taken) | 12 | 0.758 | 19 of 30 |
+| asked after the answer, refused below 0.35 (taken) | 24 | 0.761 | 19 of 30 |
 
-Asked afterwards, "yes" is more probable for an answered question with an AUROC of 0.99 (16 pairs); with the
-0.5B model it is 0.36 to 0.68, so that model is not asked.
+Plain chat has 0.726 on the same 24 rows. Asked afterwards, "yes" is more probable for an answered question
+with an AUROC of 0.99 (16 pairs); with the 0.5B model it is 0.36 to 0.68, so that model is not asked.
 """
 
 LOGS = """## How the lines of a log are sorted
