@@ -141,13 +141,12 @@ class Ollama(Replay):
 
 
 class Upstream:
-    """One fake server on a fixed port that it can close and open again."""
+    """One fake server on a free port, which it keeps when it closes and opens again."""
 
     def __init__(self, runner: web.AppRunner) -> None:
         self._runner = runner
         self._site: web.TCPSite | None = None
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = 0
 
     @property
     def url(self) -> str:
@@ -156,6 +155,7 @@ class Upstream:
     async def listen(self) -> None:
         self._site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await self._site.start()
+        self.port = self._runner.addresses[0][1]
 
     async def leave(self) -> None:
         """Stops listening and drops all connections."""
