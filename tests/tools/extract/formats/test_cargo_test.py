@@ -4,7 +4,7 @@ from tools.extract.formats.cargo_test import parse
 from tools.extract.formats.report import Record
 
 TARGETS = """\
-   Compiling ledger v0.1.0 (/tmp/w/tr/rs)
+   Compiling ledger v0.1.0 (/srv/tr/rs)
     Finished `test` profile [unoptimized + debuginfo] target(s) in 0.77s
      Running unittests src/lib.rs (target/debug/deps/ledger-6bc935356f631c94)
 

@@ -6,7 +6,7 @@ from tools.extract.formats.report import Record
 AUTO = """\
 ============================= test session starts ==============================
 platform linux -- Python 3.11.7, pytest-9.2.0, pluggy-1.7.0
-rootdir: /tmp/w/tr/p2
+rootdir: /srv/tr/p2
 plugins: platformdirs-4.14.7, cov-7.1.0
 collected 6 items
 
@@ -145,7 +145,7 @@ ERROR tests/test_cart.py::test_unknown_fixture
 LINE = """\
 ============================= test session starts ==============================
 platform linux -- Python 3.11.7, pytest-9.2.0, pluggy-1.7.0 -- /venv/bin/python
-rootdir: /tmp/w/tr/p2
+rootdir: /srv/tr/p2
 plugins: platformdirs-4.14.7, cov-7.1.0
 collecting ... collected 6 items / 4 deselected / 2 selected
 
@@ -275,7 +275,7 @@ FAILED tests/test_group.py::test_native - assert 1 == 2
 COLLECT = """\
 ============================= test session starts ==============================
 platform linux -- Python 3.11.7, pytest-9.2.0, pluggy-1.7.0
-rootdir: /tmp/w/tr/p2
+rootdir: /srv/tr/p2
 plugins: platformdirs-4.14.7, cov-7.1.0
 collected 0 items / 2 errors
 
@@ -368,7 +368,7 @@ E   not an error
 GOOD = """\
 ============================= test session starts ==============================
 platform linux -- Python 3.11.7, pytest-9.2.0, pluggy-1.7.0 -- /venv/bin/python
-rootdir: /tmp/w/tr/p2
+rootdir: /srv/tr/p2
 plugins: platformdirs-4.14.7, cov-7.1.0
 collecting ... collected 6 items / 5 deselected / 1 selected
 
@@ -380,7 +380,7 @@ tests/test_cart.py::test_ok PASSED                                       [100%]
 GOOD2 = """\
 ============================= test session starts ==============================
 platform linux -- Python 3.11.7, pytest-9.2.0, pluggy-1.7.0
-rootdir: /tmp/w/tr/p2
+rootdir: /srv/tr/p2
 plugins: platformdirs-4.14.7, cov-7.1.0
 collected 6 items / 6 deselected / 0 selected
 
