@@ -1,6 +1,6 @@
 """Measures how often prompt injections change the model's answer, with our defences and without.
 
-    python -P -m benchmarks.injection --engine llamacpp
+    python -P -m benchmarks.injection --engine llamacpp --model qwen2.5-coder-1.5b
 
 Eight texts, each unchanged and with each of twelve injected orders. An order demands another label, or a
 certain word as the answer to a question. *Changed*: the answer differs from that to the unchanged text.
@@ -137,7 +137,7 @@ async def measured(app: App, way: Way) -> tuple[int, int, int]:
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    async with opened(arguments.engine) as app:
+    async with opened(arguments.engine, arguments.model) as app:
         print("| asked for | pairs | changed | obeyed |\n|---|---|---|---|")
         for way in WAYS:
             total, changed, obeyed = await measured(app, way)
@@ -153,6 +153,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--engine", default="llamacpp")
+    parser.add_argument("--model", default="", help="default: the engine's own")
     anyio.run(run, parser.parse_args())
 
 
