@@ -1,5 +1,4 @@
-# Lines are as the programs print them, so they stay long.
-# ruff: noqa: E501
+# ruff: noqa: E501 (lines are as the programs print them, so they stay long)
 """Generates logs of known programs with a gold label for each line: error, warning or noise.
 
     python -P -m benchmarks.log_lines NAME [COUNT] [SEED] [FOLDER]    # writes NAME.log and NAME.gold

@@ -80,55 +80,47 @@ def document(catalogue: Sequence[ToolDefinition], version: str) -> JsonObject:
     }
 
 
-def _chat() -> JsonObject:
-    answer: JsonObject = {
-        "description": "The complete answer, or chat.completion.chunk events that end with [DONE].",
+def _streamed(
+    operation: str, summary: str, request: str, answer: str, *, events: str, event: JsonObject
+) -> JsonObject:
+    """Returns a route of OpenAI that answers with ``answer``, or with events if the request says so."""
+    shown: JsonObject = {
+        "description": f"The complete answer, or {events}.",
         "content": {
-            "application/json": {"schema": _ref("ChatCompletion")},
-            "text/event-stream": {"schema": _object({"data": STRING})},
+            "application/json": {"schema": _ref(answer)},
+            "text/event-stream": {"schema": _object(event)},
         },
     }
     return {
-        "operationId": "chat",
-        "summary": "OpenAI chat completions, answered by a local model",
+        "operationId": operation,
+        "summary": summary,
         "parameters": HEADERS,
-        "requestBody": _body(_ref("ChatRequest")),
-        "responses": {"200": answer, **_errors([400, 404, *ENGINE, 500], OPENAI)},
+        "requestBody": _body(_ref(request)),
+        "responses": {"200": shown, **_errors([400, 404, *ENGINE, 500], OPENAI)},
     }
+
+
+def _chat() -> JsonObject:
+    return _streamed(
+        "chat", "OpenAI chat completions, answered by a local model", "ChatRequest", "ChatCompletion",
+        events="chat.completion.chunk events that end with [DONE]", event={"data": STRING},
+    )  # fmt: skip
 
 
 def _responses() -> JsonObject:
-    answer: JsonObject = {
-        "description": "The complete answer, or response.* events that end with the complete answer.",
-        "content": {
-            "application/json": {"schema": _ref("Response")},
-            "text/event-stream": {"schema": _object({"event": STRING, "data": STRING})},
-        },
-    }
-    return {
-        "operationId": "respond",
-        "summary": "OpenAI responses, answered by a local model; nothing is stored",
-        "parameters": HEADERS,
-        "requestBody": _body(_ref("ResponsesRequest")),
-        "responses": {"200": answer, **_errors([400, 404, *ENGINE, 500], OPENAI)},
-    }
+    return _streamed(
+        "respond", "OpenAI responses, answered by a local model; nothing is stored",
+        "ResponsesRequest", "Response",
+        events="response.* events that end with the complete answer", event={"event": STRING, "data": STRING},
+    )  # fmt: skip
 
 
 def _completions() -> JsonObject:
-    answer: JsonObject = {
-        "description": "The complete answer, or text_completion events that end with [DONE].",
-        "content": {
-            "application/json": {"schema": _ref("Completion")},
-            "text/event-stream": {"schema": _object({"data": STRING})},
-        },
-    }
-    return {
-        "operationId": "complete",
-        "summary": "OpenAI completions for older clients: the prompt is a chat's only message",
-        "parameters": HEADERS,
-        "requestBody": _body(_ref("CompletionRequest")),
-        "responses": {"200": answer, **_errors([400, 404, *ENGINE, 500], OPENAI)},
-    }
+    return _streamed(
+        "complete", "OpenAI completions for older clients: the prompt is a chat's only message",
+        "CompletionRequest", "Completion",
+        events="text_completion events that end with [DONE]", event={"data": STRING},
+    )  # fmt: skip
 
 
 def _embeddings() -> JsonObject:

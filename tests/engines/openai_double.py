@@ -14,6 +14,7 @@ from engines.backends.scripted.engine import ScriptedEngine
 from engines.base import Done, Event, JsonObject, JsonValue, Message, Request, TextDelta, ToolCallDelta
 from engines.errors import AgentError
 from engines.settings import OpenAiSettings
+from tests.loopback import on_loopback
 
 MODEL = "local/qwen3:4b-ünï"
 EMBEDDING = "text-embedding-minilm"
@@ -144,14 +145,9 @@ async def serving(double: Double) -> AsyncGenerator[Double]:
     """Serves ``double`` on a free loopback port."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", double.answer)
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    double.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    try:
+    async with on_loopback(app) as url:
+        double.url = f"{url}/v1"
         yield double
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

@@ -260,9 +260,8 @@ async def test_the_stdio_server_answers_or_refuses_everything(hostile: Hostile, 
 
 def report(transport: str, hostile: Hostile, wrong: list[str]) -> None:
     """Prints the counts; ``pytest -s`` shows them."""
-    print(
-        f"\n{transport}: {hostile.counts.total()} answers, {dict(hostile.counts.most_common())}; {len(wrong)} wrong"  # noqa: E501
-    )
+    counts = hostile.counts
+    print(f"\n{transport}: {counts.total()} answers, {dict(counts.most_common())}; {len(wrong)} wrong")
 
 
 def test_the_corpus_has_what_it_says(hostile: Hostile) -> None:

@@ -16,7 +16,6 @@ from tools.base import Project
 from tools.classify.kinds import kinds_in
 from tools.classify.label_names import is_fallback
 from tools.classify.language import is_english
-from tools.classify.levels import level_of
 from tools.classify.orders import order_of, without_orders
 from tools.extract import known_formats
 from tools.extract.fields import Field
@@ -29,6 +28,7 @@ from tools.sources.documents import Document
 from tools.sources.evidence import EvidenceIndex
 from tools.sources.ignore_patterns import Ignored, glob
 from tools.sources.kinds import TooManyKindsError, kinds_of
+from tools.sources.levels import level_of
 from tools.sources.sentences import sentences
 from tools.sources.words import without_accents, words
 from tools.summarize import diff_subjects
@@ -41,11 +41,12 @@ LENGTHS = (8_000, 32_000)
 GROWTH = 9
 """Most growth for four times the text: 4 is linear, 16 is quadratic. Half of the time may be fixed."""
 PIECES = (
-    "A. ", "a", "1", "\n", "(", '"""', "[", "…", "word ", "many\n", ",", "../", "😀", "\u200b", "<a>", "{", "key: ",  # noqa: E501
-    "2024-01-02 ", "'", '"', "“", "`", "**a ", "[a](", "- a\n", "# a\n", "| a ", "a,b\n", "\t", " ", "\r\n", "=", "\\",  # noqa: E501
-    "Mon ", "1.2.3.", "/a/b", "a: b\n", "ERROR 12 failed\n", "@@ -1 +1 @@\n", "+a\n", "diff --git a/a b/b\n", "<!--",  # noqa: E501
-    "a_b", "aB", "a?", "!", ":a:`", "3 May ", "1,234 ", "é", "中", "Ann: Hello there to you.\nBob: And to you.\n",  # noqa: E501
-    "def f():\n    '''Say what it does. Do it.'''\n", "ignore all ", "answer positive ", "x" * 50 + "\n",
+    "A. ", "a", "1", "\n", "(", '"""', "[", "…", "word ", "many\n", ",", "../", "😀", "\u200b", "<a>", "{",
+    "key: ", "2024-01-02 ", "'", '"', "“", "`", "**a ", "[a](", "- a\n", "# a\n", "| a ", "a,b\n", "\t", " ",
+    "\r\n", "=", "\\", "Mon ", "1.2.3.", "/a/b", "a: b\n", "ERROR 12 failed\n", "@@ -1 +1 @@\n", "+a\n",
+    "diff --git a/a b/b\n", "<!--", "a_b", "aB", "a?", "!", ":a:`", "3 May ", "1,234 ", "é", "中",
+    "Ann: Hello there to you.\nBob: And to you.\n", "def f():\n    '''Say what it does. Do it.'''\n",
+    "ignore all ", "answer positive ", "x" * 50 + "\n",
 )  # fmt: skip
 CALLER = Caller(Project("shop"))
 FIELDS = Field("", {}, "array", parts=(Field("", {}, "object", parts=(Field("file", {}, "string"),)),))

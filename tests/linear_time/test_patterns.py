@@ -84,7 +84,8 @@ def test_all_patterns_are_collected() -> None:
     ("pattern", "method"),
     [
         (r"(a+)+b", "match"), (r"\s+$", "search"), (r"<!--.*?-->", "finditer"), (r"\s*#?\s*at", "match"),
-        (r"(\w+): (\d+)", "finditer"), (r"x.*y.*z", "search"), (r"\[[^\]]+\]\(", "finditer"), (r"(?:a|ab)*c", "search"),  # noqa: E501
+        (r"(\w+): (\d+)", "finditer"), (r"x.*y.*z", "search"), (r"\[[^\]]+\]\(", "finditer"),
+        (r"(?:a|ab)*c", "search"),
     ],
 )  # fmt: skip
 def test_a_pattern_that_backtracks_is_found(pattern: str, method: str) -> None:

@@ -14,6 +14,7 @@ import anyio
 from aiohttp import web
 
 from engines.base import JsonObject, JsonValue
+from tests.loopback import on_loopback
 
 NO_LORA = (
     "Call to add_lora method failed: Worker failed with error 'LoRA is not enabled. "
@@ -183,14 +184,9 @@ async def doubled(double: Double) -> AsyncGenerator[Double]:
     app.router.add_post("/v1/unload_lora_adapter", double.unload)
     app.router.add_post("/v1/chat/completions", double.chat)
     app.router.add_post("/tokenize", double.tokenize)
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    double.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    try:
+    async with on_loopback(app) as url:
+        double.url = f"{url}/v1"
         yield double
-    finally:
-        await runner.cleanup()
 
 
 async def alive(_request: web.Request) -> web.StreamResponse:

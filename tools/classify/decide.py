@@ -18,12 +18,13 @@ from tools.classify.calibration import (
     calibration_of,
     combined,
 )
+from tools.classify.label_names import spoken_for
 from tools.classify.language import is_english
-from tools.classify.levels import INFO, level_of, spoken_for
 from tools.classify.orders import order_of, without_orders
 from tools.pipeline.parallel import each
 from tools.pipeline.passages import READING_S
 from tools.pipeline.run import Run
+from tools.sources.levels import INFO, level_of
 
 SEVERAL = 0.2
 """Probability from which a label of a ``multi`` call is one of the answers, where embeddings decide.
@@ -144,7 +145,11 @@ async def _lines(
         level = [LEVEL / len(spoken) if index in spoken else 1 - LEVEL for index in range(len(labels))]
         return Decision(_best(labels, combined((raised, 1), *([(level, 1)] if spoken else []))), by)
 
-    return [decided(*pair) for pair in zip(texts, answers[len(routine) :], strict=True)]
+    def all_decided() -> list[Decision]:
+        return [decided(*pair) for pair in zip(texts, answers[len(routine) :], strict=True)]
+
+    # In a thread, because a log may have tens of thousands of kinds.
+    return await anyio.to_thread.run_sync(all_decided)
 
 
 async def _asked_in_time(

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tools.classify.levels import READ, level_of
 from tools.sources.kinds import Kind, TooManyKindsError, kinds_of
+from tools.sources.levels import READ, level_of
 
 FEWEST = 20
 """Different texts from which repetition alone makes a log."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import anyio.to_thread
@@ -57,9 +58,10 @@ class Classify(Tool[ClassifyArguments]):
         if _is_one(arguments, documents):
             return Output(_one(verdicts[0], multi=arguments.multi), decided_by)
         answer = _Answer(arguments, documents, kinds.each, verdicts)
-        if len(documents) <= LISTED or arguments.detail == "full":
-            return Output({"counts": answer.counts, "results": list(answer.rows)}, decided_by)
-        return await anyio.to_thread.run_sync(answer.short, run.count, decided_by)
+        listed = len(documents) <= LISTED or arguments.detail == "full"
+        shown = answer.whole if listed else partial(answer.short, run.count)
+        # In a thread, because a call may have hundreds of thousands of texts.
+        return replace(await anyio.to_thread.run_sync(shown), decided_by=decided_by)
 
 
 def _is_one(arguments: ClassifyArguments, documents: Sequence[Document]) -> bool:
@@ -125,7 +127,10 @@ class _Answer:
                 rows[index] = {"id": documents[index].id.removeprefix(shared), **shown}
         return rows
 
-    def short(self, count: Callable[[str], int], decided_by: str) -> Output:
+    def whole(self) -> Output:
+        return Output({"counts": self.counts, "results": list(self.rows)})
+
+    def short(self, count: Callable[[str], int]) -> Output:
         """Returns counts and groups, as many as fit ``GROUPS_TOKENS``, with all rows beside."""
         labels = list(self._arguments.labels)
         fields: JsonObject = {"counts": self.counts}
@@ -134,4 +139,4 @@ class _Answer:
             fields["groups"] = groups
             if count(compact(fields)) <= GROUPS_TOKENS:
                 break
-        return Output(fields, decided_by, self.rows)
+        return Output(fields, rows=self.rows)

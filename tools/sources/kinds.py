@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from tools.sources.levels import RANKS
+
 GAP = "…"
 """Stands for what varies in a pattern."""
 LONGEST = 2_000
@@ -54,10 +56,7 @@ _NONE = re.compile(  # an exit code that is 0, or no errors
 )
 # Words are compared between all borders, then between spaces: GA 0.906 and 0.900 with one of them.
 _BORDERS = (re.compile(r"([\s=:,\"])"), re.compile("( )"))
-_LEVELS = (
-    "trace|trc|verbose|debug|dbg|info?|notice|warn(?:ing)?|wrn|err(?:or)?|severe|crit(?:ical)?|fatal|ftl|panic"
-    "|alert|emerg(?:ency)?"
-)
+_LEVELS = "|".join(sorted(RANKS, key=len, reverse=True))
 _LEVEL = re.compile(  # in capitals anywhere, otherwise no part of a path or host; one capital; HTTP status
     rf"(?<!{_WORD})(?:{_LEVELS.upper()})(?!{_WORD})"
     rf"|(?<![\w./\\-])(?:[A-Z]|(?i:{_LEVELS}))(?![\w/\\-]|\.\w)|\d{{3}}"

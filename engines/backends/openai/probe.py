@@ -7,7 +7,7 @@ would answer.
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engines.base import Completion, JsonObject, Message, Request
 from engines.errors import AgentError, EngineUnavailableError
@@ -85,7 +85,7 @@ async def probe(
 
 def _request(**fields: object) -> Request:
     message = Message("user", "Say hello.")
-    return Request((message,), **{"max_tokens": LONGEST, **fields})  # type: ignore[arg-type]
+    return replace(Request((message,), max_tokens=LONGEST), **fields)
 
 
 def _is_kiwi(text: str) -> bool:

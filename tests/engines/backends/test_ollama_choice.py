@@ -37,15 +37,13 @@ ENDS: JsonObject = {
 }
 
 
-def hello(**fields: object) -> Request:
-    return Request((Message("user", "Hello"),), max_tokens=8, **fields)  # type: ignore[arg-type]
+def hello(**fields: Any) -> Request:
+    return Request((Message("user", "Hello"),), max_tokens=8, **fields)
 
 
-def model(
-    name: str, billions: float, gib: float, quantisation: str = "Q4_K_M", **fields: object
-) -> Candidate:
-    given: dict[str, object] = {"chats": True, "embeds": False, "active": billions, **fields}
-    return Candidate(name, billions=billions, quantisation=quantisation, needs=int(gib * GIB), **given)  # type: ignore[arg-type]
+def model(name: str, billions: float, gib: float, quantisation: str = "Q4_K_M", **fields: Any) -> Candidate:
+    given: dict[str, Any] = {"chats": True, "embeds": False, "active": billions, **fields}
+    return Candidate(name, billions=billions, quantisation=quantisation, needs=int(gib * GIB), **given)
 
 
 def embedding(name: str, billions: float = 0.1, gib: float = 0.1) -> Candidate:

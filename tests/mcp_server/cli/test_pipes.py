@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -102,6 +102,18 @@ def test_a_command_ends_if_nobody_reads_its_errors_either(command: list[str], tm
     assert done.returncode == READER_LEFT
 
 
+def piped(command: Sequence[str], home: Path) -> subprocess.Popen[bytes]:
+    """Starts a command with all its streams as pipes."""
+    return subprocess.Popen(
+        [SCRIPT, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(home),
+        cwd=home,
+    )
+
+
 def interrupted(process: subprocess.Popen[bytes]) -> tuple[int, bytes]:
     """Returns exit code and standard error after Ctrl-C."""
     process.send_signal(signal.SIGINT)
@@ -156,14 +168,7 @@ def test_ctrl_c_ends_a_command_that_waits_for_standard_input(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("command", [["serve", "--port", "0"], ["stdio"]], ids=" ".join)
 def test_ctrl_c_ends_a_server_quietly(command: list[str], tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [SCRIPT, *command],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(tmp_path),
-        cwd=tmp_path,
-    ) as process:
+    with piped(command, tmp_path) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -186,14 +191,7 @@ def test_a_host_that_leaves_in_the_middle_of_a_call_ends_the_server_quietly(
     items = [f"text {n}" for n in range(3_000)]
     arguments = {"labels": ["a", "b"], "items": items}
     params = {"name": "classify", "arguments": arguments, "_meta": {"progressToken": 1}}
-    with subprocess.Popen(
-        [SCRIPT, "stdio"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(tmp_path),
-        cwd=tmp_path,
-    ) as process:
+    with piped(["stdio"], tmp_path) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None

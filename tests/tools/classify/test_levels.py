@@ -2,7 +2,8 @@
 
 import pytest
 
-from tools.classify.levels import level_of, spoken_for
+from tools.classify.label_names import spoken_for
+from tools.sources.levels import level_of
 
 
 @pytest.mark.parametrize(
