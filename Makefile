@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --no-deps
 INSTALL_LOCK := $(INSTALL) --require-hashes -r requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-setup test-capable test-vllm test-clients test-browser test-slow test-live conformance lint fix bench bench-peers bench-check lock
+.PHONY: help setup demo serve test test-setup test-capable test-vllm test-clients test-browser test-slow test-live conformance lint fix bench bench-peers bench-check soak licences lock
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -58,11 +58,14 @@ test-live: setup  ## run the contract suite against the Ollama at OLLAMA_HOST
 conformance: setup  ## run the MCP conformance suites and inspector (needs npm)
 	$(BIN)/python -P -m tests.conformance
 
-lint: setup  ## check style, types and import contracts
+lint: setup  ## check style, types, import contracts and, where a database is in reach, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonplatform Linux
+	$(BIN)/pyright --pythonplatform Darwin
+	$(BIN)/pyright --pythonplatform Windows
 	$(BIN)/lint-imports
+	$(BIN)/python -P tests/audit.py
 
 fix: setup  ## fix style automatically
 	$(BIN)/ruff check --fix .
@@ -76,6 +79,13 @@ bench-peers: setup  ## the same with LiteLLM and Portkey for comparison (needs n
 
 bench-check: setup  ## fail if overhead or start-up is 20 % worse than the stored figures
 	$(BIN)/python -P -m benchmarks --check
+
+soak: setup  ## three agents during faults for MINUTES (30), with MODEL (qwen2.5-coder-1.5b); the full disk needs root
+	$(BIN)/local-llm-agent models pull $(or $(MODEL),qwen2.5-coder-1.5b) all-minilm-l6-v2
+	$(BIN)/python -P -m tests.soak --minutes $(or $(MINUTES),30) --model $(or $(MODEL),qwen2.5-coder-1.5b)
+
+licences: setup  ## regenerate docs/licences.md
+	$(BIN)/python -P docs/licences.py
 
 # `lock` cannot depend on `setup`, which fails after a change of the dependencies until the lock is updated.
 $(BIN)/uv:

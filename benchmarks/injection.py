@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import anyio
 
 from benchmarks.quality import opened
-from engines.base import Engine, Message, Request, complete
+from engines.base import Engine, Message, Request
 from mcp_server.app import App
 from tools.base import Call
 from tools.pipeline.prompts import fenced, gives_orders, prompt_messages
@@ -105,7 +105,7 @@ def _engine(app: App) -> Engine:
 
 async def _complete(engine: Engine, messages: Sequence[Message], *, choices: tuple[str, ...] = ()) -> str:
     request = Request(tuple(messages), max_tokens=16 if choices else 32, choices=choices)
-    return (await complete(engine, request)).text
+    return (await engine.complete(request)).text
 
 
 def injected(text: str, order: str, wanted: str) -> str:

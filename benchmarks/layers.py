@@ -25,7 +25,7 @@ from benchmarks import overhead
 from benchmarks.callers import PROMPT, SYSTEM
 from benchmarks.processes import clean_environment
 from benchmarks.upstream import MODEL
-from engines.base import Engine, JsonObject, JsonValue, Message, Request, Tags, collect, complete
+from engines.base import Engine, JsonObject, JsonValue, Message, Request, Tags
 from tools.base import Call
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ MAX_TOKENS = 64
 BARE, STREAMED = "aiohttp, a whole answer", "the same, streamed"
 CALL, WHOLE = "dispatcher", "access control, routes, shim"
 NAMES = {
-    "VllmEngine": "vLLM client, event by event",
+    "VllmEngine": "vLLM client",
     "BreakerEngine": "breaker",
     "AdmittedEngine": "admission",
     "CachedEngine": "cache",
@@ -75,8 +75,9 @@ async def _here() -> Layers:
     import aiohttp
 
     from mcp_server.app import build
+    from mcp_server.folders import folders
     from mcp_server.http.app import build_http
-    from mcp_server.settings import folders, read
+    from mcp_server.settings import read
 
     settings = read()
     url = f"{settings.vllm.url}/chat/completions"
@@ -137,14 +138,13 @@ def _asking(engine: Engine) -> Ask:
 
     async def ask() -> None:
         deadline = anyio.current_time() + 30
-        await complete(engine, Request(tuple(_messages()), MAX_TOKENS, deadline=deadline, tags=tags))
+        await engine.complete(Request(tuple(_messages()), MAX_TOKENS, deadline=deadline, tags=tags))
 
     return ask
 
 
 async def _call(app: "App") -> None:
-    async with app.dispatcher.stream(Call("chat", _arguments())) as stream:
-        await collect(stream.events)
+    await app.dispatcher.complete(Call("chat", _arguments()))
 
 
 async def _request(asgi: "ASGIApp") -> None:

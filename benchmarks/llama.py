@@ -5,8 +5,8 @@
 A name is one of xllamacpp's ``CommonParams``, or ``threads``. ``GOMP_SPINCOUNT`` is the caller's to set.
 """
 
-import signal
 import sys
+import threading
 
 import xllamacpp
 
@@ -28,7 +28,7 @@ def main() -> None:
             setattr(params, name, type(getattr(params, name))(int(number)))
     server = xllamacpp.Server(params)  # runs until it is garbage collected
     print(server.listening_address, flush=True)
-    signal.pause()
+    threading.Event().wait()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from engines.routing import Router
 from engines.settings import Limits
 from engines.tokens import LazyEstimator
 from mcp_server.app import tiers_of
-from mcp_server.settings import Settings, folders
+from mcp_server.folders import folders
+from mcp_server.settings import Settings
 from tests.tools.single_engine import SingleEngine
 from tools.base import Call, Project
 from tools.pipeline.dispatch import Dispatcher

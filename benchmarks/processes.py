@@ -1,5 +1,6 @@
 """Starts, awaits, measures and stops server processes. Measuring needs Linux's /proc."""
 
+import mmap
 import os
 import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -20,7 +21,7 @@ def rss_mib(pid: int) -> float:
     for each in _family(pid):
         with suppress(OSError):  # it has just ended
             pages += int(Path(f"/proc/{each}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return pages * mmap.PAGESIZE / 2**20
 
 
 def precise_cpu_s(pid: int) -> float:

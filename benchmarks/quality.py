@@ -29,7 +29,8 @@ from benchmarks.rows import Row, examples_of, load, with_examples
 from benchmarks.scores import SEED
 from engines.base import JsonObject
 from mcp_server.app import App, build
-from mcp_server.settings import Folders, Settings, folders, read
+from mcp_server.folders import Folders, folders
+from mcp_server.settings import Settings, read
 
 HERE = Path(__file__).parent
 OUT = HERE / "out"

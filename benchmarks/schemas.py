@@ -23,7 +23,8 @@ from benchmarks.rows import Row, load
 from engines.base import JsonObject, JsonValue
 from engines.errors import AgentError
 from mcp_server.app import build
-from mcp_server.settings import Settings, folders
+from mcp_server.folders import folders
+from mcp_server.settings import Settings
 from tools.base import Call
 from tools.pipeline.dispatch import Dispatcher
 

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.host import Host, hosted
 from benchmarks.overhead import ROOT, SCRIPT
 from benchmarks.processes import clean_environment, free_port, precise_cpu_s, rss_mib, running
-from mcp_server.settings import folders
+from mcp_server.folders import folders
 
 SPAWNS = 15
 SERVES = 5

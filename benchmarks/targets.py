@@ -70,7 +70,7 @@ def targets(
         for what, found in (("prompt", times.prompt), ("answer", times.answer)):
             title = f"embedded {what} tokens/s, times the bare server's, {model}"
             yield Target(title, AS_BARE, found, least=True)
-    yield Target("idle stdio process, MB", 80, memory[start.OURS].idle * MIB)
+    yield Target("idle stdio process, MB", 60, memory[start.OURS].idle * MIB)
 
 
 def table(found: Iterator[Target]) -> str:

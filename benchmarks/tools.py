@@ -28,7 +28,7 @@ from benchmarks.overhead import ROOT, SCRIPT
 from benchmarks.processes import clean_environment, free_port, running
 from benchmarks.quality import opened
 from engines.backends.scripted.engine import ScriptedEngine
-from engines.base import Engine, JsonObject, complete
+from engines.base import Engine, JsonObject
 from engines.middleware.wrapper import WrapperEngine
 from mcp_server.app import App
 from tools.base import Call
@@ -115,7 +115,7 @@ async def _engine(tool: str, calls: int) -> float:
     for _ in range(WARM_UP + calls):
         begun = time.perf_counter()
         for request in requests:
-            await complete(engine, request)
+            await engine.complete(request)
         if texts:
             await engine.embed(texts)
         times.append(time.perf_counter() - begun)

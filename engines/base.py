@@ -2,7 +2,7 @@
 
 Above: tools send a ``Request``, read ``Event``s and never name an engine.
 Below: ``engines/backends``, one package each, and ``engines/middleware``, wrappers with the
-same contract. A whole answer is ``collect()`` over the stream, so a wrapper overrides one method.
+same contract.
 """
 
 import math
@@ -225,6 +225,18 @@ class Engine(AsyncContextManagerMixin, ABC):
             AgentError: on entering or while iterating; foreign errors are translated.
         """
 
+    async def complete(self, request: Request) -> Completion:
+        """Returns the whole answer to ``request``; cancelling stops the generation.
+
+        Collects the stream. Engines that can be asked for a whole answer, and wrappers, override it:
+        one call a layer costs less than one a piece of text.
+
+        Raises:
+            AgentError: as ``stream``.
+        """
+        async with self.stream(request) as events:
+            return await collect(events)
+
     @abstractmethod
     async def models(self) -> Sequence[Model]:
         """Lists what a request may name as ``model`` or ``adapter``."""
@@ -294,9 +306,3 @@ async def collect(events: AsyncIterator[Event]) -> Completion:
                     tuple(logprobs),
                 )
     raise EngineInterruptedError("the engine's answer stopped before its end", hint="ask again")
-
-
-async def complete(engine: Engine, request: Request) -> Completion:
-    """Sends ``request`` and returns the whole answer."""
-    async with engine.stream(request) as events:
-        return await collect(events)

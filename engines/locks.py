@@ -1,14 +1,13 @@
 """File locks between the processes of one user; the kernel releases them when the holder ends."""
 
 import os
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 
-from engines.errors import EngineUnavailableError
+from engines import system
 
 POLL_S = 0.05
 
@@ -17,12 +16,12 @@ POLL_S = 0.05
 async def held(path: Path) -> AsyncGenerator[None, None]:
     """Waits for the lock on ``path`` and holds it during the body; the empty file remains.
 
-    It polls, because a thread blocked in ``flock`` could not be cancelled and might get the lock
-    after its caller had given up.
+    It polls, because a thread blocked on a lock could not be cancelled and might get the lock after its
+    caller had given up.
     """
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    file = system.open_private(path)
     try:
-        while not _try_lock(file, shared=False):  # noqa: ASYNC110 (no event crosses processes)
+        while not system.try_lock(file):  # noqa: ASYNC110 (no event crosses processes)
             await anyio.sleep(POLL_S)
         yield
     finally:
@@ -32,22 +31,10 @@ async def held(path: Path) -> AsyncGenerator[None, None]:
 def is_held(path: Path) -> bool:
     """Whether any process holds the lock on ``path`` now."""
     try:
-        file = os.open(path, os.O_RDONLY)
+        file = os.open(path, system.READING)
     except FileNotFoundError:
         return False
     try:
-        return not _try_lock(file, shared=True)
+        return not system.try_lock(file, shared=True)
     finally:
         os.close(file)
-
-
-def _try_lock(file: int, *, shared: bool) -> bool:
-    if sys.platform == "win32":
-        raise EngineUnavailableError("the embedded engine needs POSIX file locks", hint="use WSL, or Ollama")
-    import fcntl
-
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -48,6 +48,9 @@ class Needs:
     why: str = "the tool wants it"
     """The reason for ``wants``, shown in the route's reason."""
     prompt_tokens: int = 0
+    """Tokens of the prompt; with ``count_tokens``, at most that many."""
+    count_tokens: Callable[[], int] | None = None
+    """Counts the tokens of the prompt; called only if the upper bound fits not every tier."""
     max_tokens: int | None = None
     """Answer tokens the caller asked for; ``None``: the tier's limit."""
     splits: bool = False
@@ -122,7 +125,8 @@ def _settle(tier: Tier, needs: Needs, reason: str) -> Decision:
             f"but the {tier.name} tier has a context of {tier.context}",
             hint="send less text or ask for fewer max_tokens; summarize and extract split long texts",
         )
-    size = f"{needs.prompt_tokens}+{answer} of {tier.context} tokens"
+    at_most = "at most " if needs.count_tokens else ""
+    size = f"{at_most}{needs.prompt_tokens}+{answer} of {tier.context} tokens"
     return Decision(tier, answer, f"{tier.name}: {reason} ({size})")
 
 
@@ -164,7 +168,7 @@ class Router:
             models[smallest] = second
             profiles[smallest] = await self._engine_of(smallest).profile(second)
         bounded = [_bounded(tier, profiles[tier.name].capabilities.max_context) for tier in self._tiers]
-        decision = decide(bounded, self._promoted(needs, profiles))
+        decision = decide(bounded, _counted(self._promoted(needs, profiles), bounded))
         name = decision.tier.name
         return self._route(decision, profiles[name], needs, models[name])
 
@@ -203,6 +207,14 @@ class Router:
             adapter=needs.adapter,
             reason=decision.reason + why,
         )
+
+
+def _counted(needs: Needs, tiers: Sequence[Tier]) -> Needs:
+    """Returns ``needs`` with counted tokens if the upper bound may be decisive."""
+    fits = all(needs.prompt_tokens + _answer_tokens(tier, needs) <= tier.context for tier in tiers)
+    if needs.count_tokens is None or fits:
+        return needs
+    return replace(needs, prompt_tokens=needs.count_tokens(), count_tokens=None)
 
 
 def _same_model(one: Profile, other: Profile) -> bool:

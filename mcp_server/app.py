@@ -1,8 +1,12 @@
-"""The composition root: builds engines, router, dispatcher and ledger from settings."""
+"""The composition root: builds engines, router, dispatcher and ledger from settings.
+
+The tools are imported when an app is built: commands that call none start faster without them.
+"""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from engines.base import Engine, Model, Profile
 from engines.errors import AgentError
@@ -10,10 +14,12 @@ from engines.middleware.build import Engines, build_engines
 from engines.middleware.build import Folders as EngineFolders
 from engines.routing import Router, Tier
 from engines.tokens import LazyEstimator
-from mcp_server.settings import Folders, Settings
-from tools.ledger.store import Ledger
-from tools.pipeline.dispatch import Dispatcher, unrecorded
-from tools.pipeline.results import ResultFiles
+from mcp_server.folders import Folders
+from mcp_server.settings import Settings
+
+if TYPE_CHECKING:
+    from tools.ledger.store import Ledger
+    from tools.pipeline.dispatch import Dispatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +29,8 @@ class App:
     settings: Settings
     engines: Engines
     router: Router
-    dispatcher: Dispatcher
-    ledger: Ledger | None
+    dispatcher: "Dispatcher"
+    ledger: "Ledger | None"
     """Cost and savings of calls; ``None`` if the settings disable it."""
 
     @property
@@ -78,12 +84,9 @@ def tiers_of(settings: Settings) -> list[Tier]:
     ]
 
 
-@asynccontextmanager
-async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
-    """Opens engines and ledger, yields the app, and closes them on exit."""
-    tiers = tiers_of(settings)
-    estimator = LazyEstimator(folders.cache / "tokens")
-    engines = build_engines(
+def engines_of(settings: Settings, folders: Folders) -> Engines:
+    """Returns the configured engines, not yet entered."""
+    return build_engines(
         engine=settings.engine,
         tiers=settings.tiers,
         ollama=settings.ollama,
@@ -95,6 +98,17 @@ async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
         total_gib=settings.vram.total_gib,
         use_cache=settings.cache,
     )
+
+
+@asynccontextmanager
+async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
+    """Opens engines and ledger, yields the app, and closes them on exit."""
+    from tools.pipeline.dispatch import Dispatcher, unrecorded
+    from tools.pipeline.results import ResultFiles
+
+    tiers = tiers_of(settings)
+    estimator = LazyEstimator(folders.cache / "tokens")
+    engines = engines_of(settings, folders)
     ledger = open_ledger(settings, folders) if settings.ledger.enabled else None
     async with ledger or nullcontext(), engines:
         router = Router(tiers, engines.of)
@@ -110,6 +124,8 @@ async def build(settings: Settings, folders: Folders) -> AsyncGenerator[App]:
         yield App(settings, engines, router, dispatcher, ledger)
 
 
-def open_ledger(settings: Settings, folders: Folders) -> Ledger:
+def open_ledger(settings: Settings, folders: Folders) -> "Ledger":
     """Returns the user's ledger, not yet entered."""
+    from tools.ledger.store import Ledger
+
     return Ledger(folders.data, days=settings.ledger.days, rows=settings.ledger.rows)

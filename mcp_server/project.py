@@ -8,7 +8,7 @@
 6. ``default``.
 
 A stdio process serves one project and reads its files. An HTTP caller reads only the folders
-configured for the project it names.
+configured for the project it names, unless it is a process of this user (``http/local.py``).
 """
 
 import os
@@ -16,10 +16,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote
 
+from engines import system
 from mcp_server.settings import ProjectSettings
 from tools.base import Project
+from tools.sources.paths import in_wsl, of_uri, within
 
 Configured = Mapping[str, ProjectSettings]
 
@@ -70,10 +71,10 @@ def of_paths(configured: Configured, arguments: Mapping[str, Any]) -> Project | 
 def of_roots(configured: Configured, uris: Sequence[str]) -> Project | None:
     """Returns the project at the first MCP root that is an existing folder."""
     for uri in uris:
-        scheme, _, path = uri.partition("://")
-        # A file URI may contain a host: an empty one, or localhost.
-        path = unquote(path.removeprefix("localhost"))
-        if scheme.lower() != "file" or not os.path.isabs(path) or not os.path.isdir(path):
+        path = of_uri(uri, windows=system.WINDOWS)
+        if system.IN_WSL and not os.path.isdir(path):
+            path = in_wsl(of_uri(uri, windows=True))
+        if not os.path.isabs(path) or not os.path.isdir(path):
             continue
         root = Path(path).resolve()
         if not _is_too_broad(root):
@@ -87,7 +88,7 @@ def owner(configured: Configured, path: Path) -> str | None:
         (len(folder.parts), name)
         for name, settings in configured.items()
         for folder in settings.paths
-        if path == folder or folder in path.parents
+        if within(path, (folder,), system.same)
     ]
     return max(found)[1] if found else None
 
@@ -101,5 +102,8 @@ def git_root(folder: Path) -> Path:
 
 
 def _is_too_broad(root: Path) -> bool:
-    """Whether ``root`` is ``/`` or the home folder, where desktop hosts start servers: no project."""
-    return root == Path(root.anchor) or root == Path(os.path.realpath(os.path.expanduser("~")))
+    """Whether ``root`` is where desktop hosts start servers: ``/``, the home folder, Windows' own folder."""
+    if root == Path(root.anchor) or system.same(root, Path(os.path.expanduser("~"))):
+        return True
+    own = os.environ.get("SYSTEMROOT") if system.WINDOWS else None
+    return bool(own) and Path(own) in (root, *root.parents)

@@ -11,12 +11,10 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
-from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
@@ -31,12 +29,9 @@ from engines.settings import (
     TierSettings,
     VllmSettings,
 )
+from mcp_server.folders import CONFIG_VARIABLE, user_file
 
-APP = "local-llm-agent"
 PROJECT_FILE = "local-llm-agent.toml"
-CONFIG_VARIABLE = "LOCAL_LLM_CONFIG"
-"""Environment variable with the path of a file to read instead of the user's."""
-
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
 DEFAULT_TIERS: dict[str, dict[str, Any]] = {
@@ -81,6 +76,15 @@ class HttpSettings(Section):
         "no wildcards",
     )
     max_body_mib: PositiveInt = Field(default=8, description="largest request body, MiB")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="server processes, which share the port; not on Windows"
+    )
+
+
+class StdioSettings(Section):
+    through: str = Field(
+        default="", description="address of a running `serve`; `stdio` then only forwards to it"
+    )
 
 
 class VramSettings(Section):
@@ -128,6 +132,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     vram: VramSettings = VramSettings()
     http: HttpSettings = HttpSettings()
+    stdio: StdioSettings = StdioSettings()
     ledger: LedgerSettings = LedgerSettings()
     cache: bool = Field(default=True, description="cache answers and embeddings of repeated requests")
     projects: dict[str, ProjectSettings] = Field(default_factory=dict[str, ProjectSettings])
@@ -155,57 +160,19 @@ class Settings(BaseSettings):
         return _merged(DEFAULT_TIERS, cast("dict[str, Any]", tiers))
 
 
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """This user's folders."""
-
-    cache: Path
-    runtime: Path
-    config: Path
-    data: Path
-    """Persistent files, such as the ledger."""
-
-    @property
-    def models(self) -> Path:
-        return self.cache / "models"
-
-    @property
-    def results(self) -> Path:
-        return self.cache / "results"
-
-    @property
-    def calibrations(self) -> Path:
-        return self.data / "calibrations"
-
-
-def folders() -> Folders:
-    """Returns the platform's folders; without a runtime folder (cron, containers) one in the cache."""
-    cache = user_cache_path(APP)
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return Folders(
-        cache=cache,
-        runtime=Path(runtime, APP) if runtime else cache / "run",
-        config=user_config_path(APP),
-        data=user_data_path(APP),
-    )
-
-
 def read(root: Path | None = None, **flags: Any) -> Settings:
     """Returns the settings for a project at ``root``; ``flags`` take precedence over everything.
 
     Raises:
         SettingsError: naming the file or variable, the key, and what is wrong.
     """
-    named = os.environ.get(CONFIG_VARIABLE)
-    user_file = Path(named) if named else folders().config / "config.toml"
-    if named and not user_file.exists():
-        raise SettingsError(
-            f"{user_file} does not exist", hint=f"{CONFIG_VARIABLE} names it: correct or unset it"
-        )
-    user = _toml(user_file)
+    own = user_file(os.environ)
+    if os.environ.get(CONFIG_VARIABLE) and not own.exists():
+        raise SettingsError(f"{own} does not exist", hint=f"{CONFIG_VARIABLE} names it: correct or unset it")
+    user = _toml(own)
     project = _of_project(root / PROJECT_FILE, user) if root is not None else {}
     sources = [
-        (str(user_file), user),
+        (str(own), user),
         (PROJECT_FILE, project),
         (ENVIRONMENT, _of_environment()),
         (FLAGS, flags),

@@ -15,10 +15,9 @@ STARTED_S = 90
 
 
 @asynccontextmanager
-async def serving(environment: dict[str, str], folder: Path) -> AsyncGenerator[str]:
-    """Yields the URL of a server on a free port; stops it as a service manager does."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
+async def serving(environment: dict[str, str], folder: Path, port: int = 0) -> AsyncGenerator[str]:
+    """Yields the URL of a server on ``port`` or a free one; stops it as a service manager does."""
+    port = port or free_port()
     url, command = f"http://127.0.0.1:{port}", [SCRIPT, "serve", "--port", str(port)]
     async with await anyio.open_process(command, env=environment, cwd=folder, stderr=None) as process:
         try:
@@ -28,6 +27,11 @@ async def serving(environment: dict[str, str], folder: Path) -> AsyncGenerator[s
             process.terminate()
             with anyio.fail_after(10):
                 assert await process.wait() == 0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 async def answering(url: str) -> None:

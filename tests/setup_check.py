@@ -52,6 +52,13 @@ class Ran(NamedTuple):
     output: str
 
 
+def kill_group(process: subprocess.Popen[str]) -> None:
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def run(command: Sequence[str], folder: Path, within: float) -> Ran:
     """Runs ``command`` until it ends or times out, then kills the processes it started."""
     # The outer make's variables would reach the inner one; PYTHONPATH would hide missing packages.
@@ -73,7 +80,7 @@ def run(command: Sequence[str], folder: Path, within: float) -> Ran:
             return Ran(False, f"{' '.join(command)}: not done after {within:.0f} s")
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                kill_group(process)
     return Ran(process.returncode == 0, output)
 
 

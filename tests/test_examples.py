@@ -1,5 +1,6 @@
 """Runs the commands, settings and examples of the guides as written."""
 
+import json
 import os
 import re
 import runpy
@@ -23,7 +24,7 @@ from tests.test_transports_agree import serving
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
-GUIDED = ("clients", "remote", "service", "settings", "troubleshooting")
+GUIDED = ("clients", "install", "remote", "service", "settings", "troubleshooting")
 GUIDES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in GUIDED)]
 
 
@@ -81,6 +82,16 @@ def test_the_example_for_a_client_is_what_register_prints(name: str) -> None:
     assert example.read_text() == registration.snippet(client.entry(Launch(NAME, ("stdio",)), {}))
 
 
+def test_the_example_for_uvx_runs_a_command_of_ours_from_the_place_it_names() -> None:
+    example = json.loads((ROOT / "examples" / "clients" / "uvx.json").read_text())
+    entry = example["mcpServers"][NAME]
+    option, _place, program, *arguments = entry["args"]
+    assert (entry["command"], option, program) == ("uvx", "--from", NAME)
+    assert parser().parse_args(arguments).command == "serve.stdio"
+    ours = json.loads((ROOT / "mcp.json").read_text())["mcpServers"][NAME]
+    assert {**entry, "command": NAME, "args": arguments} == ours
+
+
 def test_the_versions_of_the_guide_are_those_that_are_run() -> None:
     guide = (ROOT / "docs" / "clients.md").read_text()
     for package in (*NPM, *PYPI):
@@ -94,7 +105,7 @@ def test_the_example_settings_are_settings() -> None:
 
 
 def test_the_unit_starts_a_command_of_ours() -> None:
-    unit = (ROOT / "examples" / "local-llm-agent.service").read_text()
+    unit = (ROOT / "examples" / "services" / "local-llm-agent.service").read_text()
     [start] = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
     program, *arguments = shlex.split(start)
     assert program == f"%h/.local/bin/{NAME}"

@@ -84,6 +84,15 @@ async def by_stdio(served: ServedProject, tool: str, arguments: dict[str, Any]) 
         return answer_of(await client.call_tool(tool, arguments))
 
 
+async def by_stdio_through_the_server(
+    served: ServedProject, tool: str, arguments: dict[str, Any]
+) -> dict[str, Any]:
+    options = ["stdio", "--through", served.url]
+    server = StdioServerParameters(command=SCRIPT, args=options, env=served.environment, cwd=served.root)
+    async with Client(stdio_client(server)) as client:
+        return answer_of(await client.call_tool(tool, arguments))
+
+
 async def by_streamable_http(served: ServedProject, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
     http = httpx2.AsyncClient(headers={"X-Project": "shop"}, timeout=60)
     async with http, Client(streamable_http_client(f"{served.url}/mcp", http_client=http)) as client:
@@ -111,7 +120,13 @@ async def by_command_line(served: ServedProject, tool: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-TRANSPORTS: list[Transport] = [by_stdio, by_streamable_http, by_sse, by_rest]
+TRANSPORTS: list[Transport] = [
+    by_stdio,
+    by_stdio_through_the_server,
+    by_streamable_http,
+    by_sse,
+    by_rest,
+]
 
 
 def answer_of(result: CallToolResult) -> dict[str, Any]:

@@ -27,8 +27,11 @@ def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel: Path) -> None
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == PACKAGES
-    assert "mcp_server/stdio/manifest.json" in names
-    assert not [name for name in names if "__pycache__" in name or "test" in name.split("/")[0]]
+    files = {file for package in PACKAGES for file in (ROOT / package).rglob("*") if file.is_file()}
+    shipped = {ROOT / name for name in names if ".dist-info/" not in name}
+    assert shipped == {file for file in files if file.parent.name != "__pycache__"}
+    data = {"manifest.json", "calibrations.json", "calibration_rows.jsonl", "index.html"}
+    assert data <= {file.name for file in shipped}
 
 
 def test_every_tool_works_from_the_wheel_in_another_folder(wheel: Path, tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ events. Both end in a ``Receipt``. This module knows no wire format and no engin
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from engines.base import Effort, Event, JsonObject, JsonValue
+
+if TYPE_CHECKING:
+    from tools.arguments import Arguments
 
 ToolName = Literal["classify", "extract", "summarize", "chat", "embed"]
 """Names in the ledger; ``embed`` is for programs only and not among the tools of agents."""
@@ -65,6 +68,8 @@ class Call:
     sampling: Sampling = Sampling()
     full: bool = False
     """The answer is not shortened, as with the argument ``detail: full``."""
+    validated: "Arguments | None" = None
+    """``arguments`` as the tool's own type, if the entry point has validated them."""
 
 
 @dataclass(frozen=True, slots=True)

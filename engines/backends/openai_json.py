@@ -36,16 +36,18 @@ ERROR_CHARS = 500
 UNREADABLE = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 
 
+STREAMED: JsonObject = {"stream": True, "stream_options": {"include_usage": True}}
+"""Fields of a request whose answer is streamed."""
+
+
 def chat_body(request: Request, model: str) -> JsonObject:
-    """Returns the body of a streamed chat completion, without the engine-specific fields:
-    choices, schema, adapter, effort."""
+    """Returns the body of a chat completion, without the engine-specific fields: choices, schema,
+    adapter, effort."""
     body: JsonObject = {
         "model": model,
         "messages": [_message(message) for message in request.messages],
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
-        "stream": True,
-        "stream_options": {"include_usage": True},
     }
     optional: JsonObject = {
         "top_p": request.top_p,

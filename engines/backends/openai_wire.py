@@ -1,6 +1,6 @@
 """HTTP client for servers with OpenAI's chat completions API: vLLM, llama.cpp and others.
 
-All HTTP and aiohttp errors are translated here. Engine-specific error messages are handled by
+All errors of HTTP are translated here. Engine-specific error messages are handled by
 ``refine``, engine-specific request fields by the caller's body.
 """
 
@@ -8,16 +8,31 @@ import json
 import math
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from anyio import AsyncContextManagerMixin
 
 from engines.backends.deadline import before
-from engines.backends.openai_json import FINISH, StreamState, read_chunks, read_error, read_object, written
+from engines.backends.http_client import HttpClient
+from engines.backends.http_connection import (
+    CannotConnectError,
+    ConnectionBrokenError,
+    InvalidRequestError,
+    Response,
+)
+from engines.backends.openai_json import (
+    FINISH,
+    STREAMED,
+    StreamState,
+    read_chunks,
+    read_error,
+    read_object,
+    written,
+)
 from engines.base import Done, Event, EventStream, JsonObject
 from engines.errors import (
     AgentError,
@@ -30,17 +45,11 @@ from engines.errors import (
     UnknownModelError,
 )
 
-if TYPE_CHECKING:
-    import aiohttp
-
-CONNECT_S = 10.0
-KEEPALIVE_S = 4.0
-"""Both servers close connections after five idle seconds."""
 TOO_LONG = re.compile(r"context (length|size|window)|maximum model length", re.IGNORECASE)
 
 Refine = Callable[[int, str], AgentError | None]
 """Engine-specific error from status and message; ``None`` for the default mapping."""
-Opening = Callable[[], "Awaitable[aiohttp.ClientResponse]"]
+Opening = Callable[[], Awaitable[Response]]
 
 
 class Wire(AsyncContextManagerMixin):
@@ -57,14 +66,7 @@ class Wire(AsyncContextManagerMixin):
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        import aiohttp
-
-        from engines.backends.connector import QuietConnector
-
-        async with aiohttp.ClientSession(
-            connector=QuietConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
-        ) as self._session:
+        async with HttpClient() as self._client:
             yield self
 
     async def ask(
@@ -75,10 +77,12 @@ class Wire(AsyncContextManagerMixin):
         Raises:
             AgentError: no answer, a timeout, an error status, or an unreadable answer.
         """
-        with before(deadline, self.name):
-            async with await self.open(url, body, key) as response:
-                with self.translated(EngineInterruptedError):
-                    data = await response.read()
+        with (
+            before(deadline, self.name),
+            closing(await self.open(url, body, key)) as response,
+            self.translated(EngineInterruptedError),
+        ):
+            data = await response.read()
         try:
             answer = read_object(data)
         except EngineProtocolError as error:
@@ -90,8 +94,7 @@ class Wire(AsyncContextManagerMixin):
     async def post(self, url: str, body: JsonObject, *, key: str = "", deadline: float = math.inf) -> None:
         """POSTs ``body`` and ignores the answer's content; errors as in ``ask``."""
         with before(deadline, self.name):
-            async with await self.open(url, body, key):
-                pass
+            (await self.open(url, body, key)).close()
 
     def stream(
         self, url: str, body: JsonObject, *, done: Done, key: str = "", deadline: float = math.inf
@@ -101,44 +104,70 @@ class Wire(AsyncContextManagerMixin):
         Entering waits for the first event. Errors until then are never an ``EngineInterruptedError``:
         such a request may be sent again, to this or another engine.
         """
-        return _Answer(self, partial(self.open, url, body, key), done, deadline)
+        return _Answer(self, partial(self.open, url, body | STREAMED, key), done, deadline)
 
-    async def open(self, url: str, body: JsonObject | None, key: str) -> "aiohttp.ClientResponse":
+    async def whole(
+        self, url: str, body: JsonObject, *, done: Done, key: str = "", deadline: float = math.inf
+    ) -> list[Event]:
+        """Returns the events of a chat completion that is asked for as a whole.
+
+        Raises:
+            EngineInterruptedError: the answer stopped before its end.
+            AgentError: any other failure, as in ``ask``.
+        """
+        with before(deadline, self.name):
+            response = await self.open(url, body, key)
+            try:
+                with self.translated(EngineInterruptedError):
+                    data = await response.read()
+            finally:
+                response.close()
+        parser = _Parser(self, done)
+        try:
+            parser.take(data)
+            parser.take(b"")
+        except AgentError as error:
+            raise self.cleared(error) from None
+        if not parser.ended:
+            raise parser.interrupted()
+        return parser.events
+
+    async def open(self, url: str, body: JsonObject | None, key: str) -> Response:
         with self.translated(EngineUnavailableError):
             response = await self._send(url, body, key)
-            if response.status < 400:
+            if response.status < 300:
                 return response
-            async with response:
-                text = await response.text(errors="replace")
-        raise self.error(response.status, text, response.headers.get("Retry-After", ""))
+            with closing(response):
+                text = (await response.read()).decode(errors="replace")
+        if response.status < 400:
+            # Not followed, because the key is meant for this server.
+            target = response.header("Location") or "another address"
+            raise EngineUnavailableError(
+                f"{self.name} answered {response.status}: it redirects to {target}",
+                hint="correct `url` in its settings",
+            )
+        raise self.error(response.status, text, response.header("Retry-After"))
 
-    async def _send(self, url: str, body: JsonObject | None, key: str) -> "aiohttp.ClientResponse":
-        import aiohttp
-
-        method, data = ("GET", None) if body is None else ("POST", written(body))
+    async def _send(self, url: str, body: JsonObject | None, key: str) -> Response:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        if data:
-            headers["Content-Type"] = "application/json"
-        try:
-            return await self._session.request(method, url, data=data, headers=headers)
-        except aiohttp.ClientConnectorError:
-            raise
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            # Most likely a pooled connection that the server was closing.
-            return await self._session.request(method, url, data=data, headers=headers)
+        if body is None:
+            return await self._client.request("GET", url, headers=headers)
+        headers["Content-Type"] = "application/json"
+        return await self._client.request("POST", url, headers=headers, body=written(body))
 
     @contextmanager
     def translated(self, broken: type[EngineUnavailableError]) -> Generator[None, None, None]:
-        """Translates aiohttp errors; a broken connection raises ``broken``."""
-        import aiohttp
-
+        """Translates errors of the connection; a broken one raises ``broken``."""
         try:
             yield
-        except aiohttp.ClientConnectorError as error:
+        except InvalidRequestError as error:
+            raise EngineUnavailableError(
+                f"{self.name} cannot be asked: {error}", hint="correct `url` and `api_key` in its settings"
+            ) from error
+        except CannotConnectError as error:
             raise EngineUnavailableError(f"{self.name} does not answer: {error}", hint=self.hint) from error
-        except (aiohttp.ClientError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            raise broken(f"the connection to {self.name} was lost: {reason}", hint=self.hint) from error
+        except ConnectionBrokenError as error:
+            raise broken(f"the connection to {self.name} was lost: {error}", hint=self.hint) from error
 
     def cleared(self, error: AgentError) -> AgentError:
         """Returns ``error`` without the secret in its message."""
@@ -180,6 +209,64 @@ class Wire(AsyncContextManagerMixin):
                 return RequestRefusedError(description, hint="change the request")
 
 
+class _Parser:
+    """Parses the data of one completion, streamed or not, to ``events``."""
+
+    def __init__(self, wire: Wire, done: Done) -> None:
+        self._wire = wire
+        self._done = done
+        self._rest = b""
+        self._state = StreamState()
+        self._finished = False
+        """The server sent ``[DONE]``."""
+        self.events: list[Event] = []
+        self.ended = False
+
+    def take(self, data: bytes) -> None:
+        """Takes the next data; empty at the end.
+
+        Raises:
+            AgentError: it has an error, cannot be read, or ends too early.
+        """
+        if data and (self._rest or data)[:1] == b"{":
+            self._rest += data  # not a stream: an error, or a whole answer
+            return
+        if data:
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self._take_lines(lines)
+            return
+        self._take_rest()
+        if self._state.reason or self._finished:
+            self.ended = True
+            reason = FINISH.get(self._state.reason, "stop")
+            self.events.append(replace(self._done, finish_reason=reason, usage=self._state.usage))
+        elif not self.events:
+            raise self.interrupted()
+
+    def interrupted(self) -> EngineInterruptedError:
+        return EngineInterruptedError(
+            f"{self._wire.name} stopped in the middle of its answer", hint=self._wire.hint
+        )
+
+    def _take_lines(self, lines: Iterable[bytes]) -> None:
+        stripped = [line.rstrip() for line in lines]
+        payloads = [
+            line[5:] for line in stripped if line.startswith(b"data:") and not line.endswith(b"[DONE]")
+        ]
+        self._finished = self._finished or b"data: [DONE]" in stripped
+        if failed := read_chunks(payloads, self.events, self._state):
+            raise self._wire.error_in(failed)
+
+    def _take_rest(self) -> None:
+        """Takes what is left at the end: an event without a line break, or a body that is no stream."""
+        rest, self._rest = self._rest.removeprefix(b"data:").strip(), b""
+        if not rest.startswith(b"{"):
+            return
+        with suppress(EngineProtocolError):  # it is incomplete
+            if failed := read_chunks([rest], self.events, self._state):
+                raise self._wire.error_in(failed)
+
+
 class _Answer:
     """One streamed completion, always closed at the end.
 
@@ -189,15 +276,9 @@ class _Answer:
     def __init__(self, wire: Wire, opening: Opening, done: Done, deadline: float) -> None:
         self._wire = wire
         self._opening = opening
-        self._done = done
         self._deadline = deadline
-        self._response: aiohttp.ClientResponse
-        self._rest = b""
-        self._state = StreamState()
-        self._events: list[Event] = []
-        self._finished = False
-        """The server sent ``[DONE]``."""
-        self._ended = False
+        self._response: Response
+        self._parser = _Parser(wire, done)
         self._failure: AgentError | None = None
 
     async def __aenter__(self) -> AsyncIterator[Event]:
@@ -225,65 +306,24 @@ class _Answer:
         return self
 
     async def __anext__(self) -> Event:
-        if not self._events:
-            if self._ended:
+        if not self._parser.events:
+            if self._parser.ended:
                 raise StopAsyncIteration
             with before(self._deadline, self._wire.name):
                 await self._read_events()
-        return self._events.pop(0)
+        return self._parser.events.pop(0)
 
     async def _read_events(self) -> None:
         """Reads until there is an event; raises a failure after the events before it are consumed."""
-        while not self._events:
+        while not self._parser.events:
             if self._failure:
                 raise self._failure
             try:
-                self._take(await self._read())
+                self._parser.take(await self._read())
             except AgentError as error:
                 self._failure = self._wire.cleared(error)
 
-    def _take(self, data: bytes) -> None:
-        if data and (self._rest or data)[:1] == b"{":
-            self._rest += data  # not a stream: an error, or the answer of a server that has no streams
-            return
-        if data:
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            self._take_lines(lines)
-            return
-        self._take_rest()
-        if self._events:
-            return
-        if self._state.reason or self._finished:
-            self._ended = True
-            reason = FINISH.get(self._state.reason, "stop")
-            self._events.append(replace(self._done, finish_reason=reason, usage=self._state.usage))
-        else:
-            raise EngineInterruptedError(
-                f"{self._wire.name} stopped in the middle of its answer", hint=self._wire.hint
-            )
-
-    def _take_lines(self, lines: Iterable[bytes]) -> None:
-        stripped = [line.rstrip() for line in lines]
-        payloads = [
-            line[5:] for line in stripped if line.startswith(b"data:") and not line.endswith(b"[DONE]")
-        ]
-        self._finished = self._finished or b"data: [DONE]" in stripped
-        if failed := read_chunks(payloads, self._events, self._state):
-            raise self._wire.error_in(failed)
-
-    def _take_rest(self) -> None:
-        """Takes what is left at the end: an event without a line break, or a body that is no stream."""
-        rest, self._rest = self._rest.removeprefix(b"data:").strip(), b""
-        if not rest.startswith(b"{"):
-            return
-        with suppress(EngineProtocolError):  # it is incomplete
-            if failed := read_chunks([rest], self._events, self._state):
-                raise self._wire.error_in(failed)
-
     async def _read(self) -> bytes:
         """Returns the data received so far; empty at the end."""
-        content = self._response.content
-        if content.at_eof() and not content.exception():
-            return b""
         with self._wire.translated(EngineInterruptedError):
-            return await content.readany()
+            return await self._response.read_some()

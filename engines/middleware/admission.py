@@ -17,7 +17,7 @@ from typing import Self
 
 import anyio
 
-from engines.base import Embeddings, Engine, Event, Profile, Request, Tags
+from engines.base import Completion, Embeddings, Engine, Event, Profile, Request, Tags
 from engines.errors import AgentError, EngineBusyError
 from engines.middleware.background import background
 from engines.middleware.slots import NO_WAITERS, Ranks, Slots
@@ -213,6 +213,11 @@ class AdmittedEngine(WrapperEngine):
             self.inner.stream(request) as events,
         ):
             yield events
+
+    async def complete(self, request: Request) -> Completion:
+        self._check_limit()
+        async with self._slot(request.tags, await self._weigh(request), request.deadline):
+            return await self.inner.complete(request)
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
         async with self._slot(Tags(tier=SMALL), 0, deadline):

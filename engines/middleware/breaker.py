@@ -7,11 +7,15 @@ Then one probe passes; its success closes the breaker, its failure doubles the t
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
-from engines.base import Done, Embeddings, Engine, Event, EventStream, Request
+from engines.base import Completion, Done, Embeddings, Engine, Event, EventStream, Request
 from engines.errors import AgentError, EngineUnavailableError, ModelNotPulledError
 from engines.middleware.wrapper import ObservedStream, WrapperEngine
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +25,7 @@ FIRST_S, LONGEST_S = 1.0, 60.0
 
 
 class BreakerEngine(WrapperEngine):
-    """Counts consecutive requests that failed as unavailable, or timed out before the first event.
+    """Counts consecutive requests that failed as unavailable, or timed out without a sign of life.
 
     Not counted: caller errors, a busy engine, a timeout after the answer began, and a model
     that must be pulled first.
@@ -42,15 +46,21 @@ class BreakerEngine(WrapperEngine):
     def stream(self, request: Request) -> EventStream:
         return _Watched(self, self.inner.stream(request))
 
+    async def complete(self, request: Request) -> Completion:
+        return await self._watched(partial(self.inner.complete, request))
+
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
+        return await self._watched(partial(self.inner.embed, texts, deadline=deadline))
+
+    async def _watched(self, ask: Callable[[], Awaitable[T]]) -> T:
         probe = self.admit()
         try:
-            embeddings = await self.inner.embed(texts, deadline=deadline)
+            answer = await ask()
         except AgentError as error:
             self.failed(error, probe=probe)
             raise
         self.succeeded()
-        return embeddings
+        return answer
 
     def admit(self) -> bool:
         """Raises if the breaker is open; returns whether this request is the probe."""

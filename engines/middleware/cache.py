@@ -16,6 +16,7 @@ import anyio
 from pydantic_core import PydanticSerializationError, to_json
 
 from engines.base import (
+    Completion,
     Done,
     Embeddings,
     Engine,
@@ -27,6 +28,7 @@ from engines.base import (
     TextDelta,
     TokenLogprob,
     Usage,
+    collect,
 )
 from engines.errors import AgentError
 from engines.middleware.wrapper import ObservedStream, WrapperEngine
@@ -50,13 +52,22 @@ class CachedEngine(WrapperEngine):
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[Event], None]:
         key = await self._key(request)
-        if key and (events := unpack((await self._store.get([key])).get(key))):
+        if key and (events := await self._stored(key)):
             async with aclosing(_replay(events)) as replayed:
                 yield replayed
             return
         stream = self.inner.stream(request)
-        async with _CachingStream(stream, self._store, key, request) if key else stream as events:
+        async with _CachingStream(stream, self, key, request) if key else stream as events:
             yield events
+
+    async def complete(self, request: Request) -> Completion:
+        key = await self._key(request)
+        if key and (events := await self._stored(key)):
+            return await collect(_replay(events))
+        completion = await self.inner.complete(request)
+        if key:
+            self.keep(key, request, [TextDelta(completion.text, completion.logprobs)], completion.done)
+        return completion
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
         model = (await self.inner.profile()).embedding_model
@@ -74,6 +85,16 @@ class CachedEngine(WrapperEngine):
                 self._store.put(keys[text], array("f", vector).tobytes())
         return Embeddings(tuple(vectors[text] for text in texts), tokens, model)
 
+    async def _stored(self, key: bytes) -> list[Event]:
+        return unpack((await self._store.get([key])).get(key))
+
+    def keep(self, key: bytes, request: Request, deltas: Sequence[TextDelta], done: Done) -> None:
+        """Stores the answer to ``request`` if it is complete and came from the requested adapter."""
+        if done.finish_reason == "stop" and done.adapter == request.adapter:
+            packed = pack(deltas, done)
+            if len(packed) <= LARGEST:
+                self._store.put(key, packed)
+
     async def _key(self, request: Request) -> bytes | None:
         """Returns the cache key; ``None`` with sampling or tools, or when the engine does not answer."""
         if request.temperature or request.tools:
@@ -87,22 +108,20 @@ class CachedEngine(WrapperEngine):
 
 
 class _CachingStream(ObservedStream):
-    """Stores the answer if it is complete and came from the requested adapter."""
+    """Gives the answer to the cache at its end."""
 
-    def __init__(self, stream: EventStream, store: Store, key: bytes, request: Request) -> None:
+    def __init__(self, stream: EventStream, cache: CachedEngine, key: bytes, request: Request) -> None:
         super().__init__(stream)
-        self._store = store
+        self._cache = cache
         self._key = key
-        self._adapter = request.adapter
+        self._request = request
         self._deltas: list[TextDelta] = []
 
     def on_event(self, event: Event) -> None:
         if isinstance(event, TextDelta):
             self._deltas.append(event)
-        elif isinstance(event, Done) and event.finish_reason == "stop" and event.adapter == self._adapter:
-            packed = pack(self._deltas, event)
-            if len(packed) <= LARGEST:
-                self._store.put(self._key, packed)
+        elif isinstance(event, Done):
+            self._cache.keep(self._key, self._request, self._deltas, event)
 
 
 async def _replay(events: list[Event]) -> AsyncGenerator[Event, None]:
@@ -145,7 +164,7 @@ def _serialized(parts: JsonValue) -> bytes:
         return json.dumps(parts).encode()
 
 
-def pack(deltas: list[TextDelta], done: Done) -> bytes:
+def pack(deltas: Sequence[TextDelta], done: Done) -> bytes:
     texts: JsonValue = [
         [delta.text, [[t.token, t.logprob, [[a, b] for a, b in t.top]] for t in delta.logprobs]]
         for delta in deltas

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import anyio
 
-from engines.base import Done, Embeddings, Engine, Event, Model, Profile, Request
+from engines.base import Completion, Done, Embeddings, Engine, Event, Model, Profile, Request
 from engines.errors import (
     AgentError,
     EngineUnavailableError,
@@ -102,6 +102,15 @@ class FailoverEngine(Engine):
 
             opened, notes = await self._ask_for(request.model, attempt)
             yield await stack.enter_async_context(aclosing(self._events(opened, notes)))
+
+    async def complete(self, request: Request) -> Completion:
+        """Returns the whole answer; of an engine that failed in its middle nothing was used."""
+
+        async def attempt(engine: Engine, model: str) -> Completion:
+            return await engine.complete(request if model == request.model else replace(request, model=model))
+
+        completion, notes = await self._ask_for(request.model, attempt)
+        return replace(completion, done=_with_notes(completion.done, notes)) if notes else completion
 
     async def models(self) -> Sequence[Model]:
         found: list[Model] = []
@@ -244,7 +253,11 @@ class FailoverEngine(Engine):
 
 
 def _noted(event: Event, notes: tuple[str, ...]) -> Event:
-    return replace(event, notes=event.notes + notes) if notes and isinstance(event, Done) else event
+    return _with_notes(event, notes) if notes and isinstance(event, Done) else event
+
+
+def _with_notes(done: Done, notes: tuple[str, ...]) -> Done:
+    return replace(done, notes=done.notes + notes)
 
 
 async def _embedding_model(engine: Engine) -> str:

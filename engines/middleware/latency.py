@@ -25,16 +25,44 @@ CHECK_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class TierLatency:
-    """Recent latencies of a tier, in seconds. ``within``: share of all calls, failed ones included."""
+    """Recent latencies of a tier."""
 
     tier: str
     target_s: float
-    calls: int
-    p50_s: float
-    p95_s: float
-    within: float
-    waiting: float
-    """Share of the time spent waiting for a slot."""
+    seconds: tuple[float, ...] = ()
+    """Duration of each call; infinite for one without an answer."""
+    waited_s: float = 0.0
+    """Time spent waiting for a slot, all calls together."""
+
+    @property
+    def calls(self) -> int:
+        return len(self.seconds)
+
+    @property
+    def p50_s(self) -> float:
+        return _quantile(self._answered(), 0.5)
+
+    @property
+    def p95_s(self) -> float:
+        return _quantile(self._answered(), 0.95)
+
+    @property
+    def within(self) -> float:
+        """Share of all calls, failed ones included, within the target."""
+        return sum(each <= self.target_s for each in self.seconds) / self.calls if self.calls else 1.0
+
+    @property
+    def waiting(self) -> float:
+        """Share of the time spent waiting for a slot."""
+        busy = sum(self._answered())
+        return min(1.0, self.waited_s / busy) if busy else 0.0
+
+    def __add__(self, other: "TierLatency") -> "TierLatency":
+        seconds, waited_s = self.seconds + other.seconds, self.waited_s + other.waited_s
+        return TierLatency(self.tier, self.target_s, seconds, waited_s)
+
+    def _answered(self) -> list[float]:
+        return sorted(each for each in self.seconds if each < math.inf)
 
 
 @dataclass(slots=True)
@@ -71,19 +99,9 @@ class LatencyWatch:
         return tuple(self._measure(tier, self._clock()) for tier in self._windows)
 
     def _measure(self, tier: str, now: float) -> TierLatency:
-        window, target = self._windows[tier], self._targets[tier]
-        calls = _recent(window.calls, now)
-        answered = sorted(seconds for seconds in calls if seconds < math.inf)
-        busy = sum(answered)
-        return TierLatency(
-            tier=tier,
-            target_s=target,
-            calls=len(calls),
-            p50_s=_quantile(answered, 0.5),
-            p95_s=_quantile(answered, 0.95),
-            within=sum(seconds <= target for seconds in calls) / len(calls) if calls else 1.0,
-            waiting=min(1.0, sum(_recent(window.waits, now)) / busy) if busy else 0.0,
-        )
+        window = self._windows[tier]
+        seconds, waits = _recent(window.calls, now), _recent(window.waits, now)
+        return TierLatency(tier, self._targets[tier], seconds, sum(waits))
 
     def _check(self, tier: str, window: Window, now: float) -> None:
         latency = self._measure(tier, now)
@@ -108,8 +126,8 @@ def _advice(latency: TierLatency) -> str:
     )
 
 
-def _recent(entries: Iterable[tuple[float, float]], now: float) -> list[float]:
-    return [seconds for when, seconds in entries if now - when <= WINDOW_S]
+def _recent(entries: Iterable[tuple[float, float]], now: float) -> tuple[float, ...]:
+    return tuple(seconds for when, seconds in entries if now - when <= WINDOW_S)
 
 
 def _quantile(ordered: list[float], share: float) -> float:

@@ -1,17 +1,17 @@
 """Counts requests, tokens and latencies of the engines, by project, agent, tool and tier.
 
-In memory, per process. Recording takes microseconds; ``snapshot`` copies all values,
-``prometheus.render`` formats a snapshot.
+In memory, per process. Recording takes microseconds; ``snapshot`` copies all values, ``merged`` adds up
+those of several processes, ``prometheus.render`` formats a snapshot.
 """
 
 import math
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from engines.base import Done, Embeddings, Engine, Event, EventStream, Request, Tags
+from engines.base import Completion, Done, Embeddings, Engine, Event, EventStream, Request, Tags
 from engines.errors import AgentError
 from engines.middleware.latency import LatencyWatch, TierLatency
 from engines.middleware.wrapper import ObservedStream, WrapperEngine
@@ -74,14 +74,18 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    requests: tuple[RequestCounts, ...]
-    errors: tuple[ErrorCount, ...]
-    timings: tuple[Timing, ...]
-    tiers: tuple[TierLatency, ...]
-    active: Mapping[str, int]
+    requests: tuple[RequestCounts, ...] = ()
+    errors: tuple[ErrorCount, ...] = ()
+    timings: tuple[Timing, ...] = ()
+    tiers: tuple[TierLatency, ...] = ()
+    active: Mapping[str, int] = field(default_factory=dict[str, int])
     """Active requests, waiting ones included, by engine."""
-    embedded: Mapping[str, int]
+    embedded: Mapping[str, int] = field(default_factory=dict[str, int])
     """Texts embedded, by engine."""
+
+    def counters(self) -> "Snapshot":
+        """Returns what remains of a process that ended: its counters, not its state."""
+        return replace(self, tiers=(), active={})
 
 
 @dataclass(slots=True)
@@ -90,6 +94,12 @@ class Totals:
     cached: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+    def add(self, other: RequestCounts) -> None:
+        self.requests += other.requests
+        self.cached += other.cached
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
 
 
 @dataclass(slots=True)
@@ -100,6 +110,10 @@ class Times:
     def add(self, seconds: float) -> None:
         self.counts[bisect_left(BOUNDS_S, seconds)] += 1
         self.total_s += seconds
+
+    def merge(self, other: Histogram) -> None:
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+        self.total_s += other.total_s
 
 
 class Metrics:
@@ -146,6 +160,19 @@ class Metrics:
     def took(self, what: str, engine: str, tags: Tags, seconds: float) -> None:
         self._timings.setdefault((what, engine, tags.tool, tags.tier), Times()).add(seconds)
 
+    def add(self, other: Snapshot) -> None:
+        """Adds the counters and the active requests of another process."""
+        for row in other.requests:
+            key = (row.engine, row.tool, row.tier, row.project, row.agent)
+            self._requests.setdefault(key, Totals()).add(row)
+        for error in other.errors:
+            self._errors[error.engine, error.tool, error.tier, error.code] += error.count
+        for timing in other.timings:
+            times = self._timings.setdefault((timing.what, timing.engine, timing.tool, timing.tier), Times())
+            times.merge(timing.histogram)
+        self._active.update(other.active)
+        self._embedded.update(other.embedded)
+
     def snapshot(self) -> Snapshot:
         return Snapshot(
             requests=tuple(
@@ -163,6 +190,17 @@ class Metrics:
         )
 
 
+def merged(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """Returns the sum of several processes; each may have ``NAMES`` projects and agents of its own."""
+    total, tiers = Metrics(), dict[str, TierLatency]()
+    for snapshot in snapshots:
+        total.add(snapshot)
+        for latency in snapshot.tiers:
+            known = tiers.get(latency.tier)
+            tiers[latency.tier] = known + latency if known else latency
+    return replace(total.snapshot(), tiers=tuple(tiers.values()))
+
+
 class MeteredEngine(WrapperEngine):
     """Records every request to ``inner`` in ``metrics``."""
 
@@ -171,7 +209,23 @@ class MeteredEngine(WrapperEngine):
         self._metrics = metrics
 
     def stream(self, request: Request) -> EventStream:
-        return _MeteredStream(self.inner.stream(request), self._metrics, self.name, request.tags)
+        return _MeteredStream(self.inner.stream(request), self._measured(request))
+
+    async def complete(self, request: Request) -> Completion:
+        measured = self._measured(request)
+        measured.started()
+        try:
+            completion = await self.inner.complete(request)
+            measured.answered(completion.done)
+        except AgentError as error:
+            measured.failed(error)
+            raise
+        finally:
+            measured.closed()
+        return completion
+
+    def _measured(self, request: Request) -> "_Measured":
+        return _Measured(self._metrics, self.name, request.tags)
 
     async def embed(self, texts: Sequence[str], *, deadline: float = math.inf) -> Embeddings:
         started = time.perf_counter()
@@ -187,38 +241,48 @@ class MeteredEngine(WrapperEngine):
 class _MeteredStream(ObservedStream):
     """Measures one request, from opening its stream to closing it."""
 
-    def __init__(self, stream: EventStream, metrics: Metrics, engine: str, tags: Tags) -> None:
+    def __init__(self, stream: EventStream, measured: "_Measured") -> None:
         super().__init__(stream)
+        self._measured = measured
+        self._has_begun = False
+
+    async def __aenter__(self) -> AsyncIterator[Event]:
+        self._measured.started()
+        return await super().__aenter__()
+
+    def on_event(self, event: Event) -> None:
+        if isinstance(event, Done):
+            self._measured.answered(event)
+        elif not self._has_begun:
+            self._has_begun = True
+            self._measured.began()
+
+    def on_error(self, error: AgentError) -> None:
+        self._measured.failed(error)
+
+    def on_close(self) -> None:
+        self._measured.closed()
+
+
+class _Measured:
+    """Records one request in ``metrics``, whichever way it ends."""
+
+    def __init__(self, metrics: Metrics, engine: str, tags: Tags) -> None:
         self._metrics = metrics
         self._engine = engine
         self._tags = tags
         self._started = 0.0
         self._totals = Totals()
-        self._has_begun = self._is_settled = False
+        self._is_settled = False
 
-    async def __aenter__(self) -> AsyncIterator[Event]:
+    def started(self) -> None:
         self._started = time.perf_counter()
         self._totals = self._metrics.started(self._engine, self._tags)
-        return await super().__aenter__()
 
-    def on_event(self, event: Event) -> None:
-        if isinstance(event, Done):
-            self._done(event)
-        elif not self._has_begun:
-            self._has_begun = True
-            self._metrics.took("first_token", self._engine, self._tags, self._seconds())
+    def began(self) -> None:
+        self._metrics.took("first_token", self._engine, self._tags, self._seconds())
 
-    def on_error(self, error: AgentError) -> None:
-        self._is_settled = True
-        missed = error.kind in ("busy", "timeout")
-        self._metrics.failed(self._engine, self._tags, error.code, missed=missed)
-
-    def on_close(self) -> None:
-        self._metrics.ended(self._engine)
-        if not self._is_settled:
-            self._metrics.failed(self._engine, self._tags, ABANDONED, missed=False)
-
-    def _done(self, done: Done) -> None:
+    def answered(self, done: Done) -> None:
         self._is_settled = True
         if done.cached:
             self._totals.cached += 1
@@ -226,6 +290,16 @@ class _MeteredStream(ObservedStream):
             self._totals.prompt_tokens += done.usage.prompt_tokens
             self._totals.completion_tokens += done.usage.completion_tokens
         self._metrics.answered(self._engine, self._tags, self._seconds())
+
+    def failed(self, error: AgentError) -> None:
+        self._is_settled = True
+        missed = error.kind in ("busy", "timeout")
+        self._metrics.failed(self._engine, self._tags, error.code, missed=missed)
+
+    def closed(self) -> None:
+        self._metrics.ended(self._engine)
+        if not self._is_settled:
+            self._metrics.failed(self._engine, self._tags, ABANDONED, missed=False)
 
     def _seconds(self) -> float:
         return time.perf_counter() - self._started

@@ -3,7 +3,7 @@
 ``Slots`` counts within this process. ``SharedSlots`` shares one count between all processes of a
 user, through files in a folder that only the user can access:
 
-- ``place-N``: the process that holds ``flock`` on it holds the slot. The kernel releases the lock
+- ``place-N``: the process that holds the lock on it holds the slot. The kernel releases the lock
   when the process ends, so a killed process returns its slots at once.
 - ``line-*``: one per process: the time of its last poll, and the arrival times of its first small and
   first main request. A waiting process polls every few milliseconds; one that died, or has not polled
@@ -17,7 +17,6 @@ import math
 import os
 import secrets
 import struct
-import sys
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,8 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-if sys.platform != "win32":
-    import fcntl
+from engines import system
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +149,7 @@ class SharedSlots(Slots):
             self._claim_folder()
             self._slot_files = [self._open(f"place-{index}", files) for index in range(self.count)]
             self._entry_file = self._open(self._entry, files)
-            fcntl.flock(self._entry_file, fcntl.LOCK_SH)
+            system.try_lock(self._entry_file)
             self._files = files.pop_all()
         return self
 
@@ -161,8 +159,10 @@ class SharedSlots(Slots):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        (self._folder / self._entry).unlink(missing_ok=True)
         self._files.close()
+        # Windows does not remove a file that another process is just reading: that process will.
+        with suppress(PermissionError):
+            (self._folder / self._entry).unlink(missing_ok=True)
 
     def waiting_elsewhere(self) -> Ranks:
         if not (names := self._other_entries()):
@@ -174,15 +174,17 @@ class SharedSlots(Slots):
         self._write(self._entry_file, _ENTRY.pack(time.monotonic(), ranks.small, ranks.main))
 
     def _claim_folder(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = self._folder.stat()
-        if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        system.make_own_folder(self._folder)
+        if system.is_open_to_others(self._folder):
             raise PermissionError(f"{self._folder} is open to other users")
         for name in self._other_entries():
-            self._sweep(name)
+            with suppress(OSError):
+                # A younger one may not have been locked yet.
+                if time.time() - os.stat(self._folder / name).st_mtime > STALE_S:
+                    self._sweep(name)
 
     def _open(self, name: str, files: ExitStack) -> int:
-        file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        file = system.open_private(self._folder / name)
         files.callback(os.close, file)
         return file
 
@@ -209,7 +211,7 @@ class SharedSlots(Slots):
 
     def _read(self, name: str) -> tuple[float, Ranks]:
         try:
-            file = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW)
+            file = os.open(self._folder / name, system.READING)
         except OSError:  # its process has exited since
             return -math.inf, NO_WAITERS
         try:
@@ -223,8 +225,14 @@ class SharedSlots(Slots):
 
     def _sweep(self, name: str) -> bool:
         """Removes the entry of a dead process, which no longer holds its lock."""
-        with suppress(OSError), open(self._folder / name, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):
+            file = os.open(self._folder / name, system.READING)
+            try:
+                if not system.try_lock(file):
+                    return False
+            finally:
+                os.close(file)
+            # Closed first, as Windows removes no open file. No process takes the name again.
             os.unlink(self._folder / name)
             return True
         return False
@@ -236,23 +244,22 @@ class SharedSlots(Slots):
 
     def _write(self, file: int, written: bytes) -> None:
         with suppress(OSError):  # on a full disk the request loses its turn, but does not fail
-            os.pwrite(file, written, 0)
+            system.write_at(file, written)
 
     def _lock(self, index: int) -> bool:
         try:
-            fcntl.flock(self._slot_files[index], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return system.try_lock(self._slot_files[index])
         except OSError:
             return False
-        return True
 
     def _unlock(self, index: int) -> None:
-        fcntl.flock(self._slot_files[index], fcntl.LOCK_UN)
+        system.unlock(self._slot_files[index])
 
     def _weight_elsewhere(self) -> int:
         return sum(self._weight_at(index) for index in range(self.count) if index not in self._held)
 
     def _weight_at(self, index: int) -> int:
-        written = os.pread(self._slot_files[index], _WEIGHT.size, 0)
+        written = system.read_at(self._slot_files[index], _WEIGHT.size)
         weight = int(_WEIGHT.unpack(written)[0]) if len(written) == _WEIGHT.size else 0
         # A weight in an unlocked slot was left by a process that died.
         if weight and self._lock(index):
@@ -263,13 +270,13 @@ class SharedSlots(Slots):
 
 @contextmanager
 def open_slots(count: int, folder: Path | None, *, pool: float = math.inf) -> Generator[Slots, None, None]:
-    """Opens slots shared through ``folder``; on Windows, or without a folder, slots of this process.
+    """Opens slots shared through ``folder``; without a folder, slots of this process.
 
     If the folder cannot be used, logs a warning and applies the limit per process.
     """
     with ExitStack() as stack:
         slots = Slots(count, pool=pool)
-        if folder and sys.platform != "win32":
+        if folder:
             try:
                 slots = stack.enter_context(SharedSlots(count, folder, pool=pool))
             except OSError as error:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-from engines.base import Embeddings, Engine, Event, EventStream, Model, Profile, Request
+from engines.base import Completion, Embeddings, Engine, Event, EventStream, Model, Profile, Request
 from engines.errors import AgentError
 
 
@@ -27,6 +27,9 @@ class WrapperEngine(Engine):
 
     def stream(self, request: Request) -> EventStream:
         return self.inner.stream(request)
+
+    async def complete(self, request: Request) -> Completion:
+        return await self.inner.complete(request)
 
     async def models(self) -> Sequence[Model]:
         return await self.inner.models()

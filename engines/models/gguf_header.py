@@ -1,7 +1,7 @@
 """Reads the header of a GGUF file: metadata and tensor shapes.
 
-Faster than the ``gguf`` package, which takes seconds for a vocabulary. Format: docs/gguf.md of ggml,
-versions 2 and 3, little-endian.
+Faster than the ``gguf`` package, which takes seconds for a vocabulary: lists of texts are skipped.
+Format: docs/gguf.md of ggml, versions 2 and 3, little-endian.
 """
 
 import mmap
@@ -22,6 +22,7 @@ ALIGNMENT = 32
 @dataclass(frozen=True, slots=True)
 class Header:
     metadata: Mapping[str, JsonValue]
+    """Lists of texts, such as the vocabulary, are empty."""
     shapes: Mapping[str, tuple[int, ...]]
     """Shapes of the tensors, fastest dimension first."""
     data_bytes: int
@@ -71,7 +72,16 @@ class _Cursor:
         kind, count = self._number("I"), self._number("Q")
         if kind in SCALARS:
             return list(self._take(f"{count}{SCALARS[kind]}"))
+        if kind == STRING:
+            self._skip_texts(count)
+            return []
         return [self._value(kind) for _ in range(count)]
+
+    def _skip_texts(self, count: int) -> None:
+        length_at, at = struct.Struct("<Q").unpack_from, self._at
+        for _ in range(count):
+            at += 8 + length_at(self._data, at)[0]
+        self._at = at
 
     def _text(self) -> str:
         length = self._number("Q")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from engines.errors import AgentError, InvalidArgumentsError
 from mcp_server.app import App, build
+from mcp_server.folders import Folders, folders
 from mcp_server.project import here
-from mcp_server.settings import Folders, Settings, folders, read
+from mcp_server.settings import Settings, read
 from tools.base import Project
 
 if TYPE_CHECKING:

@@ -4,11 +4,7 @@ import argparse
 import json
 import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from rich.table import Table
-from rich.text import Text
 
 from engines import tokens
 from engines.base import Profile
@@ -17,24 +13,17 @@ from engines.models.catalogue import CATALOGUE
 from engines.models.default_model import RECOMMENDED
 from engines.routing import Needs
 from mcp_server.app import App, build
-from mcp_server.cli.context import Start, fail, plain_console, start
+from mcp_server.cli.context import Start, fail, start
+from mcp_server.cli.findings import Finding, print_details, print_sentences
+from mcp_server.cli.survey import listed, short, title
 from mcp_server.clients.trial import trials
-from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE, Folders
+from mcp_server.folders import Folders
+from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE
 from mcp_server.version import VERSION
 from tools.classify.calibration import calibration_of
 
 POOR = 0.4
 """Billions of parameters; smaller models give poor answers (measured in docs/quality.md)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report."""
-
-    ok: bool
-    what: str
-    found: str
-    hint: str = ""
 
 
 async def doctor(options: argparse.Namespace) -> int:
@@ -50,9 +39,11 @@ async def doctor(options: argparse.Namespace) -> int:
     findings += await _registrations(begun)
     usable = any(finding.ok and finding.what.startswith("tier ") for finding in findings)
     if options.json:
-        print(json.dumps({"ok": usable, "findings": [asdict(finding) for finding in findings]}))
+        print(json.dumps({"ok": usable, "findings": [finding.as_json() for finding in findings]}))
+    elif options.details:
+        print_details(findings)
     else:
-        _show(findings)
+        print_sentences(findings, usable=usable)
     return 0 if usable else 1
 
 
@@ -61,7 +52,10 @@ def _setup(begun: Start) -> Sequence[Finding]:
     user = Path(os.environ.get(CONFIG_VARIABLE) or begun.folders.config / "config.toml")
     own = project.root / PROJECT_FILE if project.root else None
     files = [str(file) for file in (user, own) if file and file.is_file()]
-    root = Finding(True, "project", f"{project.name} at {project.root}")
+    readable = (
+        f"calls from here may read the files of the project {project.name}, {short(project.root or '')}"
+    )
+    root = Finding(True, "project", f"{project.name} at {project.root}", says=readable)
     if project.root is None:
         root = Finding(
             False,
@@ -71,7 +65,13 @@ def _setup(begun: Start) -> Sequence[Finding]:
         )
     return (
         Finding(True, "version", VERSION),
-        Finding(True, "settings", ", ".join(files) or "defaults", "" if files else f"optional: {user}"),
+        Finding(
+            True,
+            "settings",
+            ", ".join(files) or "defaults",
+            "" if files else f"optional: {user}",
+            f"read from {listed([short(file) for file in files])}" if files else "",
+        ),
         root,
         Finding(True, "models folder", str(begun.folders.models)),
     )
@@ -92,7 +92,7 @@ async def _engines(app: App) -> AsyncIterator[Finding]:
         found = f"{profile.model}, {capabilities.max_context} tokens, {', '.join(offers)}"
         found += f" by {profile.embedding_model}" if capabilities.embed else ""
         hint = _advice(profile) if name == "llamacpp" else _why(profile)
-        yield Finding(True, f"engine {name}", found, hint)
+        yield Finding(True, f"engine {name}", found, hint, f"{title(name)} is ready")
 
 
 def _why(profile: Profile) -> str:
@@ -129,7 +129,8 @@ async def _tiers(app: App, folders: Folders) -> AsyncIterator[Finding]:
             f"{route.profile.engine} {route.profile.model}, {route.max_tokens} of {route.context} tokens, "
             f"target {route.tier.target_ms} ms"
         )
-        yield Finding(True, f"tier {name}", found)
+        says = f"{route.profile.model} in {title(route.profile.engine)}"
+        yield Finding(True, f"tier {name}", found, says=says)
         if route.profile.model not in models:
             models.add(route.profile.model)
             yield _labels(route.profile, folders)
@@ -142,8 +143,10 @@ def _labels(profile: Profile, folders: Folders) -> Finding:
         "shipped": "measured by us",
         "default": "never measured, cautious weights",
     }[calibration.source]
-    hint = "measure it: local-llm-agent calibrate" if calibration.source == "default" else ""
-    return Finding(True, f"labels of {profile.model}", found, hint)
+    unmeasured = calibration.source == "default"
+    hint = "measure it: local-llm-agent calibrate" if unmeasured else ""
+    says = f"how far labels of {profile.model} can be believed was never measured" if unmeasured else ""
+    return Finding(True, f"labels of {profile.model}", found, hint, says)
 
 
 def _estimator(folders: Folders) -> Finding:
@@ -155,18 +158,16 @@ def _estimator(folders: Folders) -> Finding:
 async def _registrations(begun: Start) -> Sequence[Finding]:
     """Tests each client's registration the way the client uses it."""
     findings = [
-        Finding(trial.ok, f"{trial.where.client.title}, {trial.where.scope}", trial.found, trial.hint)
+        Finding(
+            trial.ok,
+            f"{trial.where.client.title}, {trial.where.scope}",
+            trial.found,
+            trial.hint,
+            f"{trial.where.client.title} ({trial.where.scope}): {trial.found}",
+        )
         async for trial in trials(begun.project.root, os.environ)
     ]
-    none = Finding(True, "agents", "none registered", "run: local-llm-agent register claude-code")
+    none = Finding(
+        True, "agents", "none registered", "run: local-llm-agent register claude-code", "none is registered"
+    )
     return findings or [none]
-
-
-def _show(findings: Sequence[Finding]) -> None:
-    table = Table("", "", "", box=None, show_header=False, pad_edge=False)
-    for finding in findings:
-        mark = Text("ok", "green") if finding.ok else Text("--", "yellow")
-        table.add_row(mark, finding.what, finding.found)
-        if finding.hint:
-            table.add_row("", "", Text(finding.hint, "dim"))
-    plain_console().print(table)

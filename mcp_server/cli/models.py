@@ -20,29 +20,44 @@ async def models(options: argparse.Namespace) -> int:
     """Lists models, or pulls those named."""
     try:
         if options.action == "pull":
-            return await _pull(start(options), options.names, small=options.small)
+            begun = start(options)
+            names = options.names or needed(begun, tell, small=options.small)
+            await pull(begun, names, print)
+            return 0
         return await _list(options)
     except AgentError as error:
         return fail(error, as_json=options.json)
 
 
-async def _pull(begun: Start, names: Sequence[str], *, small: bool) -> int:
-    """Downloads ``names``, else the models of the embedded engine; skips those present."""
+async def pull(begun: Start, names: Sequence[str], done: Callable[[str], None]) -> None:
+    """Downloads the models with a progress bar, skips those present; says to ``done`` where each is.
+
+    Raises:
+        AgentError: a model is unknown or cannot be downloaded.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True, highlight=False, markup=False)) as bar:
+    with Progress(*columns, console=_standard_error()) as bar:
         note = partial(bar.console.print, soft_wrap=True)
-        for each in names or _needed(begun, note, small=small):
+        for each in names:
             task = bar.add_task(each, total=None)
 
             async def report(done: float, total: float, message: str, task: TaskID = task) -> None:
                 bar.update(task, completed=done, total=total or None, description=message)
 
             path = await catalogue.pull(each, folder=begun.folders.models, progress=report, note=note)
-            print(f"{each}: {path}")
-    return 0
+            done(f"{each}: {path}")
 
 
-def _needed(begun: Start, note: Callable[[str], None], *, small: bool) -> list[str]:
+def tell(text: str) -> None:
+    """Prints a line on standard error."""
+    _standard_error().print(text, soft_wrap=True)
+
+
+def _standard_error() -> Console:
+    return Console(stderr=True, highlight=False, markup=False)
+
+
+def needed(begun: Start, note: Callable[[str], None], *, small: bool) -> list[str]:
     """Returns the configured chat and embedding models; for ``auto``, the best chat model that fits."""
     chat, folder = begun.settings.llamacpp.model, begun.folders.models
     if small:
@@ -66,7 +81,7 @@ async def _list(options: argparse.Namespace) -> int:
     ]
     cards = list(catalogue.CATALOGUE.values())
     pullable = [
-        {"name": card.name, "kind": card.kind, "bytes": card.size, "here": _is_here(card, folder)}
+        {"name": card.name, "kind": card.kind, "bytes": card.size, "here": is_here(card, folder)}
         for card in cards
     ]
     if options.json:
@@ -80,13 +95,13 @@ async def _list(options: argparse.Namespace) -> int:
     console.print(table)
     more = Table("for the embedded engine", "kind", "size", "licence", "", box=None, pad_edge=False)
     for card in cards:
-        here = "pulled" if _is_here(card, folder) else "not pulled"
+        here = "pulled" if is_here(card, folder) else "not pulled"
         more.add_row(card.name, card.kind, f"{card.size / 1e6:,.0f} MB", card.licence, here)
     console.print(more)
     return 0
 
 
-def _is_here(card: catalogue.ModelCard, folder: Path) -> bool:
+def is_here(card: catalogue.ModelCard, folder: Path) -> bool:
     try:
         return catalogue.path_of(card, folder).is_file()
     except ModelNotPulledError:

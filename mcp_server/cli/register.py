@@ -13,6 +13,7 @@ from engines.base import JsonObject
 from engines.errors import AgentError
 from mcp_server.cli.context import fail
 from mcp_server.clients import catalogue as clients
+from mcp_server.clients import wsl
 from mcp_server.clients.catalogue import CLIENTS, CannotRegisterError, Client, Launch
 from mcp_server.clients.registration import Outcome, Registration, registration
 from mcp_server.project import here
@@ -27,11 +28,13 @@ async def register(options: argparse.Namespace) -> int:
 def _register(options: argparse.Namespace) -> int:
     try:
         client = CLIENTS[options.client]
-        place = registration(client, options.scope, here({}, os.environ, Path.cwd()).root, os.environ)
+        environ = wsl.environment(os.environ) if options.windows else os.environ
+        place = registration(client, options.scope, here({}, os.environ, Path.cwd()).root, environ)
         if options.remove:
             return _print_outcome(options, place, place.remove())
         launch = _launch(options)
-        entry = client.entry(launch, os.environ)
+        # No variable of Windows reaches the server in WSL, so the entry names none.
+        entry = client.entry(launch, {} if options.windows else os.environ)
         if options.print:
             print(f"{client.title} reads this from {place.file}:", file=sys.stderr)
             print(place.snippet(entry), end="")
@@ -50,11 +53,14 @@ def _launch(options: argparse.Namespace) -> Launch:
             hint="add --http URL, or leave --token-env out",
         )
     flags = [f"--{name}={value}" for name in ("engine", "project") if (value := getattr(options, name))]
-    return Launch(clients.command(os.environ), ("stdio", *flags))
+    started = Launch(clients.command(os.environ), ("stdio", *flags))
+    return wsl.launch(started, os.environ) if options.windows else started
 
 
 def _notes(client: Client, launch: Launch) -> list[str]:
     notes = [client.note]
+    if launch.command == wsl.COMMAND:
+        notes.append("the server uses the settings in WSL; variables set on Windows do not reach it")
     if launch.token_env and launch.token_env not in os.environ:
         notes.append(f"{launch.token_env} is not set here; {client.title} reads the token from it")
     if launch.url and not launch.token_env and urlsplit(launch.url).hostname not in LOOPBACK:

@@ -4,11 +4,15 @@ import argparse
 import sys
 
 from engines.errors import AgentError
-from mcp_server.cli.context import fail, started
+from mcp_server.cli.context import fail, start, started
+from mcp_server.local_key import announced
 
 
 async def stdio(options: argparse.Namespace) -> int:
     """Serves one host over stdio until end of input."""
+    from mcp_server.stdio.sdk import import_sdk
+
+    import_sdk()
     from mcp_server.stdio.transport import serve_stdio
 
     if sys.stdin.isatty():
@@ -23,12 +27,25 @@ async def stdio(options: argparse.Namespace) -> int:
 
 async def serve(options: argparse.Namespace) -> int:
     """Serves HTTP until a signal; any address but loopback needs a token."""
-    from mcp_server.http.app import serve_http
-
-    given = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
+    names = ("host", "port", "workers")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
     try:
-        async with started(options, http=given) as (app, _):
-            await serve_http(app, _announce)
+        if options.channel is not None:
+            from mcp_server.http.worker import work
+
+            await work(options.channel)
+            return 0
+        begun = start(options, http=given)
+        if begun.settings.http.workers > 1:
+            from mcp_server.http.workers import serve_workers
+
+            with announced(_announce) as announce:
+                return await serve_workers(begun.settings, announce, verbose=options.verbose)
+        from mcp_server.http.app import serve_http
+
+        with announced(_announce) as announce:
+            async with started(options, http=given) as (app, _):
+                await serve_http(app, announce)
     except AgentError as error:
         return fail(error, as_json=False)
     return 0

@@ -1,7 +1,8 @@
 """The supported clients: location and format of their settings, and the environment they pass on.
 
 Observed by running each client (versions in docs/clients.md), except Trae and Cursor, which have no
-command line: their entries use the common format and are untested.
+command line: their entries use the common format and are untested. On Windows and macOS none was run: the
+folders there are those of each client's documentation, Codex's variables those of its source.
 """
 
 import os
@@ -15,8 +16,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from platformdirs import user_config_path
-
+from engines import system
 from engines.base import JsonObject, JsonValue
 from engines.errors import InvalidArgumentsError
 
@@ -33,6 +33,12 @@ _CODEX_PASSES = frozenset(
     {"HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"}
 )
 """Variables a server inherits from Codex; others must be listed in ``env_vars``."""
+
+_CODEX_PASSES_ON_WINDOWS = frozenset({
+    "APPDATA", "COMSPEC", "HOMEDRIVE", "HOMEPATH", "LOCALAPPDATA", "PATH", "PATHEXT", "POWERSHELL",
+    "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)", "PROGRAMW6432", "PWSH", "SHELL", "SYSTEMDRIVE",
+    "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "USERDOMAIN", "USERNAME", "USERPROFILE", "WINDIR",
+})  # fmt: skip
 
 _FOLDER_VARIABLES = (
     "XDG_RUNTIME_DIR",
@@ -95,7 +101,17 @@ class Client:
 
 
 def _home(environ: Environment) -> Path:
-    return Path(environ.get("HOME") or Path.home())
+    """Returns the home folder as clients see it; those on Windows ignore the ``HOME`` of a Unix shell."""
+    return Path(environ.get("USERPROFILE" if system.WINDOWS else "HOME") or Path.home())
+
+
+def _settings(environ: Environment) -> Path:
+    """Returns the folder in which desktop programs keep their settings."""
+    if system.WINDOWS:
+        return Path(environ.get("APPDATA") or _home(environ) / "AppData" / "Roaming")
+    if system.MACOS:
+        return _home(environ) / "Library" / "Application Support"
+    return Path(environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config")
 
 
 def _braced(text: str, environ: Environment) -> str:
@@ -195,7 +211,8 @@ def _unhidden(environ: Environment) -> dict[str, str]:
 
 
 def _few(environ: Environment) -> dict[str, str]:
-    return {name: value for name, value in environ.items() if name in _CODEX_PASSES}
+    passed = _CODEX_PASSES_ON_WINDOWS if system.WINDOWS else _CODEX_PASSES
+    return {name: value for name, value in environ.items() if name in passed}
 
 
 CLIENTS: dict[str, Client] = {
@@ -220,7 +237,7 @@ CLIENTS: dict[str, Client] = {
     "trae": Client(
         "Trae",
         ".trae/mcp.json",
-        lambda environ: user_config_path("Trae", appauthor=False, roaming=True) / "User" / "mcp.json",
+        lambda environ: _settings(environ) / "Trae" / "User" / "mcp.json",
         _trae,
         _all,
         _verbatim,
@@ -253,8 +270,10 @@ def own_script() -> Path:
     Raises:
         CannotRegisterError: there is none (a bare checkout run by ``-m``).
     """
-    file = NAME + (".exe" if os.name == "nt" else "")
-    for script in (Path(sys.argv[0]), Path(sysconfig.get_path("scripts"), file)):
+    file = NAME + (".exe" if system.WINDOWS else "")
+    # On Windows pip's scripts remove the suffix from their own name.
+    started = Path(sys.argv[0].removesuffix(".exe") + ".exe" if system.WINDOWS else sys.argv[0])
+    for script in (started, Path(sysconfig.get_path("scripts"), file)):
         if script.name == file and script.is_file():
             return script.absolute()
     raise CannotRegisterError(

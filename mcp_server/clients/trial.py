@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE
 from tempfile import TemporaryFile
-from typing import BinaryIO, cast
+from typing import IO, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -22,6 +22,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from engines.base import JsonObject, JsonValue
+from mcp_server.clients import wsl
 from mcp_server.clients.catalogue import (
     CLIENTS,
     CannotRegisterError,
@@ -127,6 +128,10 @@ async def _started(
 
 def _checked_command(entry: JsonObject, environ: Environment) -> str:
     command, args = str(entry.get("command")), cast("list[str]", entry.get("args", []))
+    if command == wsl.COMMAND:
+        raise _FailedError(
+            "not tested: a client on Windows starts it", "look at that client's own list of servers"
+        )
     found = shutil.which(command, path=seen_path(environ))
     if found is None:
         raise _FailedError(f"the client cannot find {command}")
@@ -150,7 +155,7 @@ def _environment(client: Client, entry: JsonObject, environ: Environment) -> dic
 class _Server:
     """A stdio server process and its pipes."""
 
-    def __init__(self, process: Process, log: BinaryIO) -> None:
+    def __init__(self, process: Process, log: IO[bytes]) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process

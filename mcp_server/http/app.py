@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, cast
 
-import anyio
 import uvicorn
 from mcp.server import lowlevel
 from mcp.server.sse import SseServerTransport
@@ -18,12 +17,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from engines.errors import AgentError
+from engines import system
 from engines.middleware.background import background
 from mcp_server.app import App
 from mcp_server.http import metrics
 from mcp_server.http.connection import Connection
+from mcp_server.http.listening import listening
+from mcp_server.http.local import project_of_process
+from mcp_server.http.metrics import Collect
 from mcp_server.http.security import Guard, check_listening
+from mcp_server.http.sessions import Place, SessionRouter
 from mcp_server.project import named, of_paths
 from mcp_server.protocol.server import Context, build_server
 from mcp_server.settings import HttpSettings
@@ -39,23 +42,17 @@ from tools.base import Project
 # ``Guard`` checks Host and Origin on every route, so the SDK's own check is off.
 _GUARDED = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 
-BACKLOG = 2048
-"""Listen backlog; uvicorn's default."""
 GRACE_S = 2.0
 """Time for running calls to end after a signal; then their connections are closed."""
 SHUTDOWN_S = 3
 """After this time uvicorn cancels remaining requests and logs an error."""
 
 
-class PortTakenError(AgentError):
-    """Another process listens on the port."""
+def build_http(app: App, place: Place | None = None, collect: Collect | None = None) -> ASGIApp:
+    """Returns the ASGI app with all routes of ``app``, behind the ``Guard``.
 
-    kind = "unavailable"
-    code = "port_taken"
-
-
-def build_http(app: App) -> ASGIApp:
-    """Returns the ASGI app with all routes of ``app``, behind the ``Guard``."""
+    ``place`` and ``collect`` are a worker's: its place among the others, and the metrics of all.
+    """
     settings = app.settings
 
     def project_by_header(header: str, arguments: Mapping[str, Any]) -> Project:
@@ -64,6 +61,8 @@ def build_http(app: App) -> ASGIApp:
 
     async def project_of(context: Context, arguments: Mapping[str, Any]) -> Project:
         headers = cast("Mapping[str, str]", getattr(context.request, "headers", {}))
+        if found := await project_of_process(settings.projects, settings.http.port, headers):
+            return found
         return project_by_header(headers.get("x-project", ""), arguments)
 
     server = build_server(app.dispatcher, project_of, Usage(app.ledger, app.targets))
@@ -73,12 +72,17 @@ def build_http(app: App) -> ASGIApp:
         *completions.routes(app.dispatcher, project_by_header, settings.aliases),
         *embeddings.routes(app.dispatcher, project_by_header, settings.aliases),
         *rest.routes(app.dispatcher, project_by_header, VERSION),
-        *metrics.routes(app),
+        *metrics.routes(app, collect),
     ]
-    return mounted(server, settings.http, others)
+    return mounted(server, settings.http, others, place)
 
 
-def mounted(server: lowlevel.Server[Any], http: HttpSettings, others: Sequence[BaseRoute] = ()) -> ASGIApp:
+def mounted(
+    server: lowlevel.Server[Any],
+    http: HttpSettings,
+    others: Sequence[BaseRoute] = (),
+    place: Place | None = None,
+) -> ASGIApp:
     """Returns the app of ``server`` over Streamable HTTP and SSE and of ``others``, behind a ``Guard``."""
     max_body = http.max_body_mib * 2**20
     streamable = server.streamable_http_app(transport_security=_GUARDED, max_request_body_size=max_body)
@@ -88,16 +92,16 @@ def mounted(server: lowlevel.Server[Any], http: HttpSettings, others: Sequence[B
         async with server.session_manager.run():
             yield
 
+    messages = place.messages if place else "/messages/"
     # Starlette matches routes in order: the most requested come first.
-    routes = [*others, *streamable.routes, *_sse_routes(server, max_body)]
-    return Guard(
-        Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: unrouted}), http
-    )
+    routes = [*others, *streamable.routes, *_sse_routes(server, messages, max_body)]
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: unrouted})
+    return Guard(SessionRouter(app, place) if place else app, http)
 
 
-def _sse_routes(server: lowlevel.Server[Any], max_body: int) -> list[BaseRoute]:
-    """Returns the routes of the SSE transport: the stream at ``/sse``, messages at ``/messages/``."""
-    transport = SseServerTransport("/messages/", security_settings=_GUARDED, max_request_body_size=max_body)
+def _sse_routes(server: lowlevel.Server[Any], messages: str, max_body: int) -> list[BaseRoute]:
+    """Returns the routes of the SSE transport: the stream at ``/sse``, and the path of its messages."""
+    transport = SseServerTransport(messages, security_settings=_GUARDED, max_request_body_size=max_body)
 
     class Stream:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,7 +110,7 @@ def _sse_routes(server: lowlevel.Server[Any], max_body: int) -> list[BaseRoute]:
 
     return [
         Route("/sse", endpoint=Stream(), methods=["GET"]),
-        Mount("/messages/", app=transport.handle_post_message),
+        Mount(messages, app=transport.handle_post_message),
     ]
 
 
@@ -129,15 +133,13 @@ async def serve_at(
     Raises:
         PortTakenError: another process listens there.
     """
-    server = Server(configured(asgi))
-    with (
-        _listening(http.host, http.port) as listener,
-        anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
-    ):
-        async with background(partial(_exit_on_signal, server, signals)):
+    with listening(http.host, http.port) as listener:
+
+        def started() -> None:
             if announce:
                 announce(http.host, listener.getsockname()[1])
-            await server.serve(sockets=[listener])
+
+        await Server(configured(asgi), started).serve_until_signal([listener])
 
 
 def configured(asgi: ASGIApp) -> uvicorn.Config:
@@ -155,37 +157,37 @@ def configured(asgi: ASGIApp) -> uvicorn.Config:
 class Server(uvicorn.Server):
     """Uvicorn without its signal handlers, which raise the signal again after a clean stop."""
 
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None] = lambda: None) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def serve_until_signal(self, listeners: list[socket.socket]) -> None:
+        """Serves until ``stop``, SIGINT or SIGTERM; a second signal does not wait for open calls."""
+        with system.stop_signals() as signals:
+            async with background(partial(self._stop_on, signals)):
+                await self.serve(sockets=listeners)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+    def stop(self) -> None:
+        """Accepts no more connections; closes the open ones after ``GRACE_S``."""
+        self.should_exit = True
+        asyncio.get_running_loop().call_later(GRACE_S, self._close_connections)
+
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
 
+    async def _stop_on(self, signals: AsyncIterator[signal.Signals]) -> None:
+        await anext(signals)
+        self.stop()
+        async for _ in signals:
+            self.force_exit = True
 
-async def _exit_on_signal(server: uvicorn.Server, signals: AsyncIterator[signal.Signals]) -> None:
-    async for _ in signals:
-        # A second signal does not wait for open calls.
-        server.force_exit = server.should_exit
-        server.should_exit = True
-        asyncio.get_running_loop().call_later(GRACE_S, _close_connections, server)
-
-
-def _close_connections(server: uvicorn.Server) -> None:
-    """Closes all connections, which cancels the calls that still run."""
-    for connection in server.server_state.connections:
-        if connection.transport:
-            connection.transport.close()
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise PortTakenError(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint=f"stop that server, or choose another port: serve --port {port + 1}",
-        ) from None
-    return listener
+    def _close_connections(self) -> None:
+        """Cancels the calls that still run."""
+        for connection in self.server_state.connections:
+            if connection.transport:
+                connection.transport.close()

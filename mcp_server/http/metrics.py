@@ -3,7 +3,7 @@
 The page itself contains no data and is served without a token; it requests its data with one.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import anyio
@@ -14,7 +14,7 @@ from starlette.routing import Route
 from engines.base import Engine, JsonObject, JsonValue, Model
 from engines.errors import AgentError
 from engines.middleware import prometheus
-from engines.middleware.metrics import NAMES
+from engines.middleware.metrics import NAMES, Snapshot
 from mcp_server.app import App
 from mcp_server.version import VERSION
 from shim.encoding import json_bytes
@@ -59,9 +59,20 @@ FAMILIES: tuple[tuple[str, str, Callable[[Sums], int]], ...] = (
 """Ledger metrics. Gauges, not counters: savings can be negative, and old calls are pruned."""
 
 
-def routes(app: App) -> list[Route]:
-    """Returns the routes of the page's files, ``/stats.json`` and ``/metrics``."""
-    monitoring = Monitoring(app)
+Collect = Callable[[], Awaitable[Snapshot]]
+"""Returns the metrics of all workers."""
+
+
+def routes(app: App, collect: Collect | None = None) -> list[Route]:
+    """Returns the routes of the page's files, ``/stats.json`` and ``/metrics``.
+
+    Without ``collect`` this process is the only one.
+    """
+
+    async def of_this_process() -> Snapshot:
+        return app.engines.metrics.snapshot()
+
+    monitoring = Monitoring(app, collect or of_this_process)
     files = [Route(path, _file(*where), methods=["GET"]) for path, where in PAGE.items()]
     return [
         *files,
@@ -73,8 +84,9 @@ def routes(app: App) -> list[Route]:
 class Monitoring:
     """Serves statistics and metrics of ``app``."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, collect: Collect) -> None:
         self._app = app
+        self._collect = collect
         self._engines: list[JsonValue] = []
         self._refreshed = -REFRESH_S
         self._lock = anyio.Lock()
@@ -89,12 +101,12 @@ class Monitoring:
         return _json({**found, "now": {"version": VERSION, "engines": await self._now()}})
 
     async def metrics(self, request: Request) -> Response:
-        """Returns the metrics of this process's engines and of the shared ledger."""
+        """Returns the metrics of the engines and of the shared ledger."""
         try:
             everything = await self._everything()
         except LedgerUnreadableError:
             everything = None
-        text = prometheus.render(self._app.engines.metrics.snapshot(), _families(everything))
+        text = prometheus.render(await self._collect(), _families(everything))
         return Response(text, media_type=prometheus.CONTENT_TYPE)
 
     async def _report(self, since: str, project: str) -> JsonObject:
@@ -109,13 +121,13 @@ class Monitoring:
         return await ledger.read(lambda file: cube(file, since=0)) if ledger else None
 
     async def _now(self) -> list[JsonValue]:
-        """Returns the state of each engine and this process's running and waiting requests."""
+        """Returns the state of each engine and its running and waiting requests."""
         async with self._lock:
             if anyio.current_time() - self._refreshed >= REFRESH_S:
                 self._engines = await _states(self._app.engines.each)
                 self._refreshed = anyio.current_time()
         slots = self._app.settings.limits.concurrency
-        active = self._app.engines.metrics.snapshot().active
+        active = (await self._collect()).active
         return [
             {**engine, "places": slots, **_queue(active.get(str(engine["name"]), 0), slots)}
             for engine in self._engines

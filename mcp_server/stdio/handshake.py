@@ -100,7 +100,7 @@ class _Handshake:
             message: dict[str, Any] = json.loads(line)
             method, identity = message["method"], message.get("id")
             params: dict[str, Any] = message.get("params") or {}
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.finished = True
             return None
         if identity is None:

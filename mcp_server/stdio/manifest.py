@@ -17,8 +17,8 @@ from mcp.types import JSONRPCNotification, JSONRPCRequest
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 from engines.tokens import LazyEstimator
+from mcp_server.folders import folders
 from mcp_server.protocol.server import Context, build_server
-from mcp_server.settings import folders
 from mcp_server.stdio.handshake import MANIFEST, MODERN
 from mcp_server.usage import Usage
 from tools.base import Project

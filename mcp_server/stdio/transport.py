@@ -1,31 +1,30 @@
 """The stdio transport: serves the host that started this process.
 
-Pipes and sockets are read without a thread, so that a signal stops the process at once: a thread
-blocked in ``readline`` would hold it until the next message.
+Pipes and sockets are read without a thread that the process waits for, so that a signal stops it at once: a
+thread blocked in ``readline`` would hold it until the next message.
 """
 
 import asyncio
 import json
 import logging
-import os
-import signal
-import sys
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import anyio
 from anyio import AsyncFile
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPDeprecationWarning
 
+from engines import system
 from engines.middleware.background import background
 from mcp_server.app import App
 from mcp_server.project import Configured, of_paths, of_roots
 from mcp_server.protocol.server import Context, build_server
 from mcp_server.stdio.handshake import Backlog, pollable
+from mcp_server.stdio.pipes import Writer, connected
 from mcp_server.usage import Usage
 from tools.base import Project
 
@@ -84,7 +83,7 @@ async def _roots(context: Context) -> list[str]:
 
 
 async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with system.stop_signals() as signals:
         async for _ in signals:
             scope.cancel()
             return
@@ -92,34 +91,17 @@ async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
 
 @asynccontextmanager
 async def _wire(backlog: Backlog) -> AsyncGenerator[tuple[AsyncFile[str] | None, AsyncFile[str] | None]]:
-    """Yields standard input and output for the SDK; ``None`` (the SDK's threads) unless both are pollable.
-
-    Meanwhile descriptor 1 is standard error, so that a stray ``print`` cannot break the protocol.
-    """
+    """Yields standard input and output for the SDK; ``None`` (the SDK's threads) unless both are pipes."""
     if not (pollable(0) and pollable(1)):
         yield None, None
         return
-    loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=MAX_LINE)
     reader.feed_data(backlog.read)
-    incoming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    outgoing, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, _private_stdout())
-    writer = asyncio.StreamWriter(outgoing, flow, reader, loop)
-    try:
+    async with connected(reader) as writer:
         yield (
             cast("AsyncFile[str]", _Lines(reader)),
             cast("AsyncFile[str]", _Writer(writer, backlog.answered)),
         )
-    finally:
-        incoming.close()
-        outgoing.close()
-
-
-def _private_stdout() -> BinaryIO:
-    """Returns a duplicate of standard output and redirects the original to standard error."""
-    wire = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-    return wire
 
 
 class _Lines:
@@ -145,7 +127,7 @@ class _Lines:
 class _Writer:
     """Writes for the SDK; drops answers to requests that the handshake answered."""
 
-    def __init__(self, writer: asyncio.StreamWriter, answered: set[str | int]) -> None:
+    def __init__(self, writer: Writer, answered: set[str | int]) -> None:
         self._writer = writer
         self._answered = answered
 

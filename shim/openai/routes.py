@@ -7,7 +7,7 @@ from typing import Literal
 
 from starlette.routing import Route
 
-from engines.base import Completion, Done, JsonObject, Model, collect
+from engines.base import Completion, Done, JsonObject, Model
 from engines.errors import EngineInterruptedError, UnknownModelError
 from shim.caller import caller_of
 from shim.dispatcher import Dispatcher, ProjectOf
@@ -99,18 +99,14 @@ class ChatCompletions:
     async def _answer(self, call: Call) -> tuple[Completion, Receipt]:
         """Returns the whole answer and its receipt.
 
-        The tool validates and repairs an answer under a schema. Other answers are collected from the
-        engine's events, which contain the finish reason, tool calls and logprobs.
+        The tool validates and repairs an answer under a schema. Other answers are the engine's, with
+        finish reason, tool calls and logprobs.
         """
         sampling = call.sampling
         if "schema" in call.arguments and not sampling.tools and sampling.logprobs is None:
             result = await self._dispatcher.run(call)
             return completion_of(result), result.receipt
-        async with self._dispatcher.stream(call) as stream:
-            events = stream.events
-            completion = await collect(events)
-            await anext(events, None)  # exhaust it
-            return completion, stream.receipt
+        return await self._dispatcher.complete(call)
 
     async def _stream(self, exchange: Exchange, call: Call, chunks: Chunks) -> None:
         done: Done | None = None

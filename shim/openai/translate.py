@@ -25,6 +25,8 @@ from shim.encoding import json_text, utf8
 from shim.errors import WrongFieldError
 from shim.openai.wire import OWNER, ChatMessage, ChatRequest, ContentPart
 from tools.base import Call, Receipt, Result, Sampling
+from tools.chat import tool as chat
+from tools.chat.tool import ChatArguments
 
 LEAST_LOGPROB = -9999.0
 """OpenAI's logprob for a token of probability zero; JSON has no infinity."""
@@ -62,21 +64,18 @@ def chat_call(request: ChatRequest, target: Target, caller: Caller) -> Call:
     Raises:
         WrongFieldError: a message contains a part that is not text.
     """
-    arguments: dict[str, JsonValue] = {
-        "messages": [_message(message, at) for at, message in enumerate(request.messages)]
+    messages = [_message(message, at) for at, message in enumerate(request.messages)]
+    given = {
+        "messages": messages,
+        "max_tokens": request.max_completion_tokens or request.max_tokens,
+        "temperature": request.temperature,
+        "schema": _schema(request),
     }
-    max_tokens = request.max_completion_tokens or request.max_tokens
-    if max_tokens is not None:
-        arguments["max_tokens"] = max_tokens
-    if request.temperature is not None:
-        arguments["temperature"] = request.temperature
-    schema = _schema(request)
-    if schema is not None:
-        arguments["schema"] = schema
+    arguments = {name: value for name, value in given.items() if value is not None}
     tiers = (request.x_tier, caller.tier, target.tier)
     return Call(
         tool="chat",
-        arguments=arguments,
+        arguments=cast("JsonObject", arguments),
         project=caller.project,
         agent=caller.agent,
         tier=next((tier for tier in tiers if tier and tier != "auto"), "auto"),
@@ -84,17 +83,19 @@ def chat_call(request: ChatRequest, target: Target, caller: Caller) -> Call:
         adapter=target.adapter,
         sampling=_sampling(request),
         full=True,
+        # Every limit of ``ChatArguments`` is one of ``ChatRequest``, too.
+        validated=ChatArguments.model_construct(None, **arguments),
     )
 
 
-def _message(message: ChatMessage, at: int) -> JsonObject:
+def _message(message: ChatMessage, at: int) -> chat.ChatMessage:
     content = message.get("content") or ""
     if isinstance(content, list):
         content = "\n".join(_text(part, f"messages[{at}].content[{n}]") for n, part in enumerate(content))
     role = message["role"]
-    translated: JsonObject = {"role": "system" if role == "developer" else role, "content": content}
+    translated = chat.ChatMessage(role="system" if role == "developer" else role, content=content)
     if calls := message.get("tool_calls"):
-        translated["tool_calls"] = cast("list[JsonValue]", calls)
+        translated["tool_calls"] = cast("list[chat.WireToolCall]", calls)
     if call_id := message.get("tool_call_id"):
         translated["tool_call_id"] = call_id
     return translated

@@ -7,7 +7,6 @@ real server. Requests to other than loopback addresses go to a proxy that does n
 import json
 import os
 import re
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,8 @@ from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import anyio
+
+from tests.posix import kill_group
 
 SCRIPT = Path(sys.executable).with_name("local-llm-agent")
 NAME = "local-llm-agent"
@@ -118,7 +119,7 @@ class Sandbox:
                 await process.wait()
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+                kill_group(process.pid)
             with anyio.CancelScope(shield=True):
                 await process.aclose()
         if limit.cancelled_caught:

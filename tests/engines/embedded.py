@@ -10,6 +10,7 @@ import anyio
 
 from engines.locks import is_held
 from engines.settings import LlamaCppSettings
+from tests.posix import KILL
 
 MODELS = ("smollm2-135m", "all-minilm-l6-v2")
 ADAPTERS = Path(__file__).parents[1] / "data" / "adapters"
@@ -38,7 +39,7 @@ def lock(folder: Path) -> Path:
     return found
 
 
-async def kill(folder: Path, number: signal.Signals = signal.SIGKILL) -> None:
+async def kill(folder: Path, number: signal.Signals = KILL) -> None:
     """Signals the process in ``folder`` and waits until its lock is released."""
     os.kill(process(folder), number)
     await gone(lock(folder))

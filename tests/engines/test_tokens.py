@@ -75,7 +75,7 @@ def test_an_unwritable_cache_falls_back_to_bytes(tmp_path: Path, monkeypatch: py
     assert load(tmp_path / "file").method == "bytes"
 
 
-FIGURES = ("quality.md", "performance.md")
+FIGURES = ("quality.md", "performance.md", "licences.md")
 """Documents with many numbers, whose tokens are short."""
 
 

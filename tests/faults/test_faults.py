@@ -9,7 +9,6 @@ import anyio
 import pytest
 
 from engines.backends.llamacpp.engine import EXIT_S, LlamaCppEngine
-from engines.base import complete
 from engines.errors import EngineTimeoutError
 from tests.engines.sample_requests import ask
 from tests.faults import page, upstream
@@ -40,7 +39,7 @@ async def test_the_wait_for_an_engine_that_is_going_keeps_the_deadline(
             await engine.profile()
             began = anyio.current_time()
             with pytest.raises(EngineTimeoutError):
-                await complete(engine, ask(deadline=began + 0.2))
+                await engine.complete(ask(deadline=began + 0.2))
             assert anyio.current_time() - began < EXIT_S - 0.5
 
 

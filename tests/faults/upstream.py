@@ -3,7 +3,6 @@
 A prompt is ``FAULT | WORD`` and its answer is the word, so that an answer to another request is noticed.
 """
 
-import fcntl
 import json
 import os
 import socket
@@ -16,6 +15,7 @@ from typing import Any, cast
 import anyio
 from aiohttp import web
 
+from engines import system
 from engines.backends.llamacpp.server import configuration
 from engines.base import JsonObject, JsonValue
 from engines.settings import LlamaCppSettings
@@ -194,7 +194,7 @@ def playing_the_child(url: str, runtime: Path, models: Path):
     stem = runtime / f"llamacpp-{config['fingerprint']}"
     state = {"url": url, "embedding_url": url, "key": "key", "fingerprint": config["fingerprint"], "pid": 0}
     with stem.with_suffix(".lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert system.try_lock(lock.fileno())
         stem.with_suffix(".json").write_text(json.dumps(state))
         os.chmod(stem.with_suffix(".json"), 0o600)
         yield

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from tests.posix import make_fifo
+
 Call: TypeAlias = tuple[str, dict[str, Any]]
 """A tool and its arguments."""
 
@@ -157,7 +159,7 @@ def build(root: Path, many: int = MANY) -> list[str]:
                          ("file", "../../outside/passwords.txt"), ("null", "/dev/null"), ("zero", "/dev/zero"),
                          ("memory", "/proc/self/mem"), ("nowhere", "nowhere/at/all")):  # fmt: skip
         (links / name).symlink_to(target)
-    os.mkfifo(root / "fifo")
+    make_fifo(root / "fifo")
     (root / "many").mkdir()
     for number in range(many):
         (root / "many" / f"{number}.txt").write_bytes(b"x")

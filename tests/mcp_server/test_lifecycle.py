@@ -20,7 +20,6 @@ from mcp.client.streamable_http import streamable_http_client
 
 from engines.backends.llamacpp import server as llamacpp_server
 from engines.backends.llamacpp.engine import LlamaCppEngine
-from engines.base import complete
 from tests.engines import embedded
 from tests.engines.sample_requests import ask
 from tests.mcp_server.stdio.test_stdio import SCRIPT
@@ -75,7 +74,7 @@ async def test_no_engine_outlives_a_killed_server_for_long(models_folder: Path, 
         async with serving(tmp_path, engine="llamacpp", **small) as (process, url):
             assert "text" in await post(url, "chat", CHAT)
             lock = embedded.lock(folder)
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             await process.wait()
         await embedded.gone(lock)
         assert not list(folder.glob("llamacpp-*.json"))
@@ -93,13 +92,13 @@ async def test_after_an_upgrade_older_servers_keep_the_older_engine_beside_the_n
 
     with anyio.fail_after(60):
         async with engine() as older, engine() as newer:
-            assert (await complete(older, ask(max_tokens=4))).text
+            assert (await older.complete(ask(max_tokens=4))).text
             monkeypatch.setattr(llamacpp_server, "package_version", lambda: "another")
-            assert (await complete(newer, ask(max_tokens=4))).text
+            assert (await newer.complete(ask(max_tokens=4))).text
             states = embedded.states(tmp_path)
             assert len(states) == 2
-            assert (await complete(older, ask(max_tokens=5))).text
-            assert (await complete(newer, ask(max_tokens=5))).text
+            assert (await older.complete(ask(max_tokens=5))).text
+            assert (await newer.complete(ask(max_tokens=5))).text
             assert embedded.states(tmp_path) == states
         for state in states:
             os.kill(int(state["pid"]), signal.SIGTERM)

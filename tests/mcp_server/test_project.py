@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engines import system
 from mcp_server.project import at, git_root, here, named, of_paths, of_roots, owner
 from mcp_server.settings import ProjectSettings
 from tools.base import Project
@@ -307,3 +308,28 @@ def test_a_git_folder_that_cannot_be_looked_at_is_none(home: Path, monkeypatch: 
 
 def _denied(path: object, **options: object) -> os.stat_result:
     raise PermissionError(13, "Permission denied", str(path))
+
+
+# Windows and WSL
+
+
+def test_where_windows_starts_desktop_hosts_is_no_project(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "WINDOWS", True)
+    monkeypatch.setenv("SYSTEMROOT", str(folder(home, "Windows")))
+    assert here({}, {}, folder(home, "Windows", "System32")) == Project()
+    assert here({}, {}, folder(home, "work")) == Project("work", home / "work")
+
+
+def test_in_wsl_the_root_of_a_client_on_windows_is_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"file://wsl.localhost/Ubuntu{folder(home, 'work')}"
+    assert of_roots({}, [uri]) is None
+    monkeypatch.setattr(system, "IN_WSL", True)
+    assert of_roots({}, [uri]) == Project("work", home / "work")
+
+
+def test_a_configured_folder_contains_what_is_in_it_by_another_name(home: Path, tmp_path: Path) -> None:
+    projects = configured(erp=ProjectSettings(paths=(folder(home, "erp"),)))
+    (tmp_path / "alias").symlink_to(home / "erp")
+    assert owner(projects, tmp_path / "alias" / "a.txt") == "erp"

@@ -16,7 +16,7 @@ from mcp_server.protocol.results import links
 from mcp_server.protocol.server import Context, build_server
 from mcp_server.usage import Usage
 from tests.mcp_server.stdio.test_handshake import request
-from tests.mcp_server.stdio.test_stdio import INITIALIZE, started
+from tests.mcp_server.stdio.test_stdio import started
 from tests.tools.pipeline.test_dispatch import ESTIMATOR, dispatching
 from tests.tools.pipeline.test_short import FIELDS, LOG, RECORDS, words
 from tools.base import Project
@@ -153,7 +153,7 @@ async def test_over_stdio_the_file_is_in_the_users_cache(tmp_path: Path) -> None
     (tmp_path / "access.log").write_text(LOG)
     arguments = {"paths": ["access.log"], "many": True, "fields": FIELDS}
     call = request("tools/call", 2, name="extract", arguments=arguments)
-    async with started(tmp_path, INITIALIZE, XDG_CACHE_HOME=str(tmp_path / "cache")) as host:
+    async with started(tmp_path, variables={"XDG_CACHE_HOME": str(tmp_path / "cache")}) as host:
         result = (await host.ask(call))["result"]
         uri = f"{result['content'][1]['uri']}?after={RECORDS - 1}"
         [contents] = (await host.ask(request("resources/read", 3, uri=uri)))["result"]["contents"]

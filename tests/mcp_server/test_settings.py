@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_server import settings
+from mcp_server import folders
 from mcp_server.settings import CONFIG_VARIABLE, PROJECT_FILE, SettingsError, read
 
 
@@ -280,9 +280,9 @@ def test_a_variable_that_is_no_json_where_json_is_meant_is_an_error(monkeypatch:
 
 def test_the_users_own_place_is_the_platforms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(CONFIG_VARIABLE)
-    monkeypatch.setattr(settings, "user_config_path", tmp_path.joinpath)
-    (tmp_path / settings.APP).mkdir()
-    (tmp_path / settings.APP / "config.toml").write_text("[limits]\nqueue = 7")
+    monkeypatch.setattr(folders, "user_config_path", tmp_path.joinpath)
+    (tmp_path / folders.APP).mkdir()
+    (tmp_path / folders.APP / "config.toml").write_text("[limits]\nqueue = 7")
     assert read().limits.queue == 7
 
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from engines.base import (
     Capabilities,
+    Completion,
     Done,
     Event,
     JsonObject,
@@ -20,6 +21,7 @@ from engines.base import (
     Profile,
     TextDelta,
     Usage,
+    collect,
 )
 from engines.errors import AgentError
 from shim import rest
@@ -104,6 +106,12 @@ class FakeDispatcher:
         if isinstance(self.result, AgentError):
             raise self.result
         return self.result
+
+    async def complete(self, call: Call) -> tuple[Completion, Receipt]:
+        async with self.stream(call) as stream:
+            completion = await collect(stream.events)
+            await anext(stream.events, None)
+            return completion, stream.receipt
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncGenerator[FakeStream, None]:

@@ -25,14 +25,22 @@ from shim.errors import WrongFieldError
 from shim.openai.translate import ANY_OBJECT, Chunks, Target, chat_call, chat_completion, completion_of
 from shim.openai.wire import parse_chat
 from tests.shim.fakes import DONE, RECEIPT, body
+from tools.arguments import parse
 from tools.base import Call, Project, Result, Sampling
+from tools.chat.tool import ChatArguments, conversation
+from tools.sources.documents import Sources
 
 NOBODY = Caller(Project())
 AUTO = Target()
 
 
 def call_of(target: Target = AUTO, caller: Caller = NOBODY, /, **fields: JsonValue) -> Call:
-    return chat_call(parse_chat(body(**fields)), target, caller)
+    call = chat_call(parse_chat(body(**fields)), target, caller)
+    given, checked = call.validated, parse(ChatArguments, "chat", dict(call.arguments))
+    assert isinstance(given, ChatArguments)
+    assert conversation(given, Sources()) == conversation(checked, Sources())
+    assert given.model_dump(exclude={"messages"}) == checked.model_dump(exclude={"messages"})
+    return call
 
 
 def events_of(data: bytes) -> list[JsonObject]:

@@ -1,4 +1,4 @@
-"""Three agents that send calls without pause and record the outcome of each."""
+"""Three agents, on stdio, Streamable HTTP and /v1, that send calls without pause and record each outcome."""
 
 import json
 import random
@@ -12,11 +12,14 @@ import aiohttp
 import anyio
 import httpx2
 from mcp import Client
-from mcp.client.sse import sse_client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, Implementation
 
-DEADLINE_S = 30.0
+from tests.mcp_server.stdio.test_stdio import SCRIPT
+from tests.soak.home import PROJECT, Home
+
+DEADLINE_S = 60.0
 """Deadline of every call, which is a setting of the server."""
 LATE_S = 5.0
 """Allowed beyond the deadline, for the response on a busy machine."""
@@ -25,7 +28,6 @@ WORKERS = 2
 PATIENCE_S = (0.01, 1.5)
 """Range of the time after which a caller cancels."""
 
-PROJECT = "soak"
 SUBJECTS = ("the printer", "the login page", "the invoice", "the delivery", "the phone line", "the search")
 TROUBLES = ("is broken", "was late", "works again", "asks for a password", "costs too much", "is gone")
 
@@ -40,6 +42,10 @@ class Outcomes:
     ends: Counter[str] = field(default_factory=Counter[str])
     seconds: list[float] = field(default_factory=list[float])
     """Durations of the calls that were waited for."""
+    ended: Counter[str] = field(default_factory=Counter[str])
+    """Calls that were waited for, by agent."""
+    cancelled: Counter[str] = field(default_factory=Counter[str])
+    """Calls that were cancelled, by agent; some had ended before."""
     wrong: list[str] = field(default_factory=list[str])
     """Calls that ended in neither an answer nor a typed error, or too late."""
 
@@ -77,7 +83,7 @@ def broken(chance: random.Random) -> tuple[str, dict[str, Any]]:
     )
 
 
-async def work(ask: Ask, outcomes: Outcomes, chance: random.Random, until: float) -> None:
+async def work(agent: str, ask: Ask, outcomes: Outcomes, chance: random.Random, until: float) -> None:
     """Runs one worker of an agent: valid, invalid and cancelled calls."""
     while anyio.current_time() < until:
         dice = chance.random()
@@ -85,40 +91,46 @@ async def work(ask: Ask, outcomes: Outcomes, chance: random.Random, until: float
         if dice > 0.9:
             with anyio.move_on_after(chance.uniform(*PATIENCE_S)):
                 await ask(tool, arguments)
-            outcomes.ends["went away"] += 1
+            outcomes.cancelled[agent] += 1
         else:
-            await _waited_for(ask, tool, arguments, outcomes)
+            await _waited_for(agent, ask, tool, arguments, outcomes)
 
 
-async def _waited_for(ask: Ask, tool: str, arguments: Mapping[str, Any], outcomes: Outcomes) -> None:
+async def _waited_for(
+    agent: str, ask: Ask, tool: str, arguments: Mapping[str, Any], outcomes: Outcomes
+) -> None:
     began = anyio.current_time()
     try:
         with anyio.fail_after(DEADLINE_S + LATE_S):
             end = await ask(tool, arguments)
     except Exception as error:
-        outcomes.wrong.append(f"{tool} {str(arguments)[:200]}: {error!r}")
+        outcomes.wrong.append(f"{agent}: {tool} {str(arguments)[:200]}: {error!r}")
         return
     outcomes.seconds.append(anyio.current_time() - began)
     outcomes.ends[end] += 1
+    outcomes.ended[agent] += 1
     if end == "internal_error":
-        outcomes.wrong.append(f"{tool} {str(arguments)[:200]}: {end}")
+        outcomes.wrong.append(f"{agent}: {tool} {str(arguments)[:200]}: {end}")
 
 
 @asynccontextmanager
-async def by_streamable_http(url: str) -> AsyncGenerator[Ask]:
+async def by_stdio(home: Home, _url: str) -> AsyncGenerator[Ask]:
+    server = StdioServerParameters(command=SCRIPT, args=["stdio"], env=home.environment, cwd=home.project)
+    with (home.folder / "stdio.log").open("w") as log:
+        name = Implementation(name="stdio", version="1")
+        async with Client(stdio_client(server, errlog=log), client_info=name) as client:
+            yield _by_mcp(client)
+
+
+@asynccontextmanager
+async def by_streamable_http(_home: Home, url: str) -> AsyncGenerator[Ask]:
     http = httpx2.AsyncClient(headers=_headers("streamable"), timeout=DEADLINE_S + LATE_S)
     async with http, Client(streamable_http_client(f"{url}/mcp", http_client=http)) as client:
         yield _by_mcp(client)
 
 
 @asynccontextmanager
-async def by_sse(url: str) -> AsyncGenerator[Ask]:
-    async with Client(sse_client(f"{url}/sse", headers=_headers("sse"))) as client:
-        yield _by_mcp(client)
-
-
-@asynccontextmanager
-async def by_http(url: str) -> AsyncGenerator[Ask]:
+async def by_http(_home: Home, url: str) -> AsyncGenerator[Ask]:
     """Uses REST, and ``/v1`` for chats, every second one streamed."""
     async with aiohttp.ClientSession(headers=_headers("http")) as session:
         chats = 0
@@ -138,7 +150,7 @@ async def by_http(url: str) -> AsyncGenerator[Ask]:
         yield ask
 
 
-AGENTS = (by_streamable_http, by_sse, by_http)
+AGENTS = {"stdio": by_stdio, "streamable": by_streamable_http, "http": by_http}
 
 
 def _headers(agent: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
-"""Samples the resources of a server and its engine from /proc."""
+"""Samples the resources of the servers and their engine from /proc."""
 
+import mmap
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +11,16 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Sample:
-    """Resources at one moment: memory in MiB, counts; the engine's are 0 while it is not running."""
+    """Resources at one moment: memory in MiB, counts; an engine's are 0 while it is not running."""
 
     server: float
+    stdio: float
     engine: float
     threads: int
+    stdio_threads: int
     engine_threads: int
     descriptors: int
+    stdio_descriptors: int
     engine_descriptors: int
     files: int
     """Temporary files."""
@@ -24,13 +28,16 @@ class Sample:
     """Lock and queue files; those of dead processes stay until another process cleans up."""
 
 
-def sample(server: int, engine: int | None, folder: Path) -> Sample:
+def sample(server: int, engine: int | None, folder: Path, stdio: int | None = None) -> Sample:
     return Sample(
         server=_memory(server),
+        stdio=_memory(stdio),
         engine=_memory(engine),
         threads=_count(server, "task"),
+        stdio_threads=_count(stdio, "task"),
         engine_threads=_count(engine, "task"),
         descriptors=_count(server, "fd"),
+        stdio_descriptors=_count(stdio, "fd"),
         engine_descriptors=_count(engine, "fd"),
         files=sum(len(files) for _, _, files in os.walk(folder / "tmp")),
         state_files=sum(len(files) for _, _, files in os.walk(folder / "run")),
@@ -42,7 +49,7 @@ def _memory(pid: int | None) -> float:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except OSError:
         return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / MIB
+    return pages * mmap.PAGESIZE / MIB
 
 
 def _count(pid: int | None, what: str) -> int:
@@ -54,10 +61,13 @@ def _count(pid: int | None, what: str) -> int:
 
 NAMES = {
     "server": "server, MiB",
+    "stdio": "stdio server, MiB",
     "engine": "engine, MiB",
     "threads": "server, threads",
+    "stdio_threads": "stdio server, threads",
     "engine_threads": "engine, threads",
     "descriptors": "server, descriptors",
+    "stdio_descriptors": "stdio server, descriptors",
     "engine_descriptors": "engine, descriptors",
     "files": "temporary files",
     "state_files": "lock and state files",

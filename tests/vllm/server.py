@@ -1,7 +1,6 @@
 """Runs vLLM's OpenAI server and vllm-router as child processes on loopback, one context each."""
 
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.posix import kill_group
 from tests.vllm import environment
 from tests.vllm.weights import BASE
 
@@ -53,7 +53,7 @@ class Server:
 
     def kill(self) -> None:
         """Kills the process and its children, as orphaned workers would keep running."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        kill_group(self.process.pid)
         self.process.wait()
 
     def stop(self) -> None:

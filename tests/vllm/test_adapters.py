@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from engines.backends.vllm.engine import VllmEngine
-from engines.base import Completion, complete
+from engines.base import Completion
 from tests.vllm.asking import QUESTIONS, ask, style
 from tests.vllm.conftest import engine_at
 from tests.vllm.server import Server
@@ -32,7 +32,7 @@ async def test_projects_asking_at_the_same_time_each_get_their_own_style(engine:
     answers: dict[tuple[str | None, str], Completion] = {}
 
     async def put(adapter: str | None, question: str) -> None:
-        answers[adapter, question] = await complete(engine, ask(question, adapter=adapter))
+        answers[adapter, question] = await engine.complete(ask(question, adapter=adapter))
 
     with anyio.fail_after(120):
         async with anyio.create_task_group() as asking:
@@ -53,7 +53,7 @@ async def test_an_adapter_is_loaded_on_first_use_and_the_least_recently_used_is_
     with anyio.fail_after(120):
         async with engine_at(adapted, max_loras=2, **paths) as engine:
             for adapter in ("one", "two", "one", "three"):
-                answer = await complete(engine, ask(adapter=adapter))
+                answer = await engine.complete(ask(adapter=adapter))
                 assert (answer.done.adapter, style(answer.text)) == (adapter, paths[adapter].name)
             assert names(adapted) & set(paths) == {"one", "three"}
             for adapter in ("one", "three"):
@@ -63,9 +63,9 @@ async def test_an_adapter_is_loaded_on_first_use_and_the_least_recently_used_is_
 async def test_an_adapter_that_vanished_is_loaded_again(adapted: Server, weights: Path):
     with anyio.fail_after(60):
         async with engine_at(adapted, lost=weights / "beta") as engine:
-            await complete(engine, ask(adapter="lost"))
+            await engine.complete(ask(adapter="lost"))
             unload(adapted, "lost")
-            answer = await complete(engine, ask(adapter="lost"))
+            answer = await engine.complete(ask(adapter="lost"))
             unload(adapted, "lost")
     assert (answer.done.adapter, answer.done.notes, style(answer.text)) == ("lost", (), "beta")
 
@@ -75,7 +75,7 @@ async def test_an_adapter_whose_folder_is_missing_falls_back_and_the_answer_note
 ):
     with anyio.fail_after(60):
         async with engine_at(adapted, gone=tmp_path / "nowhere") as engine:
-            answer = await complete(engine, ask(adapter="gone"))
+            answer = await engine.complete(ask(adapter="gone"))
     assert (answer.done.adapter, style(answer.text)) == (None, None)
     assert "'gone'" in answer.done.notes[0]
 
@@ -85,6 +85,6 @@ async def test_without_lora_the_base_model_answers_and_the_answer_notes_how_to_e
 ):
     with anyio.fail_after(60):
         async with engine_at(plain, alpha=weights / "alpha") as engine:
-            answer = await complete(engine, ask(adapter="alpha"))
+            answer = await engine.complete(ask(adapter="alpha"))
     assert (answer.done.adapter, style(answer.text)) == (None, None)
     assert "--enable-lora" in answer.done.notes[0]

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from engines.backends.vllm.engine import VllmEngine
-from engines.base import JsonObject, TextDelta, complete
+from engines.base import JsonObject, TextDelta
 from engines.errors import ContextTooLongError, UnknownModelError, UnsupportedFeatureError
 from tests.vllm.asking import ask
 from tests.vllm.conftest import engine_at
@@ -51,7 +51,7 @@ async def test_text_comes_in_pieces(engine: VllmEngine):
 
 async def test_a_choice_is_one_of_the_choices_with_the_probability_of_each_token(engine: VllmEngine):
     with anyio.fail_after(60):
-        answer = await complete(engine, ask("It crashes.", choices=("bug report", "feature"), logprobs=5))
+        answer = await engine.complete(ask("It crashes.", choices=("bug report", "feature"), logprobs=5))
     assert answer.text in {"bug report", "feature"}
     assert "".join(token.token for token in answer.logprobs) == answer.text
     assert all(token.logprob <= 0 and token.top for token in answer.logprobs)
@@ -59,7 +59,7 @@ async def test_a_choice_is_one_of_the_choices_with_the_probability_of_each_token
 
 async def test_a_schema_is_kept(engine: VllmEngine):
     with anyio.fail_after(60):
-        answer = await complete(engine, ask("Ann is 30.", schema=PERSON, max_tokens=80))
+        answer = await engine.complete(ask("Ann is 30.", schema=PERSON, max_tokens=80))
     jsonschema.validate(json.loads(answer.text), PERSON)
 
 
@@ -67,21 +67,21 @@ async def test_a_prompt_that_begins_like_the_one_before_is_found_in_the_prefix_c
     text = "All about the sea, and nothing but the sea. " * 40
     with anyio.fail_after(60):
         for question in ("Is it deep?", "Is it blue?"):
-            answer = await complete(engine, ask(text + question, max_tokens=1))
+            answer = await engine.complete(ask(text + question, max_tokens=1))
     assert answer.done.usage.cached_tokens >= 128
 
 
 async def test_a_keyword_the_server_cannot_keep_is_named(engine: VllmEngine):
     unique: JsonObject = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
     with anyio.fail_after(60), pytest.raises(UnsupportedFeatureError, match="uniqueItems"):
-        await complete(engine, ask(schema=unique))
+        await engine.complete(ask(schema=unique))
 
 
 async def test_a_demanded_tool_is_called(engine: VllmEngine):
     wish: JsonObject = {"type": "function", "function": {"name": "get_weather"}}
     with anyio.fail_after(60):
-        answer = await complete(
-            engine, ask("Weather in Rome?", tools=(WEATHER,), tool_choice=wish, max_tokens=90)
+        answer = await engine.complete(
+            ask("Weather in Rome?", tools=(WEATHER,), tool_choice=wish, max_tokens=90)
         )
     assert [call.name for call in answer.tool_calls] == ["get_weather"]
     assert json.loads(answer.tool_calls[0].arguments) == {"city": "Rome"}
@@ -90,17 +90,17 @@ async def test_a_demanded_tool_is_called(engine: VllmEngine):
 async def test_tools_a_server_was_not_started_for_are_refused_with_the_option_to_start_it_with(plain: Server):
     with anyio.fail_after(60), pytest.raises(UnsupportedFeatureError, match="--enable-auto-tool-choice"):
         async with engine_at(plain) as engine:
-            await complete(engine, ask(tools=(WEATHER,)))
+            await engine.complete(ask(tools=(WEATHER,)))
 
 
 async def test_a_prompt_too_long_is_refused_with_the_numbers(engine: VllmEngine):
     with anyio.fail_after(60), pytest.raises(ContextTooLongError, match="4096"):
-        await complete(engine, ask("word " * 5000))
+        await engine.complete(ask("word " * 5000))
 
 
 async def test_a_model_the_server_lacks_is_refused(engine: VllmEngine):
     with anyio.fail_after(30), pytest.raises(UnknownModelError, match="gpt-9"):
-        await complete(engine, ask(model="gpt-9"))
+        await engine.complete(ask(model="gpt-9"))
 
 
 async def test_tokens_are_counted_by_the_models_own_tokenizer(engine: VllmEngine):
@@ -114,7 +114,7 @@ async def test_a_classification_overtakes_a_long_answer_that_waits(plain: Server
         async with engine_at(plain) as engine:
 
             async def put(tier: str) -> None:
-                await complete(engine, ask(tier=tier, max_tokens=8))
+                await engine.complete(ask(tier=tier, max_tokens=8))
                 order.append(tier)
 
             async with engine.stream(ask(max_tokens=400)) as running:

@@ -3,7 +3,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from engines.base import Engine, Request, complete
+from engines.base import Engine, Request
 from engines.errors import EngineInterruptedError, EngineUnavailableError
 from tests.vllm import server
 from tests.vllm.asking import ask, style
@@ -24,7 +24,7 @@ async def test_a_server_killed_in_the_middle_of_an_answer_is_a_retryable_error_w
             assert caught.value.retryable
             assert anyio.current_time() < deadline - 20
             with pytest.raises(EngineUnavailableError):
-                await complete(engine, ask())
+                await engine.complete(ask())
             with pytest.raises(EngineUnavailableError):
                 await engine.check()
 
@@ -49,9 +49,9 @@ async def test_two_servers_behind_the_router_share_the_work_and_one_of_them_may_
     ):
         async with engine_at(balancer) as engine:
             for adapter in ("alpha", "beta", "alpha", "beta"):
-                assert style((await complete(engine, ask(adapter=adapter))).text) == adapter
+                assert style((await engine.complete(ask(adapter=adapter))).text) == adapter
             for worker in (first, second):
                 assert 'POST /v1/chat/completions HTTP/1.1" 200' in worker.log.read_text()
             second.kill()
             for adapter in ("alpha", "beta", "alpha", "beta"):
-                assert style((await complete(engine, ask(adapter=adapter))).text) == adapter
+                assert style((await engine.complete(ask(adapter=adapter))).text) == adapter

@@ -3,17 +3,21 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, NotRequired, Self
 
 import anyio.to_thread
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator, with_config
 
-from engines.base import Done, Event, EventStream, JsonObject, Message, Request, TextDelta, ToolCall
+# pydantic refuses typing.TypedDict before Python 3.12
+from typing_extensions import TypedDict
+
+from engines.base import Done, Event, EventStream, JsonObject, Message, Request, Role, TextDelta, ToolCall
 from engines.errors import ContextTooLongError, InvalidArgumentsError
 from engines.middleware.wrapper import ObservedStream
 from tools.arguments import Arguments, Object, Prompt, unquoted
 from tools.base import Sampling
 from tools.chat.answered import LONGEST, REFUSAL, is_answered
+from tools.pipeline.free_text import ask_for_text
 from tools.pipeline.passages import GAP, PASSAGE, first_page
 from tools.pipeline.prompts import fenced
 from tools.pipeline.run import Run
@@ -48,29 +52,40 @@ LONGEST_ID = 10_000
 LONGEST_NAME = 500
 
 
-class WireFunction(BaseModel):
-    name: str = Field(max_length=LONGEST_NAME)
-    arguments: Prompt = ""
+Identity = Annotated[str, Field(max_length=LONGEST_ID)]
+
+IGNORING = ConfigDict(extra="ignore")
+"""Fields that OpenAI's clients add to messages are dropped, as other servers do."""
 
 
-class WireToolCall(BaseModel):
-    id: str = Field("", max_length=LONGEST_ID)
+@with_config(IGNORING)
+class WireFunction(TypedDict):
+    name: Annotated[str, Field(max_length=LONGEST_NAME)]
+    arguments: NotRequired[Prompt]
+
+
+@with_config(IGNORING)
+class WireToolCall(TypedDict):
+    id: NotRequired[Identity]
     function: WireFunction
 
 
-class ChatMessage(BaseModel):
+@with_config(IGNORING)
+class ChatMessage(TypedDict):
     """A message as OpenAI's clients write it, content as plain text."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    role: Role
+    content: NotRequired[Prompt | None]
+    tool_calls: NotRequired[Annotated[list[WireToolCall], Field(max_length=MOST_CALLS)] | None]
+    tool_call_id: NotRequired[Identity | None]
 
-    role: Literal["system", "user", "assistant", "tool"]
-    content: Prompt | None = None
-    tool_calls: Annotated[tuple[WireToolCall, ...], Field(max_length=MOST_CALLS)] | None = None
-    tool_call_id: str | None = Field(None, max_length=LONGEST_ID)
 
-    def as_message(self) -> Message:
-        calls = tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in self.tool_calls or ())
-        return Message(self.role, self.content or "", calls, self.tool_call_id or "")
+def _message(wire: ChatMessage) -> Message:
+    calls = tuple(
+        ToolCall(call.get("id", ""), call["function"]["name"], call["function"].get("arguments", ""))
+        for call in wire.get("tool_calls") or ()
+    )
+    return Message(wire["role"], wire.get("content") or "", calls, wire.get("tool_call_id") or "")
 
 
 class ChatArguments(Arguments):
@@ -112,26 +127,37 @@ class Chat(Tool[ChatArguments]):
 
     async def fitted(self, arguments: ChatArguments, run: Run) -> Run:
         documents = run.sources.documents
+        if not documents:
+            return run
         sizes = [run.count(document.text) for document in documents]
         free = run.route.context - run.route.max_tokens - self.prompt_tokens(arguments, (), run.count)
-        free -= MESSAGE_OVERHEAD * len(documents)
-        if sum(sizes) <= free:
+        overhead = MESSAGE_OVERHEAD * len(documents)
+        if sum(sizes) + overhead <= free:
             return run
-        if free < PASSAGE:
+        if free < PASSAGE + MESSAGE_OVERHEAD:
             raise ContextTooLongError(
                 f"the question leaves {free} of {run.route.context} tokens for the text",
                 hint="send fewer messages, or ask for fewer max_tokens",
             )
         question = conversation(arguments, Sources())[-1].content
-        page = await first_page(run, documents, [question], free, await run.exact_count())
+        count = await run.exact_count()
+        if free - overhead >= PASSAGE:
+            page = await first_page(run, documents, [question], free - overhead, count)
+        else:  # So many files that only some are sent: each is counted with its delimiters.
+            page = await first_page(
+                run, documents, [question], free, lambda text: count(text) + MESSAGE_OVERHEAD
+            )
         return replace(run, sources=replace(run.sources, documents=tuple(page)))
 
     async def run(self, arguments: ChatArguments, run: Run) -> Output:
         request = request_of(arguments, run)
         if arguments.schema_ is not None:
             return Output({"data": await run.ask_json(request, arguments.schema_)})
-        answer = (await run.ask(request)).text
         documents = run.sources.documents
+        # All of the prompt but the delimiters is the caller's.
+        theirs = [message.content for message in conversation(arguments, Sources())]
+        source = "\n".join([*theirs, *(document.text for document in documents)])
+        answer = await ask_for_text(run, request, ours="", source=source)
         if not documents or request.tools:
             return Output({"text": answer})
         if not await is_answered(run, request, answer):
@@ -191,7 +217,7 @@ def request_of(arguments: ChatArguments, run: Run) -> Request:
 
 def conversation(arguments: ChatArguments, sources: Sources) -> list[Message]:
     """Returns the messages to send: system first, files before the question about them."""
-    messages = [message.as_message() for message in arguments.messages or ()]
+    messages = [_message(message) for message in arguments.messages or ()]
     if arguments.prompt is not None:
         messages.append(Message("user", arguments.prompt))
     context = "\n\n".join(

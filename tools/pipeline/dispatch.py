@@ -17,15 +17,15 @@ from typing import Any, Protocol, Self
 
 import anyio
 
-from engines.base import Done, Event, JsonObject, Model, Profile, TextDelta
+from engines.base import Completion, Done, Event, JsonObject, Model, Profile, TextDelta, Usage
 from engines.errors import AgentError, EngineTimeoutError, UnknownToolError
 from engines.middleware.metrics import ABANDONED
 from engines.routing import Needs, Router
-from engines.tokens import Estimator, LazyEstimator
+from engines.tokens import Estimator, LazyEstimator, at_most
 from tools.arguments import Arguments, parse
 from tools.base import Call, Progress, Receipt, Result, Stream, TokenCounts, silent
 from tools.catalog import TOOLS, ToolDefinition, definitions
-from tools.chat.tool import Chat, ChatArguments
+from tools.chat.tool import Chat, ChatArguments, request_of
 from tools.pipeline.loading import Loaded, argument_tokens, load_sources
 from tools.pipeline.results import ResultFiles
 from tools.pipeline.run import Run, Tally
@@ -56,20 +56,20 @@ class _Work:
 
     run: Run
     estimator: Estimator
-    asked: int
-    """Tokens of the caller's context that the arguments took."""
-    read: int
+    loaded: Loaded
     started: float
     counted: bool = True
 
-    def receipt(self, fields: JsonObject, plain: str, decided_by: str = "") -> Receipt:
+    def receipt(
+        self, fields: JsonObject, plain: str, decided_by: str = "", usage: Usage | None = None
+    ) -> Receipt:
+        """Returns the receipt of the answer ``fields``; ``usage`` is the engine's of a plain chat."""
         run, tally = self.run, self.run.tally
         last = tally.last
         profile = run.profile
         saved = 0
         if self.counted:
-            answer = str(fields[plain]) if plain in fields else compact(fields)
-            saved = self.read - self.asked - self.estimator.count(answer)
+            saved = self.loaded.read - self._spent(fields, plain, usage)
         return Receipt(
             tier=run.route.tier.name,
             engine=last.engine if last else profile.engine,
@@ -77,7 +77,7 @@ class _Work:
             adapter=last.adapter if last else None,
             project=run.call.project.name,
             ms=round((time.perf_counter() - self.started) * 1000),
-            tokens=replace(tally.tokens, read=self.read),
+            tokens=replace(tally.tokens, read=self.loaded.read),
             saved=saved,
             cached=tally.asked > 0 and tally.cached == tally.asked,
             escalated=tally.escalated,
@@ -86,11 +86,23 @@ class _Work:
             notes=tuple(tally.notes),
         )
 
+    def _spent(self, fields: JsonObject, plain: str, usage: Usage | None) -> int:
+        """Returns the tokens of the caller's context that arguments and answer take.
+
+        They are what the engine has counted, if it was sent the caller's messages and nothing else.
+        """
+        if usage and usage.prompt_tokens and not self.run.sources.documents:
+            return usage.prompt_tokens + usage.completion_tokens
+        asked = self.loaded.asked
+        if asked is None:
+            asked = argument_tokens(self.run.call, self.estimator)
+        return asked + self.estimator.count(str(fields[plain]) if plain in fields else compact(fields))
+
     def failure(self, text_sent: str) -> Receipt:
         """Returns the receipt of a failed call that sent only ``text_sent``: its cost, and nothing saved."""
         receipt = self.receipt({"error": text_sent}, "error")
         tokens = replace(receipt.tokens, read=0)
-        return replace(receipt, tokens=tokens, saved=receipt.saved - self.read)
+        return replace(receipt, tokens=tokens, saved=receipt.saved - self.loaded.read)
 
 
 class _Recording:
@@ -224,6 +236,20 @@ class Dispatcher:
             run.tally.note(short.note)
         return short.fields
 
+    async def complete(self, call: Call) -> tuple[Completion, Receipt]:
+        """Returns the model's whole answer to a chat, with tool calls and logprobs, as it is.
+
+        Raises:
+            AgentError: any failure, with a hint.
+        """
+        async with self._recording(call) as recording:
+            chat, arguments = self._chat(call)
+            recording.work = work = await self._prepare(call, chat, arguments, silent)
+            completion = await work.run.ask(request_of(arguments, work.run))
+            usage = completion.done.usage
+            recording.receipt = receipt = work.receipt({"text": completion.text}, "text", usage=usage)
+        return completion, receipt
+
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncGenerator[Stream]:
         """Yields the answer to a chat as a ``Stream``. Leaving early stops the engine.
@@ -232,11 +258,9 @@ class Dispatcher:
             AgentError: on entering, or while iterating.
         """
         async with self._recording(call) as recording:
-            tool, arguments = self._parsed(call)
-            if not (isinstance(tool, Chat) and isinstance(arguments, ChatArguments)):
-                raise UnknownToolError(f"{call.tool} does not stream", hint="call it without streaming")
-            recording.work = work = await self._prepare(call, tool, arguments, silent)
-            async with tool.stream(arguments, work.run) as events:
+            chat, arguments = self._chat(call)
+            recording.work = work = await self._prepare(call, chat, arguments, silent)
+            async with chat.stream(arguments, work.run) as events:
                 answering = _AnswerStream(work, events)
                 try:
                     yield answering
@@ -254,18 +278,29 @@ class Dispatcher:
             raise UnknownToolError(
                 f"there is no tool {call.tool!r}", hint=f"the tools are {', '.join(self._tools)}"
             )
-        return tool, parse(tool.arguments, tool.name, dict(call.arguments))
+        return tool, call.validated or parse(tool.arguments, tool.name, dict(call.arguments))
+
+    def _chat(self, call: Call) -> tuple[Chat, ChatArguments]:
+        tool, arguments = self._parsed(call)
+        if not (isinstance(tool, Chat) and isinstance(arguments, ChatArguments)):
+            raise UnknownToolError(f"{call.tool} does not stream", hint="call it without streaming")
+        return tool, arguments
 
     async def _prepare(self, call: Call, tool: Tool[Any], arguments: Arguments, progress: Progress) -> _Work:
         started = time.perf_counter()
         deadline = anyio.current_time() + (call.deadline_s or self._deadline_s)
         estimator = await self._estimator.get()
-        loaded = await load_sources(call, arguments, estimator) if tool.counted else Loaded(Sources(), 0)
+        loaded = await load_sources(call, arguments, estimator) if tool.counted else Loaded(Sources())
+
+        def prompt_tokens(count: Callable[[str], int]) -> int:
+            sizes = loaded.sizes(count)
+            return tool.prompt_tokens(arguments, sizes, count) + _function_tokens(call, count)
+
         needs = Needs(
             tier=arguments.tier if arguments.tier != "auto" else call.tier,
             wants=tool.tier(arguments),
-            prompt_tokens=tool.prompt_tokens(arguments, loaded.tokens, estimator.count)
-            + _function_tokens(call, estimator),
+            prompt_tokens=prompt_tokens(at_most),
+            count_tokens=partial(prompt_tokens, estimator.count),
             max_tokens=tool.max_tokens(arguments),
             splits=tool.splits or bool(loaded.sources.documents),
             hard=partial(tool.is_hard, arguments),
@@ -288,7 +323,7 @@ class Dispatcher:
             calibrations=self._calibrations,
         )
         run = await tool.fitted(arguments, run)
-        return _Work(run, estimator, loaded.asked, loaded.read, started, tool.counted)
+        return _Work(run, estimator, loaded, started, tool.counted)
 
 
 class _AnswerStream:
@@ -317,8 +352,8 @@ class _AnswerStream:
     def text_sent(self) -> str:
         return "".join(self._text)
 
-    def _current_receipt(self) -> Receipt:
-        return self._work.receipt({"text": self.text_sent}, "text")
+    def _current_receipt(self, usage: Usage | None = None) -> Receipt:
+        return self._work.receipt({"text": self.text_sent}, "text", usage=usage)
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -329,11 +364,11 @@ class _AnswerStream:
             self._text.append(event.text)
         elif isinstance(event, Done):
             self._work.run.tally.add(event)
-            self._receipt = self._current_receipt()
+            self._receipt = self._current_receipt(event.usage)
         return event
 
 
-def _function_tokens(call: Call, estimator: Estimator) -> int:
-    """Estimates the tokens of the functions offered to the model, which are part of its prompt."""
+def _function_tokens(call: Call, count: Callable[[str], int]) -> int:
+    """Returns the tokens of the functions offered to the model, which are part of its prompt."""
     offered = call.sampling.tools
-    return estimator.count(compact(list(offered))) if offered else 0
+    return count(compact(list(offered))) if offered else 0

@@ -1,6 +1,7 @@
-"""Loads the sources of a call and estimates their tokens, in a worker thread if they are long."""
+"""Loads the sources of a call, in a worker thread if they are long, where their tokens are counted, too."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import anyio.to_thread
 
@@ -12,23 +13,27 @@ from tools.pipeline.structured import compact
 from tools.sources.documents import Sources, load
 
 SHORT = 4_000
-"""Characters that are read, counted and scanned on the event loop, in under half a millisecond."""
+"""Characters that are read and scanned on the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The sources of a call, with token counts measured while they were loaded."""
+    """The sources of a call, with token counts if they were loaded in a worker thread."""
 
     sources: Sources
-    asked: int
+    asked: int | None = None
     """Estimated tokens of the call's arguments."""
-    tokens: tuple[int, ...] = ()
+    tokens: tuple[int, ...] | None = None
     """Estimated tokens of each document."""
     flags: tuple[str, ...] = ()
 
     @property
     def read(self) -> int:
-        return sum(self.tokens) if self.sources.read_from_files else 0
+        return sum(self.tokens or ()) if self.sources.read_from_files else 0
+
+    def sizes(self, count: Callable[[str], int]) -> Sequence[int]:
+        """Returns the tokens of each document, counted by ``count`` unless they are known."""
+        return self.tokens or [count(document.text) for document in self.sources.documents]
 
 
 def argument_tokens(call: Call, estimator: Estimator) -> int:
@@ -39,10 +44,11 @@ def argument_tokens(call: Call, estimator: Estimator) -> int:
 async def load_sources(call: Call, arguments: Arguments, estimator: Estimator) -> Loaded:
     """Reads and measures the call's sources in a worker thread.
 
-    Short text that needs no disk access is handled on the event loop, which is faster than a thread.
+    Short text that needs no disk access is handled on the event loop, which is faster than a thread, and
+    not counted.
     """
     if not arguments.sources_given:
-        return Loaded(Sources(), argument_tokens(call, estimator))
+        return Loaded(Sources())
 
     def read() -> Loaded:
         sources = load(
@@ -52,13 +58,17 @@ async def load_sources(call: Call, arguments: Arguments, estimator: Estimator) -
             paths=arguments.paths,
             split=arguments.split,
         )
-        tokens = tuple(estimator.count(document.text) for document in sources.documents)
-        return Loaded(sources, argument_tokens(call, estimator), tokens, _flags(sources))
+        return Loaded(sources, flags=_flags(sources))
+
+    def read_and_counted() -> Loaded:
+        loaded = read()
+        tokens = tuple(loaded.sizes(estimator.count))
+        return replace(loaded, asked=argument_tokens(call, estimator), tokens=tokens)
 
     given = [arguments.text or "", *(arguments.items or ())]
     if not arguments.paths and sum(map(len, given)) <= SHORT:
         return read()
-    return await anyio.to_thread.run_sync(read)
+    return await anyio.to_thread.run_sync(read_and_counted)
 
 
 def _flags(sources: Sources) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ CUES = (
 
 PHRASE = 8
 """Words in a row that no answer has in common with a prompt by chance."""
+_DELIMITER = re.compile(r"(</?text [0-9a-f]{6,64}>)\n?")
 
 
 def fenced(text: str) -> str:
@@ -63,9 +64,18 @@ def gives_orders(text: str) -> str:
     return ""
 
 
+def unfenced(answer: str, prompt: str, source: str) -> str:
+    """Returns ``answer`` without the delimiters that it copied from ``prompt``; those of ``source`` stay."""
+    copied = {*_DELIMITER.findall(answer)} & {*_DELIMITER.findall(prompt)} - {*_DELIMITER.findall(source)}
+    if not copied:
+        return answer
+    return _DELIMITER.sub(lambda found: "" if found[1] in copied else found[0], answer).strip()
+
+
 def repeats(answer: str, prompt: str, source: str) -> bool:
     """Returns whether ``answer`` holds ``PHRASE`` words in a row of ``prompt`` that ``source`` does not."""
-    return bool(_phrases(answer) & _phrases(prompt) - _phrases(source))
+    shared = _phrases(answer) & _phrases(prompt)
+    return bool(shared and shared - _phrases(source))
 
 
 def _phrases(text: str) -> set[tuple[str, ...]]:

@@ -15,7 +15,6 @@ from engines.base import (
     Profile,
     Request,
     Tags,
-    complete,
 )
 from engines.errors import AgentError, InvalidAnswerError, UnsupportedFeatureError
 from engines.routing import Needs, Route, Router
@@ -96,7 +95,7 @@ class Run:
 
     async def ask(self, request: Request) -> Completion:
         """Sends ``request`` and returns the whole answer; counts its usage."""
-        completion = await complete(self.route.engine, request)
+        completion = await self.route.engine.complete(request)
         self.tally.add(completion.done)
         return completion
 

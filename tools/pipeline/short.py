@@ -19,6 +19,8 @@ FITTING = MOST_TOKENS - 100
 """Tokens of a shortened answer; the rest is for MCP's link to the file."""
 BESIDE = 400
 """Tokens of the fields beside the text of a shortened plain answer."""
+FEW = MOST_TOKENS // 8
+"""Characters, of at most four bytes, that surely are half of the tokens at most."""
 LONGEST = 20_000
 """Characters from which an answer is long without counting it; it may be megabytes."""
 ELLIPSIS = "…"
@@ -65,7 +67,7 @@ async def shortened(
 
     ``plain`` is the field that is the whole answer as text, if there is one. With ``full`` nothing is cut.
     """
-    long = not full and await anyio.to_thread.run_sync(_is_long, fields, count)
+    long = not (full or _is_short(fields)) and await anyio.to_thread.run_sync(_is_long, fields, count)
     if not (rows or long):
         return Short(fields)
     rows = rows or await anyio.to_thread.run_sync(rows_of, fields, plain)
@@ -91,6 +93,13 @@ async def _stored(
         note = f"{error.message}; detail=full returns everything"
         return {"total": total, "not_stored": note}, note
     return {"total": total, "results_file": str(stored.path), "results_uri": stored.uri}, ""
+
+
+def _is_short(fields: JsonObject) -> bool:
+    """Whether a flat answer has few bytes, which spares a thread and the counting of its tokens."""
+    if any(isinstance(value, list | dict) for value in fields.values()):
+        return False
+    return sum(len(value) if isinstance(value, str) else 10 for value in fields.values()) < FEW
 
 
 def _is_long(fields: JsonObject, count: Count) -> bool:

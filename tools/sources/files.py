@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from engines import system
 from engines.errors import AgentError, InvalidArgumentsError
 from tools.base import Project
+from tools.sources import paths as rules
 from tools.sources.ignore_patterns import Ignored, glob, is_glob
 
 MAX_FILE_BYTES = 16 * 2**20
@@ -83,8 +85,7 @@ class Files:
                 f"project {project.name!r} may read no files here",
                 hint="the operator must list its folders under [projects.NAME] paths, or send text instead",
             )
-        # Not Path.resolve, which raises RuntimeError for a symlink to itself.
-        self._roots = [Path(os.path.realpath(root)) for root in roots]
+        self._roots = [_real(root) for root in roots]
         self.skipped: list[str] = []
         """What a folder or glob left out because it could not be read."""
         self._bytes = 0
@@ -127,9 +128,13 @@ class Files:
     def _expand(self, path: str) -> Iterator[Found]:
         if not path.strip() or not _is_name(path):
             raise InvalidArgumentsError(f"{path!r} is not a path", hint="paths are files, folders or globs")
+        if system.WINDOWS:
+            self._check_name(path)
+        elif system.IN_WSL:
+            path = rules.in_wsl(path)
         resolved = self._anchor(path)
         # A name like [id].tsx is a file before it is a glob.
-        if is_glob(path) and not (self._is_inside(resolved) and os.path.exists(resolved)):
+        if is_glob(path) and not (self._inside(resolved) and os.path.exists(_native(resolved))):
             yield from self._glob(path)
             return
         self._check_inside(resolved, _printable(path))
@@ -140,18 +145,33 @@ class Files:
 
     def _anchor(self, path: str) -> Path:
         """Returns ``path`` with symlinks resolved; a relative path starts at the first root."""
-        return Path(os.path.realpath(self._roots[0] / os.path.expanduser(path)))
+        resolved = _real(self._roots[0] / os.path.expanduser(path))
+        return self._inside(resolved) or resolved
 
-    def _is_inside(self, resolved: Path) -> bool:
-        return any(resolved == root or root in resolved.parents for root in self._roots)
+    def _check_name(self, path: str) -> None:
+        """Refuses names that Windows must not even look at: devices, streams, other network shares.
+
+        Windows logs in at a server to look for a file there, so that who names one learns who asks.
+        """
+        shares = {"", *(rules.share(str(root)) for root in self._roots)}
+        reason = rules.refusal(path) or ("" if rules.share(path) in shares else "it is on another server")
+        if reason:
+            raise SourceRefusedError(
+                f"{_printable(path)} is not read: {reason}", hint="name a file of the project"
+            )
+
+    def _inside(self, resolved: Path) -> Path | None:
+        """Returns ``resolved`` as spelled from the root that contains it, or ``None``."""
+        return rules.within(resolved, self._roots, _same)
 
     def _check_inside(self, resolved: Path, shown: str) -> None:
-        if not self._is_inside(resolved):
+        inside = self._inside(resolved)
+        if inside is None:
             raise SourceRefusedError(
                 f"{shown} is outside of the project ({self._roots[0]})",
                 hint="the operator can allow more folders: [projects.NAME] paths in the settings",
             )
-        secret = _secret_part(resolved, self._roots)
+        secret = _secret_part(inside, self._roots)
         if secret:
             raise SourceRefusedError(
                 f"{shown} is not read: {secret!r} usually holds secrets",
@@ -160,7 +180,7 @@ class Files:
 
     def _is_folder(self, resolved: Path, path: str) -> bool:
         try:
-            return stat.S_ISDIR(os.stat(resolved).st_mode)
+            return stat.S_ISDIR(os.stat(_native(resolved)).st_mode)
         except (FileNotFoundError, NotADirectoryError):
             raise SourceNotFoundError(
                 f"{path} does not exist in {self._roots[0]}", hint="paths are relative to the project root"
@@ -169,7 +189,7 @@ class Files:
             raise _unreadable(path, error) from error
 
     def _glob(self, pattern: str) -> Iterator[Found]:
-        fixed = pattern
+        fixed = pattern = pattern.replace("\\", "/") if system.WINDOWS else pattern
         while is_glob(fixed):
             fixed = os.path.dirname(fixed)
         rest = pattern[len(fixed) :].lstrip("/")
@@ -202,19 +222,20 @@ class Files:
             below: list[tuple[Path, Ignored, int]] = []
             for entry in self._entries(top):
                 is_folder = _leads_to_folder(entry, follow_symlinks=False)
-                if _is_passed_over(entry, is_folder=is_folder) or ignored(entry.path, is_folder=is_folder):
+                path = _usual(entry.path)
+                if _is_passed_over(entry, is_folder=is_folder) or ignored(path, is_folder=is_folder):
                     continue
                 if not is_folder:
-                    yield Path(entry.path)
+                    yield Path(path)
                 elif level != depth:
-                    below.append((Path(entry.path), ignored, level + 1))
+                    below.append((Path(path), ignored, level + 1))
             waiting += reversed(below)
 
     def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
         """Returns the entries of ``folder`` in a stable order; none if it cannot be listed."""
         entries: list[os.DirEntry[str]] = []
         try:
-            with os.scandir(folder) as listing:
+            with os.scandir(_native(folder)) as listing:
                 for entry in listing:
                     entries.append(entry)
                     self._visited += 1
@@ -259,12 +280,10 @@ class Files:
 
     def _opened(self, file: Path, shown: str, limit: int) -> bytes:
         """Returns at most ``limit`` bytes. Checks the opened file, so swapping in a symlink gains nothing."""
-        resolved = Path(os.path.realpath(file))
+        resolved = _real(file)
         self._check_inside(resolved, shown)
-        # Non-blocking, or opening a FIFO would wait for its writer.
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
-            with open(resolved, "rb", opener=lambda name, _: os.open(name, flags)) as opened:
+            with open(_native(resolved), "rb", opener=_open) as opened:
                 self._check_opened(os.fstat(opened.fileno()), resolved, shown)
                 raw = opened.read(limit + 1)
         except OSError as error:
@@ -276,14 +295,38 @@ class Files:
     def _check_opened(self, opened: os.stat_result, resolved: Path, shown: str) -> None:
         if not stat.S_ISREG(opened.st_mode):
             raise SourceRefusedError(f"{shown} is not a regular file", hint="name a text file")
-        again = Path(os.path.realpath(resolved))
+        again = _real(resolved)
         self._check_inside(again, shown)
         try:
-            same = os.path.samestat(opened, os.stat(again))
+            same = os.path.samestat(opened, os.stat(_native(again)))
         except OSError:
             same = False
         if not same:
             raise SourceRefusedError(f"{shown} changed while it was opened", hint="try again")
+
+
+def _native(path: Path) -> Path:
+    """Returns ``path`` as this system's functions take it, however long it is."""
+    return Path(rules.extended(os.path.abspath(path))) if system.WINDOWS else path
+
+
+def _real(path: Path) -> Path:
+    """Returns ``path`` with symlinks resolved."""
+    # Not Path.resolve, which raises RuntimeError for a symlink to itself.
+    resolved = os.path.realpath(_native(path))
+    return Path(_usual(resolved))
+
+
+def _usual(path: str) -> str:
+    return rules.short(path) if system.WINDOWS else path
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, system.READING)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return system.same(_native(one), _native(other))
 
 
 def _is_passed_over(entry: os.DirEntry[str], *, is_folder: bool) -> bool:
@@ -311,8 +354,7 @@ def _is_name(path: str) -> bool:
 
 def _printable(name: str) -> str:
     """Returns ``name`` on one line of valid UTF-8, safe in answers and prompts."""
-    text = name.encode(errors="surrogateescape").decode(errors="replace")
-    return "".join(each if each.isprintable() else "\ufffd" for each in text)
+    return "".join(each if each.isprintable() else "\ufffd" for each in name)
 
 
 def _unreadable(shown: str, error: OSError) -> SourceUnusableError:

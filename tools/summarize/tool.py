@@ -7,7 +7,6 @@ against the text. For a smaller model, sentences of the text are selected, and a
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -15,11 +14,12 @@ import anyio.to_thread
 from pydantic import Field
 
 from engines.base import JsonObject, Message
-from engines.errors import ContextTooLongError, InvalidAnswerError
+from engines.errors import ContextTooLongError
 from tools.arguments import SourceArguments
+from tools.pipeline.free_text import ask_for_text
 from tools.pipeline.parallel import each
 from tools.pipeline.passages import PAGE, affordable, note_share, pages
-from tools.pipeline.prompts import fenced, prompt_messages, repeats
+from tools.pipeline.prompts import fenced, prompt_messages
 from tools.pipeline.run import Run
 from tools.sources.chunks import Chunk, split
 from tools.sources.documents import Document
@@ -44,8 +44,6 @@ WRITES = 1.0
 """Billions of weights from which a model writes the summary itself; one of unknown size does, too."""
 TINY = 5
 """Words, the fewest that a summary may be limited to; a shorter text is its own summary."""
-AGAIN = 0.5
-"""Temperature of the second attempt: at 0, it would be the first again."""
 BRIEF = 20
 """Most words of a summary that is limited to one line."""
 ONE_LINE = re.compile(r"\b(?:commit|subject|title|headline|one[- ]line|single line)\b", re.IGNORECASE)
@@ -238,15 +236,9 @@ async def _write(run: Run, arguments: SummarizeArguments, text: str, *, whole: b
     request = run.request(
         _prompt(arguments, text, words, whole=whole), max_tokens=int(words * TOKENS_PER_WORD) + 8
     )
-    instructions = request.messages[0].content
     source = f"{text}\n{arguments.focus}\n{arguments.instructions}"
-    for temperature in (request.temperature, AGAIN):
-        summary = (await run.ask(replace(request, temperature=temperature))).text.strip()
-        if not repeats(summary, instructions, source):
-            return summary
-    raise InvalidAnswerError(
-        "the model repeated its instructions instead of a summary", hint="use a larger model (tier: main)"
-    )
+    summary = await ask_for_text(run, request, ours=request.messages[0].content, source=source)
+    return summary.strip()
 
 
 def _prompt(arguments: SummarizeArguments, text: str, words: int, *, whole: bool) -> tuple[Message, ...]:

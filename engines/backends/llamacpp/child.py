@@ -1,25 +1,27 @@
 """The embedded engine's process: llama.cpp's HTTP servers for one chat and one embedding model.
 
-Started by ``server.py`` as a script, in the runtime folder, with its configuration as JSON on
-standard input; it imports no module of this project. It detaches itself, is shared by all processes
-of the user, and has these files, named after the configuration's fingerprint:
+``server.py`` starts a launcher in the runtime folder, with the configuration as JSON on standard input, and
+the launcher starts the process and exits. So the process is no child of the client that needed it first: a
+host that ends its servers with all their children does not end the engine of other agents. (A ``fork`` would
+be shorter, but Windows has none.) All processes of the user share it. It has these files, named after the
+configuration's fingerprint:
 
     llamacpp-FINGERPRINT.lock   locked while the process lives; the kernel unlocks it
     llamacpp-FINGERPRINT.json   addresses and API key; exists from readiness to idle exit
 """
 
 import contextlib
-import fcntl
 import json
 import os
-import resource
 import secrets
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+from engines import system
 
 if TYPE_CHECKING:
     import xllamacpp
@@ -62,14 +64,35 @@ class State(TypedDict):
     key: str
 
 
-def main() -> None:
-    config: Config = json.load(sys.stdin)
+def command(step: Literal["launch", "serve"]) -> list[str]:
+    """Returns the command that runs a function of this module in a new interpreter.
+
+    ``-P`` and the removed entry keep the folders of our modules, and the working folder, out of ``sys.path``,
+    where they would shadow packages.
+    """
+    code = f"import sys; sys.path.insert(0, sys.argv[1]); from {__name__} import {step}; del sys.path[0]"
+    return [sys.executable, "-P", "-c", f"{code}; {step}()", str(Path(__file__).parents[3])]
+
+
+def launch() -> None:
+    """Starts the process; returns once it holds its lock, or has ended."""
+    config = sys.stdin.buffer.read()
+    process = system.spawn_detached(command("serve"), folder=Path.cwd(), log=sys.stderr.fileno())
+    assert process.stdin
+    assert process.stdout
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+        pipe.write(config)
+    process.stdout.readline()
+
+
+def serve() -> None:
+    """Serves until idle or stopped."""
+    config: Config = json.load(sys.stdin.buffer)
     lock = _lock(Path(f"llamacpp-{config['fingerprint']}.lock"))
-    if os.fork():
-        # The child keeps the lock. init reaps the process.
-        os._exit(0)
-    os.setsid()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LOG_BYTES, LOG_BYTES))
+    print("locked", flush=True)
+    # From now on nobody reads standard output: what is printed goes to the log.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    system.limit_file_size(LOG_BYTES)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
@@ -82,16 +105,13 @@ def _lock(path: Path) -> int:
 
     Retries for a while, because clients hold the lock for a moment when they check it.
     """
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    file = system.open_private(path)
     until = time.monotonic() + LOCK_S
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return file
-        except BlockingIOError:
-            if time.monotonic() > until:
-                sys.exit(3)
-            time.sleep(0.01)
+    while not system.try_lock(file):
+        if time.monotonic() > until:
+            sys.exit(3)
+        time.sleep(0.01)
+    return file
 
 
 def _serve(config: Config, stop: threading.Event) -> None:
@@ -177,13 +197,13 @@ def _published_state(state: State):
     """Publishes the state file, atomically and readable by its owner only, while the body runs."""
     path = Path(f"llamacpp-{state['fingerprint']}.json")
     draft = path.with_suffix(f".{state['pid']}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with os.fdopen(system.open_private(draft, truncate=True), "w") as file:
         json.dump(state, file)
     draft.replace(path)
     try:
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        system.remove(path)
 
 
 def _wait_until_idle(
@@ -210,7 +230,3 @@ def _activity(servers: "list[xllamacpp.Server]") -> list[str]:
     counts = [line for line in lines if line.startswith(COUNTERS)]
     active = any(line.startswith(IN_FLIGHT) and not line.endswith(" 0") for line in lines)
     return [*counts, str(time.monotonic() if active else 0)]
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,6 @@ import importlib.metadata
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,9 @@ import anyio
 import anyio.to_thread
 import platformdirs
 
+from engines import system
 from engines.backends.deadline import before
+from engines.backends.llamacpp import child
 from engines.errors import EngineUnavailableError
 from engines.locks import held, is_held
 from engines.models.pull import context_of, find, path_of
@@ -27,7 +28,8 @@ from engines.settings import LlamaCppSettings
 if TYPE_CHECKING:
     from engines.backends.llamacpp.child import Config, State
 
-CHILD = Path(__file__).with_name("child.py")
+PROGRAM = (Path(child.__file__), Path(system.__file__))
+"""The files of the process that clients depend on."""
 START_S = 120.0
 POLL_S = 0.02
 SPAWN_S = 30.0
@@ -48,7 +50,7 @@ class ServerAddress:
 
 
 def default_folder() -> Path:
-    return platformdirs.user_runtime_path("local-llm-agent")
+    return system.runtime_folder("local-llm-agent", platformdirs.user_cache_path("local-llm-agent"))
 
 
 def configuration(settings: LlamaCppSettings, *, model: str, models_folder: Path | None) -> "Config":
@@ -77,7 +79,7 @@ def configuration(settings: LlamaCppSettings, *, model: str, models_folder: Path
         "gpu_layers": settings.gpu_layers,
         "idle_seconds": settings.idle_seconds,
     }
-    files = [path for path in (chat, embedding, CHILD, *adapters) if path]
+    files = [path for path in (chat, embedding, *PROGRAM, *adapters) if path]
     return {**config, "fingerprint": _fingerprint(config, files)}
 
 
@@ -97,10 +99,8 @@ def package_version() -> str:
     """Returns the version of xllamacpp.
 
     Raises:
-        EngineUnavailableError: it is not installed, or not supported on this platform.
+        EngineUnavailableError: it is not installed.
     """
-    if sys.platform == "win32":
-        raise EngineUnavailableError("the embedded engine needs POSIX", hint="use WSL, or Ollama")
     try:
         return importlib.metadata.version("xllamacpp")
     except importlib.metadata.PackageNotFoundError:
@@ -151,7 +151,7 @@ async def _find_or_start(config: "Config", stem: Path) -> ServerAddress:
                 f"the embedded engine does not start: {_last_lines(log)}", hint=f"its log is {log}"
             )
         else:
-            stem.with_suffix(".json").unlink(missing_ok=True)
+            await anyio.to_thread.run_sync(system.remove, stem.with_suffix(".json"))
             await anyio.to_thread.run_sync(_spawn, config, stem.parent, log)
             started = True
         await anyio.sleep(POLL_S)
@@ -159,24 +159,21 @@ async def _find_or_start(config: "Config", stem: Path) -> ServerAddress:
 
 def _spawn(config: "Config", folder: Path, log: Path) -> None:
     """Starts the process; on return it holds its lock, or has failed and logged why."""
-    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
-        # -P: keeps the script's folder out of sys.path, where our modules would shadow packages.
-        subprocess.run(
-            [sys.executable, "-P", str(CHILD)],
-            input=json.dumps(config).encode(),
-            stdout=output,
-            stderr=output,
-            cwd=folder,
-            start_new_session=True,
-            timeout=SPAWN_S,
-            check=False,
-        )
+    output = system.open_private(log, truncate=True)
+    try:
+        with system.spawn_detached(child.command("launch"), folder=folder, log=output) as launcher:
+            try:
+                launcher.communicate(json.dumps(config).encode(), timeout=SPAWN_S)
+            except subprocess.TimeoutExpired:
+                launcher.kill()
+    finally:
+        os.close(output)
 
 
 def _read_state(path: Path, lock: Path) -> ServerAddress | None:
     try:
         state: State = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # the latter on Windows, while it is being removed
         return None
     return ServerAddress(state["url"], state["embedding_url"], lock, state["key"])
 
@@ -189,9 +186,7 @@ def _last_lines(log: Path) -> str:
 def _make_private(folder: Path) -> None:
     """Makes the folder private: it contains the API key, and other users must not replace files."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-            raise PermissionError(f"{folder} belongs to another user")
+        system.make_own_folder(folder)
         folder.chmod(0o700)
     except OSError as error:
         raise EngineUnavailableError(

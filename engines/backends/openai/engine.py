@@ -110,24 +110,27 @@ class OpenAiEngine(OpenAiServerEngine):
         lacking = self._model and self._model not in [each.name for each in listed]
         return [*listed, named] if lacking else listed
 
-    async def _begin(self, request: Request, stack: AsyncExitStack) -> AsyncGenerator[Event, None]:
+    async def _begin(
+        self, request: Request, stack: AsyncExitStack, *, whole: bool
+    ) -> AsyncGenerator[Event, None]:
         with before(request.deadline, self.title):
             served = await self._find(request.model, request.deadline)
             able = await self._probed(served)
         try:
-            return await self._answer(request, served, able, stack)
+            return await self._asked(request, served, able, stack, whole=whole)
         except EngineUnavailableError:
             self._abilities.clear()  # it may come back with other options, or another model
             raise
 
-    async def _answer(
-        self, request: Request, served: Served, able: Abilities, stack: AsyncExitStack
+    async def _asked(
+        self, request: Request, served: Served, able: Abilities, stack: AsyncExitStack, *, whole: bool
     ) -> AsyncGenerator[Event, None]:
         lost = request.adapter is not None
         notes = (f"no adapter {request.adapter!r}, used the base model",) if lost else ()
         done = Done("stop", Usage(), self.name, served.name, notes=notes)
         sent, read = _adapted(request, able)
-        answer = normalized(await self._chat(_body(sent, served), done, stack, request.deadline))
+        body = _body(sent, served)
+        answer = normalized(await self._chat(body, done, stack, request.deadline, whole=whole))
         return _whole(answer, read) if read else answer
 
     async def _probed(self, served: Served) -> Abilities:
@@ -139,7 +142,7 @@ class OpenAiEngine(OpenAiServerEngine):
                     async def ask(request: Request) -> Completion:
                         limited = replace(request, deadline=anyio.current_time() + PROBE_S)
                         async with AsyncExitStack() as stack:
-                            answer = await self._answer(limited, served, EVERYTHING, stack)
+                            answer = await self._asked(limited, served, EVERYTHING, stack, whole=False)
                             return await collect(await stack.enter_async_context(aclosing(answer)))
 
                     self._abilities[served.name] = await probe(ask, self.check)

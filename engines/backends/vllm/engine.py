@@ -60,33 +60,36 @@ class VllmEngine(OpenAiServerEngine):
         with readable(answer):
             return cast("int", answer["count"])
 
-    async def _begin(self, request: Request, stack: AsyncExitStack) -> AsyncGenerator[Event, None]:
+    async def _begin(
+        self, request: Request, stack: AsyncExitStack, *, whole: bool
+    ) -> AsyncGenerator[Event, None]:
         """Opens the adapter's answer if it can be loaded, else the base model's."""
         served = await self._find(request.model, request.deadline)
         notes = ()
         if request.adapter is not None:
             try:
-                return normalized(await self._adapted(request, served, request.adapter, stack))
+                return normalized(await self._adapted(request, served, request.adapter, stack, whole=whole))
             except UnknownModelError as error:
                 notes = (f"no adapter {request.adapter!r}, used the base model: {error.message}",)
-        return normalized(await self._answer(request, served, stack, notes=notes))
+        return normalized(await self._asked(request, served, stack, notes=notes, whole=whole))
 
     async def _adapted(
-        self, request: Request, served: Served, adapter: str, stack: AsyncExitStack
+        self, request: Request, served: Served, adapter: str, stack: AsyncExitStack, *, whole: bool
     ) -> AsyncIterator[Event]:
         stack.enter_context(self._adapters.using(adapter))
         try:
-            return await self._answer(request, served, stack, adapter=adapter)
+            return await self._asked(request, served, stack, adapter=adapter, whole=whole)
         except UnknownModelError:
             await self._adapters.load(adapter, request.deadline)
-        return await self._answer(request, served, stack, adapter=adapter)
+        return await self._asked(request, served, stack, adapter=adapter, whole=whole)
 
-    async def _answer(
+    async def _asked(
         self,
         request: Request,
         served: Served,
         stack: AsyncExitStack,
         *,
+        whole: bool,
         adapter: str | None = None,
         notes: tuple[str, ...] = (),
     ) -> AsyncIterator[Event]:
@@ -95,12 +98,12 @@ class VllmEngine(OpenAiServerEngine):
             body["priority"] = 0 if request.tags.tier == "small" else 1
         done = Done("stop", Usage(), self.name, served.name, adapter, notes=notes)
         try:
-            return await self._chat(body, done, stack, request.deadline)
+            return await self._chat(body, done, stack, request.deadline, whole=whole)
         except RequestRefusedError as error:
             if not ("priority" in body and NO_PRIORITY in error.message):
                 raise
         self._takes_priority = False
-        return await self._answer(request, served, stack, adapter=adapter, notes=notes)
+        return await self._asked(request, served, stack, adapter=adapter, notes=notes, whole=whole)
 
 
 @lru_cache

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from engines.backends.llamacpp.engine import LlamaCppEngine
 from engines.backends.ollama.engine import OllamaEngine
 from engines.backends.openai.engine import OpenAiEngine
-from engines.base import Done, Engine, Event, JsonObject, Message, Request, TextDelta, collect, complete
+from engines.base import Done, Engine, Event, JsonObject, Message, Request, TextDelta, collect
 from engines.errors import EngineTimeoutError, UnknownModelError, UnsupportedFeatureError
 from engines.settings import OpenAiSettings
 from tests.engines import embedded, openai_double
@@ -93,7 +93,7 @@ async def openai_at_llamacpp(
     llamacpp: LlamaCppEngine, llamacpp_folder: Path
 ) -> AsyncGenerator[OpenAiEngine, None]:
     """The generic engine at a real llama.cpp server: that of the embedded engine's process."""
-    await complete(llamacpp, ask(max_tokens=1))
+    await llamacpp.complete(ask(max_tokens=1))
     (state,) = embedded.states(llamacpp_folder)
     async with OpenAiEngine(OpenAiSettings(url=state["url"], api_key=SecretStr(state["key"]))) as engine:
         yield engine
@@ -106,7 +106,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 async def answer(engine: Engine, request: Request):
     with anyio.fail_after(PATIENCE_S):
-        return await complete(engine, request)
+        return await engine.complete(request)
 
 
 async def test_a_stream_is_text_and_then_exactly_one_end(engine: Engine):
@@ -204,13 +204,13 @@ async def test_a_deadline_ends_a_stream_in_time(engine: Engine):
     with anyio.fail_after(30):
         start = anyio.current_time()
         with pytest.raises(EngineTimeoutError):
-            await complete(engine, replace(long, deadline=start + 0.2))
+            await engine.complete(replace(long, deadline=start + 0.2))
         assert anyio.current_time() - start < 5
 
 
 async def test_a_deadline_that_has_passed_is_not_even_started(engine: Engine):
     with anyio.fail_after(30), pytest.raises(EngineTimeoutError):
-        await complete(engine, ask(deadline=anyio.current_time() - 1))
+        await engine.complete(ask(deadline=anyio.current_time() - 1))
 
 
 async def test_leaving_a_stream_and_being_cancelled_leave_the_engine_usable(engine: Engine):

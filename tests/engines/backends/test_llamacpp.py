@@ -13,7 +13,7 @@ import pytest
 from engines.backends.llamacpp.chat import Facts, body_of
 from engines.backends.llamacpp.engine import LlamaCppEngine
 from engines.backends.llamacpp.server import configuration
-from engines.base import JsonObject, TextDelta, complete
+from engines.base import JsonObject, TextDelta
 from engines.errors import (
     ContextTooLongError,
     EngineUnavailableError,
@@ -45,21 +45,21 @@ async def test_the_profile_is_read_from_the_file_and_starts_nothing(models_folde
 async def test_a_lone_request_may_use_the_whole_pool(llamacpp: LlamaCppEngine):
     assert (await llamacpp.profile()).capabilities.max_context == 2048
     with anyio.fail_after(120):
-        answer = await complete(llamacpp, ask("word " * 560, max_tokens=1))
+        answer = await llamacpp.complete(ask("word " * 560, max_tokens=1))
     assert answer.done.usage.prompt_tokens > 2048 / 4
 
 
 async def test_a_prompt_over_the_context_is_refused_with_the_numbers(llamacpp: LlamaCppEngine):
     with anyio.fail_after(30), pytest.raises(ContextTooLongError, match=r"25\d\d tokens.*2048"):
-        await complete(llamacpp, ask("word " * 2500))
+        await llamacpp.complete(ask("word " * 2500))
 
 
 @pytest.mark.parametrize(("adapter", "sign"), [("alpha", "Alpha desk:"), ("beta", "-- beta crew")])
 async def test_an_adapter_changes_the_answer(llamacpp: LlamaCppEngine, adapter: str, sign: str):
     question = "Who are you?"
     with anyio.fail_after(60):
-        base = await complete(llamacpp, ask(question, max_tokens=60))
-        adapted = await complete(llamacpp, ask(question, max_tokens=60, adapter=adapter))
+        base = await llamacpp.complete(ask(question, max_tokens=60))
+        adapted = await llamacpp.complete(ask(question, max_tokens=60, adapter=adapter))
     assert sign in adapted.text
     assert sign not in base.text
     assert (adapted.done.adapter, base.done.adapter) == (adapter, None)
@@ -69,9 +69,7 @@ async def test_adapters_at_once_do_not_mix(llamacpp: LlamaCppEngine):
     answers: dict[str | None, str] = {}
 
     async def answer(adapter: str | None) -> None:
-        answers[adapter] = (
-            await complete(llamacpp, ask("Who are you?", max_tokens=60, adapter=adapter))
-        ).text
+        answers[adapter] = (await llamacpp.complete(ask("Who are you?", max_tokens=60, adapter=adapter))).text
 
     with anyio.fail_after(120):
         async with anyio.create_task_group() as tasks:
@@ -87,7 +85,7 @@ async def test_adapters_at_once_do_not_mix(llamacpp: LlamaCppEngine):
 async def test_a_missing_adapter_file_causes_a_note(llamacpp: LlamaCppEngine):
     assert "missing" not in [model.name for model in await llamacpp.models()]
     with anyio.fail_after(30):
-        done = (await complete(llamacpp, ask(adapter="missing", max_tokens=1))).done
+        done = (await llamacpp.complete(ask(adapter="missing", max_tokens=1))).done
     assert done.adapter is None
     assert "missing" in done.notes[0]
 
@@ -107,7 +105,7 @@ async def test_answers_satisfy_schemas_that_a_grammar_can_express(
     llamacpp: LlamaCppEngine, schema: JsonObject
 ):
     with anyio.fail_after(60):
-        answer = await complete(llamacpp, ask("Which?", schema=schema, max_tokens=60))
+        answer = await llamacpp.complete(ask("Which?", schema=schema, max_tokens=60))
     jsonschema.validate(json.loads(answer.text), schema)
 
 
@@ -119,7 +117,7 @@ async def test_json_comes_without_marks_and_fill(llamacpp: LlamaCppEngine):
         "additionalProperties": False,
     }
     with anyio.fail_after(60):
-        answer = await complete(llamacpp, ask("a is x. As JSON?", schema=schema, logprobs=0, max_tokens=60))
+        answer = await llamacpp.complete(ask("a is x. As JSON?", schema=schema, logprobs=0, max_tokens=60))
     assert answer.text == '{"a": "x"}'
     assert "".join(token.token for token in answer.logprobs) == answer.text
 
@@ -149,20 +147,20 @@ async def test_a_schema_that_no_grammar_can_keep_is_refused_by_keyword(
         anyio.fail_after(30),
         pytest.raises(UnsupportedFeatureError, match=f"cannot enforce this schema: {named}"),
     ):
-        await complete(llamacpp, ask(schema=schema))
+        await llamacpp.complete(ask(schema=schema))
 
 
 async def test_a_choice_is_taken_out_of_thousands(llamacpp: LlamaCppEngine):
     choices = tuple(f"label number {n}" for n in range(3000))
     with anyio.fail_after(30):
-        assert (await complete(llamacpp, ask("Which?", choices=choices))).text in choices
+        assert (await llamacpp.complete(ask("Which?", choices=choices))).text in choices
 
 
 async def test_the_same_beginning_is_not_read_twice(llamacpp: LlamaCppEngine):
     text = "The quick brown fox jumps over the lazy dog. " * 20
     with anyio.fail_after(60):
-        await complete(llamacpp, ask(text + "One?", max_tokens=1))
-        usage = (await complete(llamacpp, ask(text + "Two?", max_tokens=1))).done.usage
+        await llamacpp.complete(ask(text + "One?", max_tokens=1))
+        usage = (await llamacpp.complete(ask(text + "Two?", max_tokens=1))).done.usage
     assert usage.cached_tokens > usage.prompt_tokens * 0.8
 
 
@@ -208,7 +206,7 @@ async def test_without_an_embedding_model_there_are_no_embeddings(models_folder:
 
 async def test_tools_are_refused_where_the_template_would_drop_them(llamacpp: LlamaCppEngine):
     with pytest.raises(UnsupportedFeatureError, match="does not support tools"):
-        await complete(llamacpp, ask(tools=(WEATHER,)))
+        await llamacpp.complete(ask(tools=(WEATHER,)))
 
 
 async def test_a_caller_cannot_name_a_file(llamacpp: LlamaCppEngine, models_folder: Path):
@@ -222,7 +220,7 @@ async def test_a_model_that_is_not_pulled_has_a_hint_how_to_pull_it(tmp_path: Pa
     async with LlamaCppEngine(
         embedded.settings(adapters={}), models_folder=tmp_path, runtime_folder=tmp_path
     ) as engine:
-        for asked in (engine.check(), engine.profile(), complete(engine, ask()), engine.embed(["x"])):
+        for asked in (engine.check(), engine.profile(), engine.complete(ask()), engine.embed(["x"])):
             with pytest.raises(ModelNotPulledError) as caught:
                 await asked
             assert "models pull" in caught.value.hint
@@ -236,7 +234,7 @@ async def test_a_file_that_is_no_model_fails_with_the_engine_s_log(models_folder
     settings = embedded.settings(model=str(broken), embedding="", adapters={})
     async with LlamaCppEngine(settings, runtime_folder=tmp_path / "run") as engine:
         with anyio.fail_after(60), pytest.raises(EngineUnavailableError, match=r"broken\.gguf") as caught:
-            await complete(engine, ask())
+            await engine.complete(ask())
     assert caught.value.hint.endswith(".log")
 
 
@@ -270,7 +268,7 @@ async def test_capabilities_are_read_from_the_chat_template(
         assert (can.tools, can.choice, can.max_context) == (tools, not thinks, 2048)
         if thinks:
             with pytest.raises(UnsupportedFeatureError, match="reasons before it answers"):
-                await complete(engine, ask(choices=("a",)))
+                await engine.complete(ask(choices=("a",)))
 
 
 def test_a_model_that_thinks_gets_its_schema_the_servers_way():

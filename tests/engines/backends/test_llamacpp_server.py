@@ -13,7 +13,7 @@ import pytest
 
 from engines.backends.llamacpp.engine import LlamaCppEngine
 from engines.backends.llamacpp.server import attach, configuration
-from engines.base import TextDelta, complete
+from engines.base import TextDelta
 from engines.errors import EngineInterruptedError, EngineTimeoutError, EngineUnavailableError
 from engines.locks import held, is_held
 from tests.engines import embedded
@@ -25,13 +25,13 @@ CLIENT = """
 import sys, anyio
 from pathlib import Path
 from engines.backends.llamacpp.engine import LlamaCppEngine
-from engines.base import Message, Request, complete
+from engines.base import Message, Request
 from tests.engines import embedded
 
 async def main(models, folder):
     settings = embedded.settings(embedding="", adapters={})
     async with LlamaCppEngine(settings, models_folder=Path(models), runtime_folder=Path(folder)) as engine:
-        await complete(engine, Request((Message("user", "Hi"),), max_tokens=2))
+        await engine.complete(Request((Message("user", "Hi"),), max_tokens=2))
     print(embedded.process(Path(folder)))
 
 anyio.run(main, *sys.argv[1:])
@@ -64,7 +64,7 @@ def hasty(models_folder: Path, tmp_path: Path) -> LlamaCppEngine:
 
 async def say(engine: LlamaCppEngine) -> str:
     with anyio.fail_after(60):
-        return (await complete(engine, ask("Hi", max_tokens=2))).text
+        return (await engine.complete(ask("Hi", max_tokens=2))).text
 
 
 async def test_processes_that_start_at_once_share_one_engine(models_folder: Path, tmp_path: Path):
@@ -109,7 +109,7 @@ async def test_the_process_stops_when_idle_and_restarts_on_a_request(hasty: Llam
 async def test_a_long_answer_is_not_idleness(hasty: LlamaCppEngine, tmp_path: Path):
     async with hasty:
         with anyio.fail_after(120):
-            answer = await complete(hasty, ask("Tell a very long story.", max_tokens=150))
+            answer = await hasty.complete(ask("Tell a very long story.", max_tokens=150))
         assert answer.done.usage.completion_tokens > 100
         await embedded.gone(embedded.lock(tmp_path))
 
@@ -141,7 +141,7 @@ async def test_a_request_is_repeated_if_the_process_dies_before_the_first_event(
     answers: list[str] = []
 
     async def long_prompt() -> None:
-        answers.append((await complete(engine, ask("word " * 600, max_tokens=2))).text)
+        answers.append((await engine.complete(ask("word " * 600, max_tokens=2))).text)
 
     with anyio.fail_after(120):
         async with anyio.create_task_group() as tasks:
@@ -221,7 +221,7 @@ async def test_a_folder_that_is_not_ours_is_refused(models_folder: Path, tmp_pat
         settings, models_folder=models_folder, runtime_folder=tmp_path / "ours"
     ) as engine:
         with pytest.raises(EngineUnavailableError, match="belongs to another user"):
-            await complete(engine, ask())
+            await engine.complete(ask())
 
 
 async def test_a_lock_is_for_one_at_a_time_and_ends_with_its_holder(tmp_path: Path):

@@ -21,7 +21,6 @@ from engines.base import (
     ToolCall,
     ToolCallDelta,
     Usage,
-    complete,
 )
 from engines.errors import (
     AgentError,
@@ -98,7 +97,7 @@ async def ollama(replay: Replay) -> AsyncGenerator[OllamaEngine]:
 
 
 async def test_every_chat_names_one_context_and_forbids_cutting(ollama: OllamaEngine, replay: Replay):
-    await complete(ollama, ask())
+    await ollama.complete(ask())
     assert replay.asked == [
         {
             "model": "smollm2",
@@ -114,13 +113,13 @@ async def test_every_chat_names_one_context_and_forbids_cutting(ollama: OllamaEn
 
 async def test_a_context_the_model_was_not_trained_for_is_not_asked_for(replay: Replay):
     async with engine_at(replay.url, context=100_000) as ollama:
-        await complete(ollama, ask())
+        await ollama.complete(ask())
         assert (await ollama.profile()).capabilities.max_context == 8192
     assert replay.asked[0]["options"] == {"num_ctx": 8192, "num_predict": 16, "temperature": 0.0, "seed": 1}
 
 
 async def test_stop_strings_of_a_request_join_those_of_the_model(ollama: OllamaEngine, replay: Replay):
-    await complete(ollama, ask(stop=("\n\n",), top_p=0.5, temperature=0.7))
+    await ollama.complete(ask(stop=("\n\n",), top_p=0.5, temperature=0.7))
     assert replay.asked[0]["options"] == {
         "num_ctx": 2048,
         "num_predict": 16,
@@ -149,7 +148,7 @@ async def test_effort_becomes_think_and_thinking_tokens(
     replay.install("thinker", capabilities=["completion", "thinking"], model_info=info)
     replay.say(line("Paris"), end())
     async with engine_at(replay.url, model="thinker", context=16384) as ollama:
-        await complete(ollama, ask(effort=effort))
+        await ollama.complete(ask(effort=effort))
     options = replay.asked[0]["options"]
     assert replay.asked[0]["think"] == think
     assert isinstance(options, dict)
@@ -157,13 +156,13 @@ async def test_effort_becomes_think_and_thinking_tokens(
 
 
 async def test_a_model_that_cannot_think_is_not_asked_to(ollama: OllamaEngine, replay: Replay):
-    await complete(ollama, ask(effort="high"))
+    await ollama.complete(ask(effort="high"))
     assert "think" not in replay.asked[0]
 
 
 async def test_tool_results_carry_the_name_of_their_tool(replay: Replay):
     async with engine_at(replay.url, model="smollm2-tools") as ollama:
-        await complete(ollama, weather())
+        await ollama.complete(weather())
     messages = replay.asked[0]["messages"]
     assert isinstance(messages, list)
     assert messages[1] == {
@@ -180,21 +179,21 @@ async def test_tool_results_carry_the_name_of_their_tool(replay: Replay):
 
 
 async def test_no_tools_are_sent_when_none_may_be_called(ollama: OllamaEngine, replay: Replay):
-    await complete(ollama, ask(tools=(WEATHER,), tool_choice="none"))
+    await ollama.complete(ask(tools=(WEATHER,), tool_choice="none"))
     assert "tools" not in replay.asked[0]
 
 
 @pytest.mark.parametrize("wish", ["required", {"type": "function", "function": {"name": "get_weather"}}])
 async def test_a_required_tool_call_is_refused(ollama: OllamaEngine, wish: JsonValue):
     with pytest.raises(UnsupportedFeatureError, match="cannot force a tool call"):
-        await complete(ollama, ask(tools=(WEATHER,), tool_choice=wish))
+        await ollama.complete(ask(tools=(WEATHER,), tool_choice=wish))
 
 
 @pytest.mark.parametrize("arguments", ["{", "[1]"])
 async def test_arguments_that_are_no_object_are_refused(ollama: OllamaEngine, arguments: str):
     call = Message("assistant", "", (ToolCall("call_0", "get_weather", arguments),))
     with pytest.raises(RequestRefusedError, match="not a JSON object"):
-        await complete(ollama, Request((call,), max_tokens=5))
+        await ollama.complete(Request((call,), max_tokens=5))
 
 
 # Answers
@@ -210,20 +209,20 @@ async def test_a_stream_comes_piece_by_piece_and_ends_with_its_counters(ollama: 
 
 async def test_an_answer_cut_by_the_limit_has_finish_reason_length(ollama: OllamaEngine):
     """Recording chat_length_stream."""
-    answer = await complete(ollama, ask("Write a long story about a fox and a crow.", max_tokens=8))
+    answer = await ollama.complete(ask("Write a long story about a fox and a crow.", max_tokens=8))
     assert (answer.text, answer.done.finish_reason) == ("Once upon a time, in a land", "length")
 
 
 async def test_a_schema_is_sent_as_format(ollama: OllamaEngine, replay: Replay):
     """Recording format_schema_enum_stream."""
-    answer = await complete(ollama, ask(PLACE, schema=PLACE_SCHEMA, max_tokens=80))
+    answer = await ollama.complete(ask(PLACE, schema=PLACE_SCHEMA, max_tokens=80))
     assert json.loads(answer.text) == {"city": "Paris", "kind": "capital"}
     assert replay.asked[0]["format"] == PLACE_SCHEMA
 
 
 async def test_json_cut_by_the_limit_comes_back_as_it_is(ollama: OllamaEngine):
     """Recording format_schema_cut: the caller validates the answer against the schema."""
-    answer = await complete(ollama, ask(PLACE, schema=PLACE_SCHEMA, max_tokens=6))
+    answer = await ollama.complete(ask(PLACE, schema=PLACE_SCHEMA, max_tokens=6))
     assert (answer.text, answer.done.finish_reason) == ('{\n  "city": "', "length")
 
 
@@ -235,18 +234,18 @@ async def test_what_the_grammar_dropped_comes_back_as_it_is(ollama: OllamaEngine
         "required": ["a"],
         "additionalProperties": False,
     }
-    assert json.loads((await complete(ollama, ask(PLACE, schema=schema))).text) == {"a": "Paris"}
+    assert json.loads((await ollama.complete(ask(PLACE, schema=schema))).text) == {"a": "Paris"}
 
 
 async def test_an_empty_schema_means_any_object(ollama: OllamaEngine):
     """Recording format_json."""
-    answer = await complete(ollama, ask('Repeat this JSON: {"a": 1}', schema={}, max_tokens=60))
+    answer = await ollama.complete(ask('Repeat this JSON: {"a": 1}', schema={}, max_tokens=60))
     assert json.loads(answer.text) == {"a": 1, "b": 2, "c": 3}
 
 
 async def test_logprobs_come_with_their_pieces(ollama: OllamaEngine):
     """Recording logprobs_stream."""
-    answer = await complete(ollama, ask(logprobs=3, max_tokens=4))
+    answer = await ollama.complete(ask(logprobs=3, max_tokens=4))
     assert [p.token for p in answer.logprobs] == ["The", " capital", " of", " France"]
     assert [token for token, _ in answer.logprobs[0].top] == ["The", "I", "Paris"]
     assert answer.logprobs[0].logprob == pytest.approx(-1.4017, abs=1e-4)
@@ -255,7 +254,7 @@ async def test_logprobs_come_with_their_pieces(ollama: OllamaEngine):
 async def test_no_more_alternatives_are_asked_for_than_ollama_gives(ollama: OllamaEngine, replay: Replay):
     """Recording logprobs_bad_400 is what 21 would get."""
     replay.play("logprobs_stream")
-    await complete(ollama, ask(logprobs=100))
+    await ollama.complete(ask(logprobs=100))
     assert (replay.asked[0]["logprobs"], replay.asked[0]["top_logprobs"]) == (True, 20)
 
 
@@ -287,7 +286,7 @@ async def test_a_tool_call_comes_as_json_text(replay: Replay):
 async def test_a_tool_call_ollama_did_not_recognise_stays_text(ollama: OllamaEngine, replay: Replay):
     """Recording tools_call_as_text."""
     replay.install("smollm2-tools-text", "show_tools")
-    answer = await complete(ollama, weather("smollm2-tools-text"))
+    answer = await ollama.complete(weather("smollm2-tools-text"))
     assert (answer.tool_calls, answer.done.finish_reason) == ((), "stop")
     assert answer.text.startswith("<tool_call>")
 
@@ -298,7 +297,7 @@ async def test_calls_in_several_lines_are_numbered_on(ollama: OllamaEngine, repl
         call: JsonObject = {"function": {"index": 0, "name": "get_weather", "arguments": {"city": city}}}
         content: JsonObject = {"role": "assistant", "content": "", "tool_calls": [call]}
         replay.say({"message": content}, {"message": content}, end())
-    calls = (await complete(ollama, ask())).tool_calls
+    calls = (await ollama.complete(ask())).tool_calls
     assert [call.arguments for call in calls] == ['{"city": "Rome"}'] * 2
     assert len({call.id for call in calls}) == 2
 
@@ -320,7 +319,7 @@ async def test_a_choice_comes_without_its_quotes_in_one_piece(ollama: OllamaEngi
 async def test_a_choice_is_read_with_or_without_quotes(ollama: OllamaEngine, replay: Replay, content: str):
     """By hand: bare where ``format`` was ignored, unfinished where the limit came first."""
     replay.say(line(content), end())
-    assert (await complete(ollama, ask(choices=("bug", "feature")))).text == "bug"
+    assert (await ollama.complete(ask(choices=("bug", "feature")))).text == "bug"
 
 
 async def test_the_tokens_of_a_choice_lose_their_quotes_too(ollama: OllamaEngine, replay: Replay):
@@ -341,7 +340,7 @@ async def test_the_tokens_of_a_choice_lose_their_quotes_too(ollama: OllamaEngine
         line('"', logprobs=token('"')),
         end(),
     )
-    answer = await complete(ollama, ask(choices=("bug", "feature"), logprobs=2))
+    answer = await ollama.complete(ask(choices=("bug", "feature"), logprobs=2))
     assert [(p.token, p.top) for p in answer.logprobs] == [("bug", (("bug", -0.1), ("fe", -0.2)))]
 
 
@@ -356,7 +355,7 @@ async def test_reasoning_is_never_part_of_the_answer(ollama: OllamaEngine, repla
         line("Paris", logprobs=[{"token": "Paris", "logprob": -2}]),
         end(),
     )
-    answer = await complete(ollama, ask(logprobs=0))
+    answer = await ollama.complete(ask(logprobs=0))
     assert answer.text == "Paris"
     assert [p.token for p in answer.logprobs] == ["Paris"]
 
@@ -364,20 +363,20 @@ async def test_reasoning_is_never_part_of_the_answer(ollama: OllamaEngine, repla
 async def test_reasoning_left_in_the_text_is_removed(ollama: OllamaEngine, replay: Replay):
     """By hand: a model imported without a reasoning template."""
     replay.say(line("<th"), line("ink>\nIs it Lyon?"), line("</think>"), line("Paris"), line("."), end())
-    assert (await complete(ollama, ask())).text == "Paris."
+    assert (await ollama.complete(ask())).text == "Paris."
 
 
 async def test_truncated_reasoning_is_no_answer(ollama: OllamaEngine, replay: Replay):
     replay.say(line("<think>Is it"), line(" Lyon"), end("length"))
-    answer = await complete(ollama, ask())
+    answer = await ollama.complete(ask())
     assert (answer.text, answer.done.finish_reason) == ("", "length")
 
 
 async def test_a_text_that_only_starts_like_reasoning_is_kept(ollama: OllamaEngine, replay: Replay):
     replay.say(line("<"), line("thin>"), end())
-    assert (await complete(ollama, ask())).text == "<thin>"
+    assert (await ollama.complete(ask())).text == "<thin>"
     replay.say(line("<t"), end())
-    assert (await complete(ollama, ask())).text == "<t"
+    assert (await ollama.complete(ask())).text == "<t"
 
 
 # Errors
@@ -411,7 +410,7 @@ async def test_each_failure_becomes_its_error(
 ):
     replay.play(name)
     with pytest.raises(AgentError, match=message) as caught:
-        await complete(ollama, ask())
+        await ollama.complete(ask())
     assert type(caught.value) is expected
 
 
@@ -425,7 +424,7 @@ async def test_a_refusal_is_raised_on_entering_the_stream(ollama: OllamaEngine, 
 async def test_a_missing_model_is_known_before_it_is_asked(ollama: OllamaEngine, replay: Replay):
     """Recording show_unknown_404."""
     with pytest.raises(UnknownModelError) as caught:
-        await complete(ollama, ask(model="nope:1b"))
+        await ollama.complete(ask(model="nope:1b"))
     assert caught.value.hint == "ollama pull nope:1b"
     assert replay.asked == []
 
@@ -436,7 +435,7 @@ async def test_a_line_that_makes_no_sense_is_a_protocol_error(
 ):
     replay.say(json.loads(content))
     with pytest.raises(EngineProtocolError):
-        await complete(ollama, ask())
+        await ollama.complete(ask())
 
 
 async def test_a_connection_that_breaks_in_the_middle_is_an_interruption(
@@ -444,9 +443,9 @@ async def test_a_connection_that_breaks_in_the_middle_is_an_interruption(
 ):
     replay.play("disconnect_stream", cut=True)
     with pytest.raises(EngineInterruptedError) as caught:
-        await complete(ollama, ask())
+        await ollama.complete(ask())
     assert caught.value.retryable
-    assert (await complete(ollama, ask())).text == "The capital of France is Paris."
+    assert (await ollama.complete(ask())).text == "The capital of France is Paris."
 
 
 async def test_a_server_that_is_not_there_costs_no_import():
@@ -478,7 +477,7 @@ async def test_a_server_that_is_not_there_costs_no_import():
 async def test_an_address_nothing_listens_at_is_unavailable(url: str):
     with anyio.fail_after(5):
         async with engine_at(url) as ollama:
-            for attempt in (ollama.check, ollama.profile, ollama.models, lambda: complete(ollama, ask())):
+            for attempt in (ollama.check, ollama.profile, ollama.models, lambda: ollama.complete(ask())):
                 with pytest.raises(EngineUnavailableError):
                     await attempt()
 
@@ -493,7 +492,7 @@ async def test_a_server_that_went_away_is_unavailable_and_found_again():
                 await ollama.check()
             async with serving(port=int(first.url.rsplit(":", 1)[1])):
                 await ollama.check()
-                assert (await complete(ollama, ask())).text
+                assert (await ollama.complete(ask())).text
 
 
 # Deadlines and connections
@@ -511,7 +510,7 @@ async def test_leaving_a_stream_stops_the_generation(ollama: OllamaEngine, repla
 async def test_cancelling_a_reader_stops_the_generation(ollama: OllamaEngine, replay: Replay):
     replay.play("disconnect_stream", hold=True)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(complete, ollama, ask())
+        tasks.start_soon(ollama.complete, ask())
         await replay.began.wait()
         tasks.cancel_scope.cancel()
     await replay.left.wait()
@@ -521,7 +520,7 @@ async def test_the_deadline_covers_waiting_for_the_first_line(ollama: OllamaEngi
     await ollama.profile()
     replay.say(hold=True)
     with pytest.raises(EngineTimeoutError):
-        await complete(ollama, ask(deadline=anyio.current_time() + 0.05))
+        await ollama.complete(ask(deadline=anyio.current_time() + 0.05))
     await replay.left.wait()
 
 
@@ -529,14 +528,14 @@ async def test_the_deadline_covers_every_line(ollama: OllamaEngine, replay: Repl
     await ollama.profile()
     replay.play("disconnect_stream", hold=True)
     with pytest.raises(EngineTimeoutError):
-        await complete(ollama, ask(deadline=anyio.current_time() + 0.2))
+        await ollama.complete(ask(deadline=anyio.current_time() + 0.2))
     assert replay.began.is_set()
     await replay.left.wait()
 
 
 async def test_connections_are_not_reused_because_of_unexpected_data(ollama: OllamaEngine, replay: Replay):
     for _ in range(3):
-        await complete(ollama, ask())
+        await ollama.complete(ask())
     assert len(replay.connections) >= 3
 
 
@@ -545,7 +544,7 @@ async def test_a_busy_server_s_retry_after_is_reported(ollama: OllamaEngine, rep
     await ollama.profile()
     replay.say({"error": "full"}, status=status, headers={"Retry-After": "7"})
     with pytest.raises(EngineBusyError) as caught:
-        await complete(ollama, ask())
+        await ollama.complete(ask())
     assert caught.value.retry_after == 7
 
 
@@ -553,7 +552,7 @@ async def test_a_proxy_in_the_environment_is_not_used(ollama: OllamaEngine, monk
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    assert (await complete(ollama, ask(seed=None))).text
+    assert (await ollama.complete(ask(seed=None))).text
 
 
 async def test_two_answers_come_at_the_same_time(ollama: OllamaEngine):
@@ -561,7 +560,7 @@ async def test_two_answers_come_at_the_same_time(ollama: OllamaEngine):
     texts: dict[str, str] = {}
 
     async def one(text: str) -> None:
-        texts[text] = (await complete(ollama, ask(text, max_tokens=64))).text
+        texts[text] = (await ollama.complete(ask(text, max_tokens=64))).text
 
     questions = [str(last(recording(name).body)["content"]) for name in ("concurrent_a", "concurrent_b")]
     async with anyio.create_task_group() as tasks:
@@ -583,7 +582,7 @@ def last(body: JsonObject) -> JsonObject:
 
 async def test_an_adapter_is_a_model_of_its_own(ollama: OllamaEngine):
     """Recordings show_lora and lora_answer."""
-    answer = await complete(ollama, ask("Describe the sea in one sentence.", adapter="smollm2-lora"))
+    answer = await ollama.complete(ask("Describe the sea in one sentence.", adapter="smollm2-lora"))
     assert answer.text.startswith('The sentence is "The sea')
     assert (answer.done.model, answer.done.adapter, answer.done.notes) == (
         "smollm2:latest",
@@ -594,7 +593,7 @@ async def test_an_adapter_is_a_model_of_its_own(ollama: OllamaEngine):
 
 async def test_without_its_adapter_the_base_model_answers_with_a_note(ollama: OllamaEngine):
     """Recording base_answer."""
-    answer = await complete(ollama, ask("Describe the sea in one sentence.", adapter="erp"))
+    answer = await ollama.complete(ask("Describe the sea in one sentence.", adapter="erp"))
     assert answer.text.startswith("The sea is a vast")
     assert (answer.done.model, answer.done.adapter) == ("smollm2", None)
     assert answer.done.notes == ("Ollama has no adapter 'erp' (a model made with ADAPTER); used smollm2",)
@@ -709,30 +708,30 @@ async def real() -> AsyncGenerator[OllamaEngine]:
 @pytest.mark.skipif(not HOST, reason="needs a real Ollama at OLLAMA_HOST")
 class TestARealServer:
     async def test_answers_and_counts(self, real: OllamaEngine):
-        answer = await complete(real, ask(max_tokens=8, effort="off"))
+        answer = await real.complete(ask(max_tokens=8, effort="off"))
         assert answer.text
         assert answer.done.usage.prompt_tokens > 0
 
     async def test_keeps_to_the_choices(self, real: OllamaEngine):
-        answer = await complete(
-            real, ask("It crashes. A bug or a wish?", choices=("bug", "wish"), effort="off")
+        answer = await real.complete(
+            ask("It crashes. A bug or a wish?", choices=("bug", "wish"), effort="off")
         )
         assert answer.text in ("bug", "wish")
 
     async def test_keeps_to_a_schema(self, real: OllamaEngine):
-        answer = await complete(real, ask(PLACE, schema=PLACE_SCHEMA, max_tokens=80, effort="off"))
+        answer = await real.complete(ask(PLACE, schema=PLACE_SCHEMA, max_tokens=80, effort="off"))
         assert json.loads(answer.text)["kind"] in ("capital", "village")
 
     async def test_refuses_a_prompt_over_its_context(self, real: OllamaEngine):
         with pytest.raises(ContextTooLongError):
-            await complete(real, ask("word " * 5000))
+            await real.complete(ask("word " * 5000))
 
     async def test_names_a_model_it_lacks(self, real: OllamaEngine):
         with pytest.raises(UnknownModelError):
-            await complete(real, ask(model="no-such-model:1b"))
+            await real.complete(ask(model="no-such-model:1b"))
 
     async def test_answers_after_a_reader_left(self, real: OllamaEngine):
         async with real.stream(ask("Count to a thousand.", max_tokens=1000, effort="off")) as events:
             async for _ in events:
                 break
-        assert (await complete(real, ask(max_tokens=4, effort="off"))).text
+        assert (await real.complete(ask(max_tokens=4, effort="off"))).text

@@ -9,7 +9,7 @@ import pytest
 from engines.backends.ollama import inventory
 from engines.backends.ollama.choice import Candidate, choose
 from engines.backends.ollama.engine import OllamaEngine
-from engines.base import JsonObject, Message, Request, complete
+from engines.base import JsonObject, Message, Request
 from engines.errors import (
     EngineUnavailableError,
     ModelNotLoadedError,
@@ -155,7 +155,7 @@ def engine_at(replay: Replay, total_gib: float = 16, **settings: str) -> OllamaE
 
 
 async def answered_by(ollama: OllamaEngine, replay: Replay, **fields: object) -> str:
-    await complete(ollama, hello(**fields))
+    await ollama.complete(hello(**fields))
     return str(replay.asked[-1]["model"])
 
 
@@ -169,7 +169,7 @@ async def test_an_ollama_with_any_model_answers(replay: Replay):
     says_hi(replay)
     async with engine_at(replay) as ollama:
         profile = await ollama.profile()
-        done = (await complete(ollama, hello())).done
+        done = (await ollama.complete(hello())).done
     assert profile.model == done.model == "mistral:7b"
     assert "the only chat model" in profile.reason
 
@@ -251,12 +251,12 @@ async def test_a_model_that_cannot_be_loaded_is_replaced_and_the_reason_kept(rep
     says_hi(replay, 2)
     async with engine_at(replay) as ollama:
         assert (await ollama.profile()).model == "big:12b"
-        done = (await complete(ollama, hello())).done
+        done = (await ollama.complete(hello())).done
         assert done.model == "mistral:7b"
         assert done.notes == (f"big:12b is not used: Ollama cannot load big:12b: {why}",)
         profile = await ollama.profile()
         assert (profile.model, profile.notes) == ("mistral:7b", done.notes)
-        await complete(ollama, hello())
+        await ollama.complete(hello())
     assert [body["model"] for body in replay.asked] == ["big:12b", "mistral:7b", "mistral:7b"]
 
 
@@ -265,7 +265,7 @@ async def test_when_no_model_can_be_loaded_the_next_engine_answers_and_says_why(
     replay.unloadable["mistral:7b"] = OUT_OF_MEMORY
     async with engine_at(replay) as ollama:
         auto = FailoverEngine([ollama, FlakyEngine("llamacpp")])
-        done = (await complete(auto, hello())).done
+        done = (await auto.complete(hello())).done
     assert done.engine == "llamacpp"
     assert OUT_OF_MEMORY in done.notes[0]
 
@@ -276,10 +276,10 @@ async def test_a_named_model_that_cannot_be_loaded_is_an_error(replay: Replay):
     replay.unloadable["big:12b"] = OUT_OF_MEMORY
     async with engine_at(replay) as ollama:
         with pytest.raises(ModelNotLoadedError, match="requires more system memory"):
-            await complete(ollama, hello(model="big:12b"))
+            await ollama.complete(hello(model="big:12b"))
     async with engine_at(replay, model="big:12b") as ollama:
         with pytest.raises(ModelNotLoadedError):
-            await complete(ollama, hello())
+            await ollama.complete(hello())
 
 
 async def test_another_failure_of_the_server_is_not_the_model_s(replay: Replay):
@@ -287,7 +287,7 @@ async def test_another_failure_of_the_server_is_not_the_model_s(replay: Replay):
     replay.unloadable["mistral:7b"] = "something else"
     async with engine_at(replay) as ollama:
         with pytest.raises(EngineUnavailableError, match="something else"):
-            await complete(ollama, hello())
+            await ollama.complete(hello())
         assert (await ollama.profile()).model == "mistral:7b"
 
 

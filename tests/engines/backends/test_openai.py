@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from engines.backends.openai.engine import OpenAiEngine
 from engines.backends.scripted.engine import ScriptedEngine
-from engines.base import JsonObject, JsonValue, complete
+from engines.base import JsonObject, JsonValue
 from engines.errors import (
     AgentError,
     ContextTooLongError,
@@ -29,7 +29,7 @@ from tests.engines import openai_double
 from tests.engines.openai_double import EMBEDDING, MODEL, Double, serving
 from tests.engines.sample_requests import WEATHER, ask
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("way")]
 
 KEY = "sk-very-secret-0123"
 SCHEMA: JsonObject = {"type": "object", "properties": {"n": {"enum": [7]}}, "required": ["n"]}
@@ -98,10 +98,10 @@ async def test_what_a_server_lacks_is_never_asked_for():
     async with engine_at(double) as engine:
         await engine.profile()
         del double.asked[:]
-        await complete(engine, ask(logprobs=3, tools=(WEATHER,), tool_choice="none"))
+        await engine.complete(ask(logprobs=3, tools=(WEATHER,), tool_choice="none"))
         for request in (ask(choices=("a", "b")), ask(tools=(WEATHER,))):
             with pytest.raises(UnsupportedFeatureError):
-                await complete(engine, request)
+                await engine.complete(request)
         assert len(double.asked) == 1
         assert not {"logprobs", "top_logprobs", "tools", "tool_choice"} & double.asked[0].keys()
 
@@ -114,7 +114,7 @@ async def test_without_schemas_the_prompt_has_the_schema_and_the_json_is_cut_out
     async with engine_at(double) as engine:
         await engine.profile()
         double.say(says(text, "stop"), "data: [DONE]", "")
-        found = await complete(engine, ask("Give me a number.", schema=SCHEMA))
+        found = await engine.complete(ask("Give me a number.", schema=SCHEMA))
     assert json.loads(found.text) == {"n": 7}
     (sent,) = cast("list[JsonObject]", double.asked[-1]["messages"])
     assert json.dumps(SCHEMA) in str(sent["content"])
@@ -135,7 +135,7 @@ async def test_a_server_that_came_back_is_probed_again():
         await engine.profile()
         double.say("", status=502)
         with pytest.raises(EngineUnavailableError):
-            await complete(engine, ask())
+            await engine.complete(ask())
         double.refuses = frozenset({"tools"})
         assert not (await engine.profile()).capabilities.tools
 
@@ -144,7 +144,7 @@ async def test_a_probe_keeps_to_the_deadline_of_the_call():
     double = Double(behind=ScriptedEngine(pace=5))
     async with engine_at(double) as engine:
         with pytest.raises(EngineTimeoutError):
-            await complete(engine, ask(deadline=anyio.current_time() + 0.1))
+            await engine.complete(ask(deadline=anyio.current_time() + 0.1))
 
 
 # Models
@@ -154,7 +154,7 @@ async def test_a_probe_keeps_to_the_deadline_of_the_call():
 async def test_a_model_may_have_any_name(name: str):
     double = Double(models=({"id": name}, {"id": "other"}))
     async with engine_at(double, model=name) as engine:
-        assert (await complete(engine, ask())).done.model == name
+        assert (await engine.complete(ask())).done.model == name
         assert [model.name for model in await engine.models()] == [name, "other"]
     assert all(body["model"] == name for body in double.asked)
 
@@ -169,7 +169,7 @@ async def test_a_model_for_embeddings_or_ranking_is_not_the_default_and_not_list
 
 async def test_a_server_without_a_list_needs_a_named_model():
     async with engine_at(Double(models=None), model="m") as engine:
-        assert (await complete(engine, ask())).done.model == "m"
+        assert (await engine.complete(ask())).done.model == "m"
         await engine.check()
     async with engine_at(Double(models=None)) as engine:
         with pytest.raises(EngineUnavailableError, match="Unexpected endpoint"):
@@ -180,7 +180,7 @@ async def test_an_address_without_a_path_gets_the_usual_one():
     async with serving(Double()) as double:
         settings = OpenAiSettings(url=double.url.removesuffix("/v1") + "/")
         async with OpenAiEngine(settings) as engine:
-            assert (await complete(engine, ask())).text
+            assert (await engine.complete(ask())).text
     assert set(double.paths) == {"/v1/models", "/v1/chat/completions"}
 
 
@@ -244,7 +244,7 @@ async def test_an_answer_is_read_as_servers_send_it(lines: tuple[str, ...], kind
     async with engine_at(double) as engine:
         await engine.profile()
         double.say(*lines, kind=kind)
-        found = await complete(engine, ask())
+        found = await engine.complete(ask())
     assert (found.text, found.done.finish_reason) == ("Hello", "stop")
 
 
@@ -259,7 +259,7 @@ async def test_tool_calls_of_an_answer_that_is_not_streamed_are_numbered():
     async with engine_at(double) as engine:
         await engine.profile()
         double.say(json.dumps(answer), kind="application/json")
-        found = await complete(engine, ask(tools=(WEATHER,)))
+        found = await engine.complete(ask(tools=(WEATHER,)))
     assert [call.name for call in found.tool_calls] == ["f0", "f1"]
     assert found.done.finish_reason == "tool_calls"
 
@@ -270,7 +270,7 @@ async def test_a_stream_that_stops_in_the_middle_is_no_answer():
         await engine.profile()
         double.say(says("Hel"), "")
         with pytest.raises(EngineUnavailableError, match="stopped in the middle"):
-            await complete(engine, ask())
+            await engine.complete(ask())
 
 
 # Errors
@@ -298,7 +298,7 @@ async def test_each_failure_becomes_its_error(status: int, body: str, error: typ
         await engine.profile()
         double.say(body, status=status, kind="application/json" if body[0] == "{" else "text/event-stream")
         with pytest.raises(error, match=message):
-            await complete(engine, ask())
+            await engine.complete(ask())
 
 
 async def test_a_list_of_models_that_is_an_error_with_status_200_is_an_error():
@@ -313,7 +313,7 @@ async def test_a_list_of_models_that_is_an_error_with_status_200_is_an_error():
 async def test_a_server_that_wants_a_key_says_so():
     for key in ("", "wrong-key-0123"):
         async with engine_at(Double(api_key=KEY), api_key=key) as engine:
-            for use in (engine.check, engine.profile, engine.models, lambda: complete(engine, ask())):
+            for use in (engine.check, engine.profile, engine.models, lambda: engine.complete(ask())):
                 with pytest.raises(EngineUnavailableError, match="401") as caught:
                     await use()
                 assert "set `api_key`" in caught.value.hint
@@ -321,7 +321,7 @@ async def test_a_server_that_wants_a_key_says_so():
 
 async def test_the_key_is_sent():
     async with engine_at(Double(api_key=KEY), api_key=f" {KEY}\n") as engine:
-        assert (await complete(engine, ask())).text
+        assert (await engine.complete(ask())).text
         assert (await engine.embed(["a"])).vectors
 
 
@@ -356,7 +356,7 @@ async def test_the_key_is_in_no_error_and_no_log(how: str, caplog: pytest.LogCap
         await engine.profile()
         break_with_key(double, how)
         with pytest.raises(AgentError) as caught:
-            await (engine.check() if how == HOW[-1] else complete(engine, ask()))
+            await (engine.check() if how == HOW[-1] else engine.complete(ask()))
     error = caught.value
     shown = [error.message, error.hint, repr(error), json.dumps(error.as_json()), caplog.text]
     shown += traceback.format_exception(error)

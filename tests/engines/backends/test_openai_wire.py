@@ -373,14 +373,12 @@ def test_a_request_is_written_as_openai_has_it():
         "top_logprobs": 2,
         "tools": [WEATHER],
         "tool_choice": "auto",
-        "stream": True,
-        "stream_options": {"include_usage": True},
     }
 
 
 def test_what_was_not_asked_for_is_not_sent():
     body = chat_body(ask(tool_choice="auto"), "m")
-    assert set(body) == {"model", "messages", "max_tokens", "temperature", "stream", "stream_options"}
+    assert set(body) == {"model", "messages", "max_tokens", "temperature"}
 
 
 def test_embeddings_are_put_in_order():
@@ -415,6 +413,24 @@ async def test_unexpected_data_after_an_answer_is_not_the_next_answer(wire: Wire
     await wire_is_quiet()
     server.handler = server.streams(chunk(content="ours again"), END, LAST)
     assert (await answer(wire, server)).text == "ours again"
+
+
+async def test_a_redirect_is_not_followed(wire: Wire, server: Server):
+    server.handler = server.status(307, Location="http://127.0.0.1:1/v1")
+    with pytest.raises(EngineUnavailableError, match=r"redirects to http://127\.0\.0\.1:1/v1"):
+        await wire.ask(server.url, {}, key="secret")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("url", "key"), [("", "secret\nX: y"), ("\r\nX: y", ""), ("ftp:", "")])
+async def test_what_cannot_be_sent_is_an_error_of_the_settings(
+    wire: Wire, server: Server, url: str, key: str
+):
+    with pytest.raises(EngineUnavailableError, match="cannot be asked") as caught:
+        await wire.ask(url if url == "ftp:" else server.url + url, key=key)
+    assert "settings" in caught.value.hint
+    assert "secret" not in caught.value.message
+    assert not server.requests
 
 
 async def wire_is_quiet() -> None:

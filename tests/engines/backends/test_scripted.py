@@ -14,7 +14,6 @@ from engines.base import (
     Request,
     TextDelta,
     ToolCallDelta,
-    complete,
 )
 from engines.errors import (
     ContextTooLongError,
@@ -42,22 +41,22 @@ def ask(text: str = "say it again", **fields: object) -> Request:
 
 
 async def test_without_a_script_it_repeats_the_last_user_message():
-    assert (await complete(ScriptedEngine(), ask("two  words."))).text == "two  words."
+    assert (await ScriptedEngine().complete(ask("two  words."))).text == "two  words."
 
 
 async def test_a_function_answers_each_request():
     engine = ScriptedEngine(lambda request: request.messages[-1].content.upper())
-    assert (await complete(engine, ask("loud"))).text == "LOUD"
+    assert (await engine.complete(ask("loud"))).text == "LOUD"
     assert engine.requests == [ask("loud")]
 
 
 async def test_replies_are_used_up_one_by_one():
     engine = ScriptedEngine(["one", EngineBusyError("full", retry_after=2)])
-    assert (await complete(engine, ask())).text == "one"
+    assert (await engine.complete(ask())).text == "one"
     with pytest.raises(EngineBusyError):
-        await complete(engine, ask())
+        await engine.complete(ask())
     with pytest.raises(EngineProtocolError, match="no reply left"):
-        await complete(engine, ask())
+        await engine.complete(ask())
 
 
 async def test_a_script_can_break_off_in_the_middle():
@@ -70,13 +69,13 @@ async def test_a_script_can_break_off_in_the_middle():
 
 
 async def test_events_without_an_end_get_one():
-    answer = await complete(ScriptedEngine([[ToolCallDelta(0, "1", "weather", "{}")]]), ask())
+    answer = await ScriptedEngine([[ToolCallDelta(0, "1", "weather", "{}")]]).complete(ask())
     assert answer.done.finish_reason == "tool_calls"
     assert answer.done.model == "scripted"
 
 
 async def test_the_first_choice_is_one_token_with_the_others_as_alternatives():
-    answer = await complete(ScriptedEngine(), ask(choices=("a b", "c"), logprobs=2))
+    answer = await ScriptedEngine().complete(ask(choices=("a b", "c"), logprobs=2))
     assert answer.text == "a b"
     (token,) = answer.logprobs
     assert token.top == (("a b", math.log(0.5)), ("c", math.log(0.25)))
@@ -110,36 +109,36 @@ async def test_the_first_choice_is_one_token_with_the_others_as_alternatives():
 async def test_the_answer_satisfies_the_schema(schema: JsonObject):
     import jsonschema
 
-    answer = await complete(ScriptedEngine(), ask(schema=schema))
+    answer = await ScriptedEngine().complete(ask(schema=schema))
     jsonschema.validate(json.loads(answer.text), schema)
 
 
 async def test_a_schema_it_cannot_satisfy_is_refused():
     with pytest.raises(UnsupportedFeatureError, match="pattern"):
-        await complete(ScriptedEngine(), ask(schema={"type": "string", "pattern": "^v\\d"}))
+        await ScriptedEngine().complete(ask(schema={"type": "string", "pattern": "^v\\d"}))
 
 
 @pytest.mark.parametrize(
     "wish", [None, "auto", "required", {"type": "function", "function": {"name": "weather"}}]
 )
 async def test_a_tool_is_called_with_arguments_that_fit(wish: object):
-    answer = await complete(ScriptedEngine(), ask(tools=(WEATHER,), tool_choice=wish))
+    answer = await ScriptedEngine().complete(ask(tools=(WEATHER,), tool_choice=wish))
     (call,) = answer.tool_calls
     assert (call.name, json.loads(call.arguments)) == ("weather", {"city": ""})
     assert answer.done.finish_reason == "tool_calls"
 
 
 async def test_no_tool_is_called_with_tool_choice_none_or_after_a_tool_result():
-    assert (await complete(ScriptedEngine(), ask(tools=(WEATHER,), tool_choice="none"))).tool_calls == ()
+    assert (await ScriptedEngine().complete(ask(tools=(WEATHER,), tool_choice="none"))).tool_calls == ()
     answered = Request(
         (Message("user", "hi"), Message("tool", "sunny", tool_call_id="1")), 10, tools=(WEATHER,)
     )
-    assert (await complete(ScriptedEngine(), answered)).text == "hi"
+    assert (await ScriptedEngine().complete(answered)).text == "hi"
 
 
 @given(text=st.text(), stop=st.text(min_size=1), limit=st.integers(1, 5))
 async def test_the_answer_ends_before_the_stop_text_and_within_the_limit(text: str, stop: str, limit: int):
-    answer = await complete(ScriptedEngine(), ask(text, stop=(stop,), max_tokens=limit))
+    answer = await ScriptedEngine().complete(ask(text, stop=(stop,), max_tokens=limit))
     assert text.startswith(answer.text)
     assert stop not in answer.text
     assert answer.done.usage.completion_tokens <= limit
@@ -151,7 +150,7 @@ async def test_a_stream_keeps_its_deadline_between_events():
     with anyio.fail_after(5):
         engine = ScriptedEngine(pace=60)
         with pytest.raises(EngineTimeoutError):
-            await complete(engine, ask(deadline=anyio.current_time() + 0.01))
+            await engine.complete(ask(deadline=anyio.current_time() + 0.01))
         assert engine.active == 0
 
 
@@ -166,13 +165,13 @@ async def test_leaving_a_stream_early_ends_the_answer():
 async def test_a_prompt_over_the_context_is_refused_with_the_numbers():
     engine = ScriptedEngine(capabilities=Capabilities(max_context=3))
     with pytest.raises(ContextTooLongError, match="4 tokens"):
-        await complete(engine, ask("one two three four"))
+        await engine.complete(ask("one two three four"))
 
 
 async def test_a_missing_adapter_falls_back_to_the_base_model_with_a_note():
     engine = ScriptedEngine(adapters=["erp"])
-    assert (await complete(engine, ask(adapter="erp"))).done.adapter == "erp"
-    done = (await complete(engine, ask(adapter="crm"))).done
+    assert (await engine.complete(ask(adapter="erp"))).done.adapter == "erp"
+    done = (await engine.complete(ask(adapter="crm"))).done
     assert done.adapter is None
     assert "crm" in done.notes[0]
     assert [model.name for model in await engine.models()] == ["scripted", "erp"]
@@ -183,7 +182,7 @@ async def test_another_model_is_unknown_everywhere():
     with pytest.raises(UnknownModelError):
         await engine.profile("gpt")
     with pytest.raises(UnknownModelError):
-        await complete(engine, ask(model="gpt"))
+        await engine.complete(ask(model="gpt"))
     with pytest.raises(UnknownModelError):
         await engine.count_tokens("x", model="gpt")
 

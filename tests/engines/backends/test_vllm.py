@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from engines.backends.openai_json import STREAMED
 from engines.backends.vllm.engine import VllmEngine
 from engines.base import (
     Completion,
@@ -16,7 +17,6 @@ from engines.base import (
     TextDelta,
     ToolCall,
     Usage,
-    complete,
 )
 from engines.errors import (
     AgentError,
@@ -31,7 +31,7 @@ from engines.errors import (
 from engines.settings import VllmSettings
 from tests.vllm.double import Double, chunk, doubled, usage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("way")]
 
 BASE = "smollm2-135m"
 PATHS = {name: f"/adapters/{name}" for name in ("alpha", "beta", "gamma")}
@@ -68,32 +68,31 @@ def refusal(message: str, code: int = 400) -> JsonObject:
 # Requests
 
 
-async def test_a_chat_names_model_limits_and_priority(vllm: VllmEngine, double: Double):
-    await complete(vllm, ask(tags=Tags(tier="main"), seed=7, stop=("END",)))
+async def test_a_chat_names_model_limits_and_priority(vllm: VllmEngine, double: Double, way: str):
+    await vllm.complete(ask(tags=Tags(tier="main"), seed=7, stop=("END",)))
     assert double.asked == [
         {
             "model": BASE,
             "messages": [{"role": "user", "content": "Who are you?"}],
             "max_tokens": 16,
             "temperature": 0.0,
-            "stream": True,
-            "stream_options": {"include_usage": True},
             "seed": 7,
             "stop": ["END"],
             "priority": 1,
         }
+        | (STREAMED if way == "streamed" else {})
     ]
 
 
 async def test_the_small_tier_goes_first(vllm: VllmEngine, double: Double):
-    await complete(vllm, ask(tags=Tags(tier="small")))
+    await vllm.complete(ask(tags=Tags(tier="small")))
     assert double.asked[0]["priority"] == 0
 
 
 async def test_a_server_that_refuses_priorities_is_sent_none_from_then_on(vllm: VllmEngine, double: Double):
     double.say(refusal("Got priority 1 but Priority scheduling is not enabled."), status=400)
-    assert (await complete(vllm, ask())).text == f"{BASE} speaking"
-    await complete(vllm, ask())
+    assert (await vllm.complete(ask())).text == f"{BASE} speaking"
+    await vllm.complete(ask())
     assert ["priority" in body for body in double.asked] == [True, False, False]
 
 
@@ -103,12 +102,12 @@ async def test_priorities_refused_to_several_at_once_are_dropped_for_all(vllm: V
         double.say(refused, status=400)
     async with anyio.create_task_group() as asking:
         for _ in range(3):
-            asking.start_soon(complete, vllm, ask())
+            asking.start_soon(vllm.complete, ask())
     assert len(double.asked) == 6
 
 
 async def test_choices_go_as_structured_outputs(vllm: VllmEngine, double: Double):
-    await complete(vllm, ask(choices=("bug", "feature"), logprobs=50))
+    await vllm.complete(ask(choices=("bug", "feature"), logprobs=50))
     sent = double.asked[0]
     assert sent["structured_outputs"] == {"choice": ["bug", "feature"]}
     assert (sent["logprobs"], sent["top_logprobs"]) == (True, 20)
@@ -127,27 +126,27 @@ async def test_choices_go_as_structured_outputs(vllm: VllmEngine, double: Double
 async def test_a_schema_goes_as_response_format(
     vllm: VllmEngine, double: Double, schema: JsonObject, sent: JsonObject
 ):
-    await complete(vllm, ask(schema=schema))
+    await vllm.complete(ask(schema=schema))
     assert double.asked[0]["response_format"] == sent
 
 
 async def test_thinking_is_switched_off_where_it_can_be_and_kept_low_elsewhere(
     vllm: VllmEngine, double: Double
 ):
-    await complete(vllm, ask(effort="off"))
+    await vllm.complete(ask(effort="off"))
     sent = double.asked[0]
     assert (sent["reasoning_effort"], sent["chat_template_kwargs"]) == ("low", {"enable_thinking": False})
 
 
 async def test_max_tokens_is_limited_to_the_model_s_context(vllm: VllmEngine, double: Double):
-    await complete(vllm, ask(max_tokens=100_000))
+    await vllm.complete(ask(max_tokens=100_000))
     assert double.asked[0]["max_tokens"] == 4096
 
 
 async def test_the_api_key_goes_along():
     double = Double(api_key="secret")
     async with engine_for(double, api_key="secret") as vllm:
-        assert (await complete(vllm, ask())).text
+        assert (await vllm.complete(ask())).text
     async with engine_for(double) as vllm:
         with pytest.raises(EngineUnavailableError, match="401"):
             await vllm.check()
@@ -157,7 +156,7 @@ async def test_the_api_key_goes_along():
 
 
 async def test_an_answer_names_engine_model_and_usage(vllm: VllmEngine):
-    answer = await complete(vllm, ask())
+    answer = await vllm.complete(ask())
     assert (answer.text, answer.done.engine, answer.done.model) == (f"{BASE} speaking", "vllm", BASE)
     assert (answer.done.adapter, answer.done.usage, answer.done.notes) == (None, Usage(5, 2), ())
 
@@ -169,7 +168,7 @@ async def test_reasoning_is_not_part_of_the_text(vllm: VllmEngine, double: Doubl
         chunk({"content": " I?</think>\nA model."}, "stop"),
         usage(),
     )
-    assert (await complete(vllm, ask())).text == "A model."
+    assert (await vllm.complete(ask())).text == "A model."
 
 
 async def test_tool_calls_are_put_together_from_their_pieces(vllm: VllmEngine, double: Double):
@@ -183,7 +182,7 @@ async def test_tool_calls_are_put_together_from_their_pieces(vllm: VllmEngine, d
         chunk({}, "tool_calls"),
         usage(),
     )
-    answer = await complete(vllm, ask(tools=({"type": "function"},)))
+    answer = await vllm.complete(ask(tools=({"type": "function"},)))
     assert answer.tool_calls == (ToolCall("c1", "look", '{"at": "it"}'),)
     assert answer.done.finish_reason == "tool_calls"
 
@@ -192,7 +191,7 @@ async def test_a_tool_required_by_name_is_strict_and_ends_with_tool_calls(vllm: 
     call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     double.say(chunk({"content": None, "tool_calls": [call]}), chunk({}, "stop"), usage())  # type: ignore[list-item]
     tool: JsonObject = {"type": "function", "function": {"name": "look"}}
-    answer = await complete(vllm, ask(tools=(tool,), tool_choice=tool))
+    answer = await vllm.complete(ask(tools=(tool,), tool_choice=tool))
     assert answer.done.finish_reason == "tool_calls"
     assert double.asked[0]["tools"] == [{"type": "function", "function": {"name": "look", "strict": True}}]
 
@@ -247,29 +246,29 @@ async def test_each_refusal_becomes_its_error(
 ):
     double.say(refusal(message), status=400)
     with pytest.raises(error, match=match):
-        await complete(vllm, ask())
+        await vllm.complete(ask())
 
 
 async def test_an_engine_that_died_behind_its_server_is_retryable(vllm: VllmEngine, double: Double):
     died = refusal("EngineCore encountered an issue. See stack trace (above) for the root cause.", 500)
     double.say(died, status=500)
     with pytest.raises(EngineUnavailableError):
-        await complete(vllm, ask())
+        await vllm.complete(ask())
     double.say(chunk({"content": "I"}), died)
     with pytest.raises(EngineUnavailableError):
-        await complete(vllm, ask())
+        await vllm.complete(ask())
 
 
 async def test_a_connection_that_breaks_in_the_middle_is_an_interruption(vllm: VllmEngine, double: Double):
     double.say(chunk({"content": "I"}), cut=True)
     with pytest.raises(EngineInterruptedError):
-        await complete(vllm, ask())
+        await vllm.complete(ask())
 
 
 async def test_an_answer_that_stalls_ends_at_the_deadline(vllm: VllmEngine, double: Double):
     double.say(chunk({"content": "I"}), hold=True)
     with pytest.raises(EngineTimeoutError):
-        await complete(vllm, ask(deadline=anyio.current_time() + 0.1))
+        await vllm.complete(ask(deadline=anyio.current_time() + 0.1))
     await double.left.wait()
 
 
@@ -292,7 +291,7 @@ async def test_the_profile_is_the_default_models(vllm: VllmEngine):
 async def test_the_list_of_models_is_asked_for_once(vllm: VllmEngine, double: Double):
     for _ in range(3):
         await vllm.profile()
-        await complete(vllm, ask())
+        await vllm.complete(ask())
     assert double.listed == 1
 
 
@@ -318,16 +317,16 @@ async def test_models_are_those_served_and_adapters_that_could_be(vllm: VllmEngi
 
 async def test_a_model_it_lacks_is_an_error_that_names_those_it_has(vllm: VllmEngine):
     with pytest.raises(UnknownModelError, match="gpt-9") as caught:
-        await complete(vllm, ask(model="gpt-9"))
+        await vllm.complete(ask(model="gpt-9"))
     assert BASE in caught.value.hint
 
 
 async def test_a_server_restarted_with_another_model_is_listed_again(vllm: VllmEngine, double: Double):
-    await complete(vllm, ask())
+    await vllm.complete(ask())
     double.base = "other"
     with pytest.raises(UnknownModelError):
-        await complete(vllm, ask())
-    assert (await complete(vllm, ask())).done.model == "other"
+        await vllm.complete(ask())
+    assert (await vllm.complete(ask())).done.model == "other"
 
 
 async def test_tokens_are_counted_by_the_server(vllm: VllmEngine):
@@ -344,7 +343,7 @@ async def test_no_server_at_the_address_is_unavailable():
     async with engine_for(double):
         pass
     async with VllmEngine(VllmSettings(url=double.url)) as vllm:
-        for attempt in (vllm.check(), vllm.profile(), complete(vllm, ask())):
+        for attempt in (vllm.check(), vllm.profile(), vllm.complete(ask())):
             with pytest.raises(EngineUnavailableError, match="vLLM"):
                 await attempt
 
@@ -361,7 +360,7 @@ async def test_another_server_at_the_address_is_no_vllm(double: Double):
 
 
 async def say(engine: Engine, adapter: str | None) -> Completion:
-    return await complete(engine, ask(adapter=adapter))
+    return await engine.complete(ask(adapter=adapter))
 
 
 async def test_an_adapter_is_a_model_name(vllm: VllmEngine, double: Double):

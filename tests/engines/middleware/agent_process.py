@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 
 from engines.backends.scripted.engine import ScriptedEngine
-from engines.base import Event, Request, complete
+from engines.base import Event, Request
 from engines.middleware.admission import AdmittedEngine
 from engines.middleware.slots import SharedSlots
 from tests.engines.middleware.fakes import ask
@@ -34,7 +34,7 @@ class TimedEngine(ScriptedEngine):
 async def work(slots: SharedSlots, callers: int) -> None:
     async def call(engine: AdmittedEngine, number: int) -> None:
         while True:
-            await complete(engine, ask(tier="main" if number else "small", agent=sys.argv[2]))
+            await engine.complete(ask(tier="main" if number else "small", agent=sys.argv[2]))
             await anyio.sleep(0 if number else 0.05)
 
     async with AdmittedEngine(TimedEngine(pace=0.01), slots) as engine, anyio.create_task_group() as tasks:

@@ -5,13 +5,13 @@ import anyio
 import pytest
 
 from engines.backends.scripted.engine import ScriptedEngine
-from engines.base import Request, Tags, complete
+from engines.base import Request, Tags
 from engines.errors import AgentError, EngineBusyError, EngineUnavailableError, UnsupportedFeatureError
 from engines.middleware.admission import AdmittedEngine
 from engines.middleware.slots import Slots
 from tests.engines.middleware.fakes import GatedEngine, ask
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("way")]
 
 
 @asynccontextmanager
@@ -19,7 +19,7 @@ async def crowd(engine: AdmittedEngine, inner: GatedEngine, *requests: Request) 
     """Keeps ``requests`` at the engine or in the queue, in this order, during the body."""
     async with anyio.create_task_group() as tasks:
         for request in requests:
-            tasks.start_soon(complete, engine, request)
+            tasks.start_soon(engine.complete, request)
             await anyio.lowlevel.checkpoint()
         yield
         inner.gate.set()
@@ -62,7 +62,7 @@ async def test_a_full_queue_raises_busy_at_once_with_retry_after():
         crowd(engine, inner, ask("at the engine"), ask("first"), ask("second")),
     ):
         with pytest.raises(EngineBusyError, match="2 requests already wait") as refused:
-            await complete(engine, ask("third"))
+            await engine.complete(ask("third"))
         assert refused.value.retry_after == 3.0
 
 
@@ -70,7 +70,7 @@ async def test_the_deadline_covers_the_queue_and_the_error_says_that_nothing_sta
     inner = GatedEngine()
     async with AdmittedEngine(inner, Slots(1)) as engine, crowd(engine, inner, ask("long")):
         with pytest.raises(EngineBusyError, match="never started") as late:
-            await complete(engine, ask("late", deadline=anyio.current_time() + 0.01))
+            await engine.complete(ask("late", deadline=anyio.current_time() + 0.01))
         assert late.value.retry_after
         with pytest.raises(EngineBusyError):
             await engine.embed(["text"], deadline=anyio.current_time() + 0.01)
@@ -85,10 +85,10 @@ async def test_a_request_cancelled_while_waiting_leaves_the_queue():
         crowd(engine, inner, ask("long")),
     ):
         with anyio.move_on_after(0.01) as gone:
-            await complete(engine, ask("gone"))
+            await engine.complete(ask("gone"))
         assert gone.cancelled_caught
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(complete, engine, ask("takes the free seat in line"))
+            tasks.start_soon(engine.complete, ask("takes the free seat in line"))
             await anyio.wait_all_tasks_blocked()
             inner.gate.set()
     assert [request.messages[0].content for request in inner.requests] == [
@@ -104,11 +104,11 @@ async def test_a_request_cancelled_at_the_engine_frees_its_slot_for_the_next():
 
         async def leave() -> None:
             with leaving:
-                await complete(engine, ask("leaves"))
+                await engine.complete(ask("leaves"))
 
         tasks.start_soon(leave)
         await inner.until_running(1)
-        tasks.start_soon(complete, engine, ask("next"))
+        tasks.start_soon(engine.complete, ask("next"))
         await anyio.wait_all_tasks_blocked()
         leaving.cancel()
         inner.gate.set()
@@ -120,7 +120,7 @@ async def test_a_slot_granted_to_a_request_being_cancelled_is_not_lost():
 
     async def leave(engine: AdmittedEngine) -> None:
         with leaving:
-            await complete(engine, ask("leaves"))
+            await engine.complete(ask("leaves"))
 
     async with AdmittedEngine(inner, Slots(1)) as engine:
         async with anyio.create_task_group() as tasks:
@@ -129,7 +129,7 @@ async def test_a_slot_granted_to_a_request_being_cancelled_is_not_lost():
                 await anyio.wait_all_tasks_blocked()
             leaving.cancel()  # the slot is granted, and no task has run since
         with anyio.fail_after(5):
-            await complete(engine, ask("after"))
+            await engine.complete(ask("after"))
     assert inner.requests[-1] == ask("after")
 
 
@@ -141,7 +141,7 @@ async def test_a_failing_request_releases_its_slot():
     async with AdmittedEngine(Failing(), Slots(1)) as engine:
         for _ in range(3):
             with pytest.raises(AgentError, match="gone"), anyio.fail_after(5):
-                await complete(engine, ask())
+                await engine.complete(ask())
 
 
 async def test_a_request_that_does_not_fit_the_token_pool_waits():
@@ -206,7 +206,7 @@ async def test_a_slot_released_by_another_process_is_found_by_polling():
     inner.gate.set()
     slots.taken_elsewhere = True
     async with AdmittedEngine(inner, slots) as engine, anyio.create_task_group() as tasks:
-        tasks.start_soon(complete, engine, ask())
+        tasks.start_soon(engine.complete, ask())
         await anyio.wait_all_tasks_blocked()
         assert not inner.requests
         slots.taken_elsewhere = False

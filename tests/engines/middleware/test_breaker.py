@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from engines.backends.scripted.engine import Reply, ScriptedEngine
-from engines.base import TextDelta, complete
+from engines.base import TextDelta, collect
 from engines.errors import (
     AgentError,
     EngineBusyError,
@@ -17,7 +17,7 @@ from engines.errors import (
 from engines.middleware.breaker import BreakerEngine
 from tests.engines.middleware.fakes import Clock, FlakyEngine, ask
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("way")]
 
 GONE = EngineUnavailableError("connection refused", hint="start it")
 
@@ -26,7 +26,7 @@ async def fail(engine: BreakerEngine, times: int = 1) -> AgentError:
     for _ in range(times - 1):
         await fail(engine)
     with pytest.raises(AgentError) as error:
-        await complete(engine, ask())
+        await engine.complete(ask())
     return error.value
 
 
@@ -47,9 +47,9 @@ async def test_after_three_failures_it_fails_at_once_without_asking():
 async def test_one_success_between_failures_keeps_it_closed():
     engine = BreakerEngine(ScriptedEngine([GONE, GONE, "fine", GONE, GONE, "fine"]))
     await fail(engine, 2)
-    await complete(engine, ask())
+    await engine.complete(ask())
     await fail(engine, 2)
-    assert (await complete(engine, ask())).text == "fine"
+    assert (await engine.complete(ask())).text == "fine"
 
 
 async def test_one_request_finds_out_whether_it_is_back_and_its_success_closes():
@@ -62,7 +62,7 @@ async def test_one_request_finds_out_whether_it_is_back_and_its_success_closes()
         assert (await fail(engine)).retry_after == 1.0
     clock.now += 1
     for _ in range(3):
-        await complete(engine, ask())
+        await engine.complete(ask())
 
 
 async def test_each_failed_probe_doubles_the_time_up_to_the_longest():
@@ -85,7 +85,7 @@ async def test_requests_that_were_under_way_when_it_opened_do_not_lengthen_the_p
 
     async def interrupted() -> None:
         with pytest.raises(EngineInterruptedError):
-            await complete(engine, ask())
+            await engine.complete(ask())
 
     async with anyio.create_task_group() as tasks:
         for _ in replies:
@@ -99,13 +99,22 @@ async def test_requests_that_were_under_way_when_it_opened_do_not_lengthen_the_p
         RequestRefusedError("bad schema"),
         EngineBusyError("full"),
         ModelNotPulledError("no weights"),
-        [TextDelta("slow"), EngineTimeoutError("too slow")],
     ],
 )
 async def test_other_errors_than_unavailability_never_open_it(reply: Reply):
     inner = ScriptedEngine([reply] * 5)
     engine = BreakerEngine(inner)
     await fail(engine, 5)
+    assert len(inner.requests) == 5
+
+
+async def test_timeouts_of_streams_that_had_begun_never_open_it():
+    inner = ScriptedEngine([[TextDelta("slow"), EngineTimeoutError("too slow")]] * 5)
+    engine = BreakerEngine(inner)
+    for _ in range(5):
+        with pytest.raises(EngineTimeoutError):
+            async with engine.stream(ask()) as events:
+                await collect(events)
     assert len(inner.requests) == 5
 
 
@@ -140,7 +149,7 @@ async def test_opening_and_closing_are_one_line_each_in_the_log(caplog: pytest.L
         inner.up = True
         clock.now += 1
         await engine.embed(["text"])
-        await complete(engine, ask())
+        await engine.complete(ask())
     assert [record.getMessage() for record in caplog.records] == [
         "ollama failed 3 times in a row: nothing listens at ollama",
         "ollama answers again",

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from engines.backends.scripted.engine import Reply, ScriptedEngine
-from engines.base import Engine, Request, TextDelta, complete
+from engines.base import Engine, Request, TextDelta
 from engines.errors import AgentError, EngineBusyError, EngineInterruptedError
 from engines.middleware.admission import AdmittedEngine
 from engines.middleware.breaker import BreakerEngine
@@ -23,7 +23,7 @@ from engines.settings import EngineName, Limits, LlamaCppSettings, OllamaSetting
 from engines.storage.store import Store
 from tests.engines.middleware.fakes import FlakyEngine, ask
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("way")]
 
 
 def folders(folder: Path) -> Folders:
@@ -52,8 +52,8 @@ async def test_tiers_that_name_no_engine_share_one_and_it_answers(tmp_path: Path
     engines = build(tmp_path, "scripted")
     async with engines:
         assert engines.of("small") is engines.of("main") is engines.each["scripted"]
-        assert not (await complete(engines.of("small"), ask())).done.cached
-        assert (await complete(engines.of("main"), ask())).done.cached
+        assert not (await engines.of("small").complete(ask())).done.cached
+        assert (await engines.of("main").complete(ask())).done.cached
         (asked,) = engines.metrics.snapshot().requests
         assert (asked.requests, asked.cached) == (2, 1)
         assert [tier.target_s for tier in engines.metrics.snapshot().tiers] == [0.5, 2.0]
@@ -62,7 +62,7 @@ async def test_tiers_that_name_no_engine_share_one_and_it_answers(tmp_path: Path
 async def test_without_the_cache_everything_is_asked_and_no_file_is_made(tmp_path: Path):
     async with build(tmp_path, "scripted", use_cache=False) as engines:
         for _ in range(2):
-            assert not (await complete(engines.of("main"), ask())).done.cached
+            assert not (await engines.of("main").complete(ask())).done.cached
     assert not (tmp_path / "cache").exists()
 
 
@@ -95,7 +95,7 @@ def test_auto_is_vllm_then_ollama_then_the_embedded_engine_each_built_once(
 async def test_auto_answers_by_the_engine_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Backends, "build", lambda _, name: FlakyEngine(name, up=name == "llamacpp"))  # type: ignore[reportUnknownLambdaType]
     async with build(tmp_path, "auto") as engines:
-        assert (await complete(engines.of("small"), ask())).done.engine == "llamacpp"
+        assert (await engines.of("small").complete(ask())).done.engine == "llamacpp"
 
 
 @pytest.mark.parametrize("name", ["ollama", "vllm", "llamacpp", "openai", "scripted"])
@@ -136,7 +136,7 @@ async def test_all_slots_are_free_after_any_mix_of_errors_deadlines_and_cancella
         request = ask(str(number), tier=chance.choice(["small", "main"]), agent=f"agent {number % 3}")
         allowed = chance.choice([0.001, 0.01, 1.0])
         with anyio.move_on_after(chance.choice([0.002, 0.02, 5.0])), suppress(AgentError):
-            await complete(engine, replace(request, deadline=anyio.current_time() + allowed))
+            await engine.complete(replace(request, deadline=anyio.current_time() + allowed))
 
     inner = ScriptedEngine(reply, pace=0.0005)
     async with Store(tmp_path / "cache") as store:

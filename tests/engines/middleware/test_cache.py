@@ -23,14 +23,13 @@ from engines.base import (
     ToolCall,
     ToolCallDelta,
     Usage,
-    complete,
 )
 from engines.errors import AgentError, EngineInterruptedError, EngineUnavailableError, UnsupportedFeatureError
 from engines.middleware.cache import CachedEngine, pack, unpack
 from engines.storage.store import FILE, Store
 from tests.engines.middleware.fakes import FlakyEngine, ask
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("way")]
 
 TOOL: JsonObject = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 
@@ -60,9 +59,9 @@ async def test_a_repeated_request_gets_the_same_events_from_the_cache(store: Sto
 
 async def test_another_process_finds_the_answer_too(tmp_path: Path):
     async with Store(tmp_path) as store:
-        await complete(CachedEngine(ScriptedEngine(), store), ask())
+        await CachedEngine(ScriptedEngine(), store).complete(ask())
     async with Store(tmp_path) as store:
-        assert (await complete(CachedEngine(ScriptedEngine([]), store), ask())).done.cached
+        assert (await CachedEngine(ScriptedEngine([]), store).complete(ask())).done.cached
 
 
 @pytest.mark.parametrize(
@@ -89,31 +88,31 @@ async def test_requests_that_differ_in_the_answer_are_not_cached_together(
 ):
     inner = ScriptedEngine(adapters=["erp"])
     engine = CachedEngine(inner, store)
-    await complete(engine, ask())
+    await engine.complete(ask())
     other = ask(**change)  # type: ignore[arg-type]
-    assert not (await complete(engine, other)).done.cached
-    assert (await complete(engine, other)).done.cached
+    assert not (await engine.complete(other)).done.cached
+    assert (await engine.complete(other)).done.cached
     assert len(inner.requests) == 2
 
 
 async def test_the_order_of_a_schema_is_part_of_the_question(store: Store):
     inner = ScriptedEngine()
     engine = CachedEngine(inner, store)
-    await complete(engine, ask(schema={"properties": {"a": {}, "b": {}}}))
-    await complete(engine, ask(schema={"properties": {"b": {}, "a": {}}}))
+    await engine.complete(ask(schema={"properties": {"a": {}, "b": {}}}))
+    await engine.complete(ask(schema={"properties": {"b": {}, "a": {}}}))
     assert len(inner.requests) == 2
 
 
 async def test_another_model_under_the_same_engine_is_asked(store: Store):
-    await complete(CachedEngine(ScriptedEngine(model="old"), store), ask())
-    assert (await complete(CachedEngine(ScriptedEngine(model="new"), store), ask())).done.model == "new"
+    await CachedEngine(ScriptedEngine(model="old"), store).complete(ask())
+    assert (await CachedEngine(ScriptedEngine(model="new"), store).complete(ask())).done.model == "new"
 
 
 async def test_agent_tool_and_deadline_are_not_part_of_the_key(store: Store):
     engine = CachedEngine(ScriptedEngine(), store)
-    await complete(engine, ask(agent="ann", tier="small"))
+    await engine.complete(ask(agent="ann", tier="small"))
     later = ask(agent="bob", tier="main", deadline=anyio.current_time() + 60)
-    assert (await complete(engine, later)).done.cached
+    assert (await engine.complete(later)).done.cached
 
 
 @pytest.mark.parametrize(
@@ -132,7 +131,7 @@ async def test_sampled_tool_truncated_and_fallback_answers_are_not_cached(
     inner = ScriptedEngine([reply, reply])
     engine = CachedEngine(inner, store)
     for _ in range(2):
-        assert not (await complete(engine, question)).done.cached
+        assert not (await engine.complete(question)).done.cached
     assert len(inner.requests) == 2
 
 
@@ -140,26 +139,26 @@ async def test_an_incomplete_answer_is_not_cached(store: Store):
     inner = ScriptedEngine([[TextDelta("ha"), EngineInterruptedError("died")], "half read", "whole"])
     engine = CachedEngine(inner, store)
     with pytest.raises(EngineInterruptedError):
-        await complete(engine, ask())
+        await engine.complete(ask())
     async with engine.stream(ask()) as events:
         await anext(events)
-    answer = await complete(engine, ask())
+    answer = await engine.complete(ask())
     assert (answer.text, answer.done.cached) == ("whole", False)
 
 
 async def test_an_unreadable_entry_counts_as_missing(tmp_path: Path):
     async with Store(tmp_path) as store:
-        await complete(CachedEngine(ScriptedEngine(), store), ask())
+        await CachedEngine(ScriptedEngine(), store).complete(ask())
     with sqlite3.connect(tmp_path / FILE) as connection:
         connection.execute("UPDATE entries SET value = ?", (b'["not", "ours"]',))
     connection.close()
     async with Store(tmp_path) as store:
-        assert not (await complete(CachedEngine(ScriptedEngine(), store), ask())).done.cached
+        assert not (await CachedEngine(ScriptedEngine(), store).complete(ask())).done.cached
 
 
 async def test_an_engine_that_is_down_raises_its_own_error(store: Store):
     with pytest.raises(EngineUnavailableError, match="nothing listens"):
-        await complete(CachedEngine(FlakyEngine("ollama", up=False), store), ask())
+        await CachedEngine(FlakyEngine("ollama", up=False), store).complete(ask())
 
 
 async def test_the_deadline_covers_the_profile_request(store: Store):
@@ -169,7 +168,7 @@ async def test_the_deadline_covers_the_profile_request(store: Store):
             raise AssertionError
 
     with anyio.fail_after(5), pytest.raises(AgentError, match="deadline"):
-        await complete(CachedEngine(Slow(), store), ask(deadline=anyio.current_time() + 0.01))
+        await CachedEngine(Slow(), store).complete(ask(deadline=anyio.current_time() + 0.01))
 
 
 async def test_answers_do_not_depend_on_a_working_cache(tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -178,7 +177,7 @@ async def test_answers_do_not_depend_on_a_working_cache(tmp_path: Path, caplog: 
     async with Store(tmp_path / "file") as store:
         engine = CachedEngine(ScriptedEngine(), store)
         for _ in range(3):
-            assert (await complete(engine, ask())).text == "hello"
+            assert (await engine.complete(ask())).text == "hello"
             assert len((await engine.embed(["text"])).vectors) == 1
             await store.flush()
     assert len(caplog.records) == 1

@@ -16,15 +16,17 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from engines.backends.scripted.engine import ScriptedEngine
-from engines.base import complete
 from engines.middleware.admission import AdmittedEngine
 from engines.middleware.slots import STALE_S, Ranks, SharedSlots, Slots, open_slots
 from tests.engines.middleware.fakes import ask
+from tests.posix import KILL
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(sys.platform == "win32", reason="slots are per process on Windows"),
-]
+pytestmark = pytest.mark.anyio
+
+STOPPED: list[tuple[signal.Signals, float]] = (
+    [] if sys.platform == "win32" else [(signal.SIGSTOP, STALE_S + 1)]
+)
+ON_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="files have modes, and can go while open")
 
 ROOT = Path(__file__).parents[3]
 
@@ -117,10 +119,10 @@ async def test_slots_of_a_killed_process_are_free_within_a_second(tmp_path: Path
         assert await holder.read_line() == "held"
         killed = math.inf
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(complete, engine, ask())
-            tasks.start_soon(complete, engine, ask(tier="small"))
+            tasks.start_soon(engine.complete, ask())
+            tasks.start_soon(engine.complete, ask(tier="small"))
             await anyio.wait_all_tasks_blocked()
-            holder.process.send_signal(signal.SIGKILL)
+            holder.process.kill()
             killed = time.monotonic()
         assert time.monotonic() - killed < 1
 
@@ -147,7 +149,7 @@ async def test_slots_of_a_process_killed_under_load_go_to_the_others(tmp_path: P
             for worker in workers:
                 for _ in range(10):
                     await worker.read_line()
-            workers[0].process.send_signal(signal.SIGKILL)
+            workers[0].process.kill()
             killed = time.monotonic()
             async with anyio.create_task_group() as tasks:
                 for worker in workers[1:]:
@@ -155,7 +157,7 @@ async def test_slots_of_a_process_killed_under_load_go_to_the_others(tmp_path: P
     assert _most_at_once(after) == 3
 
 
-@pytest.mark.parametrize(("sign", "within"), [(signal.SIGSTOP, STALE_S + 1), (signal.SIGKILL, STALE_S / 2)])
+@pytest.mark.parametrize(("sign", "within"), [*STOPPED, (KILL, STALE_S / 2)])
 async def test_a_process_that_stops_or_dies_in_the_queue_loses_its_turn(
     tmp_path: Path, sign: signal.Signals, within: float
 ):
@@ -172,7 +174,7 @@ async def test_a_process_that_stops_or_dies_in_the_queue_loses_its_turn(
             slots.release(held)
         async with AdmittedEngine(ScriptedEngine(), open_slots(1, tmp_path)) as engine:
             with anyio.fail_after(5):
-                await complete(engine, ask())
+                await engine.complete(ask())
 
 
 async def test_the_token_pool_is_shared_and_freed_by_a_killed_process(tmp_path: Path):
@@ -181,7 +183,7 @@ async def test_the_token_pool_is_shared_and_freed_by_a_killed_process(tmp_path: 
         assert await holder.read_line() == "held"  # two of 80 tokens
         with SharedSlots(4, tmp_path, pool=160) as slots:
             assert slots.acquire(1, common=True, reserved=True) is None
-            holder.process.send_signal(signal.SIGKILL)
+            holder.process.kill()
             with anyio.fail_after(5):
                 await holder.process.wait()
             assert slots.acquire(100, common=True, reserved=False) is not None
@@ -220,12 +222,20 @@ def test_an_entry_from_before_the_last_boot_is_ignored(tmp_path: Path):
 
 def test_the_queue_entry_of_a_dead_process_is_removed(tmp_path: Path):
     (tmp_path / "line-1-dead").touch()
+    os.utime(tmp_path / "line-1-dead", (0, 0))
     with SharedSlots(1, tmp_path) as alive, SharedSlots(1, tmp_path):
         assert len(list(tmp_path.glob("line-*"))) == 2
         assert alive.acquire(0, common=True, reserved=True) is not None
     assert not list(tmp_path.glob("line-*"))
 
 
+def test_the_queue_entry_of_a_process_that_is_just_starting_stays(tmp_path: Path):
+    (tmp_path / "line-1-new").touch()
+    with SharedSlots(1, tmp_path):
+        assert (tmp_path / "line-1-new").exists()
+
+
+@ON_POSIX
 def test_only_the_user_can_access_the_folder(tmp_path: Path):
     with SharedSlots(1, tmp_path / "runtime" / "places") as slots:
         assert slots.acquire(0, common=True, reserved=True) == 0
@@ -235,6 +245,7 @@ def test_only_the_user_can_access_the_folder(tmp_path: Path):
     assert (tmp_path / "runtime" / "places").stat().st_mode & 0o777 == 0o700
 
 
+@ON_POSIX
 def test_a_folder_others_can_access_is_not_used_and_a_warning_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
@@ -250,6 +261,7 @@ def test_without_a_folder_slots_are_per_process():
         assert type(slots) is Slots
 
 
+@ON_POSIX
 def test_slots_work_after_the_folder_is_deleted(tmp_path: Path):
     with SharedSlots(2, tmp_path) as slots:
         for path in tmp_path.iterdir():

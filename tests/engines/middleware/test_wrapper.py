@@ -4,7 +4,6 @@ from typing import Self
 
 import pytest
 
-from engines.base import complete
 from engines.middleware.wrapper import WrapperEngine
 from tests.engines.middleware.fakes import FlakyEngine, ask
 
@@ -28,7 +27,7 @@ async def test_a_wrapper_forwards_everything():
         assert engine.name == "ollama"
         assert await engine.profile() == await inner.profile()
         assert await engine.models() == await inner.models()
-        assert await complete(engine, ask()) == await complete(inner, ask())
+        assert await engine.complete(ask()) == await inner.complete(ask())
         assert await engine.embed(["text"]) == await inner.embed(["text"])
         assert await engine.count_tokens("two words", model="ollama-model") == 2
         await engine.check()

@@ -9,7 +9,10 @@ import pytest
 
 from tests.engines import openai_double
 from tests.engines.ollama_replay import serving
+from tests.mcp_server.cli.machine import Machine, machine
 from tests.mcp_server.cli.test_cli import SCRIPT
+
+__all__ = ["machine"]
 
 pytestmark = pytest.mark.anyio
 
@@ -49,3 +52,33 @@ async def test_it_says_what_a_server_was_found_to_do(tmp_path: Path):
         found = await findings(tmp_path, **settings)
     able = "json_schema, choice, logprobs, embed by text-embedding-minilm"
     assert found["engine openai"][0] == f"{openai_double.MODEL}, 8192 tokens, {able}"
+
+
+async def test_its_sentences_fit_a_small_screen(machine: Machine):
+    for client in ("claude-code", "gemini", "codex", "cursor"):
+        await machine.run("register", client, "--scope", "user")
+    for done in (await machine.run("doctor"), await machine.run("doctor", LOCAL_LLM_ENGINE="scripted")):
+        lines = done.out.splitlines()
+        assert len(lines) <= 24
+        assert max(map(len, lines)) <= 80
+        assert done.out.count(": 4 tools after ") == 4
+
+
+async def test_its_sentences_say_what_answers_and_what_to_do(machine: Machine):
+    done = await machine.run("doctor", LOCAL_LLM_ENGINE="scripted")
+    assert " works\n" in done.out
+    assert "scripted in scripted answers every call" in done.out
+    assert "register claude-code" in done.out
+    done = await machine.run("doctor")
+    assert done.code == 1
+    assert " cannot answer yet\n" in done.out
+    assert "local-llm-agent models pull" in done.out
+
+
+async def test_its_details_show_every_finding(machine: Machine):
+    done = await machine.run("doctor", "--details", LOCAL_LLM_ENGINE="scripted")
+    findings = json.loads((await machine.run("doctor", "--json", LOCAL_LLM_ENGINE="scripted")).out)[
+        "findings"
+    ]
+    for finding in findings:
+        assert finding["what"] in done.out

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from engines import system
 from engines.base import JsonObject
 from mcp_server.cli import parser as cli
 from mcp_server.clients import catalogue as clients
@@ -291,16 +292,27 @@ def test_a_name_that_leads_to_another_installation_is_not_written(tmp_path: Path
     assert clients.command({"PATH": "bin:."}) == str(SCRIPT)
 
 
+@pytest.mark.parametrize(
+    ("fact", "environ", "trae"),
+    [
+        (None, {"HOME": "{}"}, ".config/Trae"),
+        (None, {"HOME": "{}", "XDG_CONFIG_HOME": "{}/xdg"}, "xdg/Trae"),
+        ("MACOS", {"HOME": "{}", "XDG_CONFIG_HOME": "{}/xdg"}, "Library/Application Support/Trae"),
+        ("WINDOWS", {"HOME": "/of/a/shell", "USERPROFILE": "{}"}, "AppData/Roaming/Trae"),
+        ("WINDOWS", {"USERPROFILE": "{}", "APPDATA": "{}/Roaming"}, "Roaming/Trae"),
+    ],
+)
 def test_files_of_the_user_are_where_each_client_looks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fact: str | None, environ: dict[str, str], trae: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
-    environ = {"HOME": str(tmp_path)}
+    if fact:
+        monkeypatch.setattr(system, fact, True)
+    environ = {name: value.format(tmp_path) for name, value in environ.items()}
     found = {name: registration(client, "user", None, environ).file for name, client in CLIENTS.items()}
     assert {name: path.relative_to(tmp_path).as_posix() for name, path in found.items()} == {
         "claude-code": ".claude.json",
         "gemini": ".gemini/settings.json",
-        "trae": ".config/Trae/User/mcp.json",
+        "trae": f"{trae}/User/mcp.json",
         "codex": ".codex/config.toml",
         "cursor": ".cursor/mcp.json",
     }
@@ -368,6 +380,23 @@ def test_a_client_is_what_the_table_says() -> None:
     assert client.table == "mcp_servers"
     assert client.inherits({"PATH": "p", "LOCAL_LLM_ENGINE": "x"}) == {"PATH": "p"}
     assert CLIENTS["gemini"].inherits({"A_KEY": "k", "B": "b"}) == {"B": "b"}
+
+
+def test_codex_passes_on_other_variables_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "WINDOWS", True)
+    environ = {"USERPROFILE": "u", "LOCALAPPDATA": "l", "PATH": "p", "HOME": "h", "LOCAL_LLM_ENGINE": "x"}
+    assert CLIENTS["codex"].inherits(environ) == {"USERPROFILE": "u", "LOCALAPPDATA": "l", "PATH": "p"}
+
+
+def test_the_script_of_windows_is_found_though_it_hides_its_suffix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / f"{NAME}.exe"
+    script.write_text("")
+    monkeypatch.setattr(system, "WINDOWS", True)
+    for name in (NAME, script.name):
+        monkeypatch.setattr(sys, "argv", [str(tmp_path / name)])
+        assert clients.own_script() == script
     assert CLIENTS["claude-code"].expand("${A:-x} ${B} ${C}", {"B": "b"}) == "x b ${C}"
     assert CLIENTS["gemini"].expand("$B ${A:-x}", {"B": "b"}) == "b x"
     assert CLIENTS["cursor"].expand("${env:B} $B", {"B": "b"}) == "b $B"

@@ -13,8 +13,9 @@ from starlette.types import ASGIApp, Message
 
 from engines.base import JsonObject
 from mcp_server.app import build
+from mcp_server.folders import Folders
 from mcp_server.http.app import build_http
-from mcp_server.settings import Folders, read
+from mcp_server.settings import read
 from tools.ledger.store import FILE
 
 pytestmark = pytest.mark.anyio

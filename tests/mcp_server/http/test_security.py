@@ -14,10 +14,11 @@ from anyio.abc import ByteStream
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_server.app import build
+from mcp_server.folders import Folders
 from mcp_server.http import connection, security
 from mcp_server.http.app import Server, build_http, configured
 from mcp_server.http.security import OPEN_ROUTES, Guard, check_listening
-from mcp_server.settings import CONFIG_VARIABLE, Folders, HttpSettings, SettingsError, read
+from mcp_server.settings import CONFIG_VARIABLE, HttpSettings, SettingsError, read
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,9 @@ from starlette.types import ASGIApp
 
 from engines.base import JsonObject
 from mcp_server.app import build
+from mcp_server.folders import Folders
 from mcp_server.http.app import build_http
-from mcp_server.settings import CONFIG_VARIABLE, Folders, read
+from mcp_server.settings import CONFIG_VARIABLE, read
 from tests.mcp_server.http.test_security import HOST, Answer, alive, ask
 from tools.ledger.store import FILE
 

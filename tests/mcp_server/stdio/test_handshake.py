@@ -87,6 +87,7 @@ def test_a_modern_client_is_answered_in_its_own_form() -> None:
         request("server/discover", 5, _meta={MODERN: "2026-07-28"}),
         b"garbage\n",
         b"[]\n",
+        b"[" * 50_000 + b"\n",
         b'{"jsonrpc": "2.0", "id": 5, "method": "ping", "params": []}\n',
     ],
 )

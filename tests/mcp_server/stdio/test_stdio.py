@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -62,11 +63,15 @@ class Host:
 
 @asynccontextmanager
 async def started(
-    folder: Path, initialize: dict[str, Any] = INITIALIZE, **variables: str
+    folder: Path,
+    initialize: dict[str, Any] = INITIALIZE,
+    options: Sequence[str] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncGenerator[Host]:
     environment = {**os.environ, "LOCAL_LLM_ENGINE": "scripted", **variables}
+    command = [SCRIPT, "stdio", *options]
     with anyio.fail_after(30):
-        async with await anyio.open_process([SCRIPT, "stdio"], cwd=folder, env=environment) as process:
+        async with await anyio.open_process(command, cwd=folder, env=environment) as process:
             host = Host(process)
             assert (await host.ask(initialize))["result"]["serverInfo"]["name"] == "local-llm-agent"
             await host.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
@@ -123,7 +128,7 @@ async def test_claude_code_names_the_project_by_a_variable(tmp_path: Path) -> No
     project = tmp_path / "elsewhere"
     project.mkdir()
     (project / "a.txt").write_text("Here.")
-    async with started(tmp_path, CLAUDE_PROJECT_DIR=str(project)) as host:
+    async with started(tmp_path, variables={"CLAUDE_PROJECT_DIR": str(project)}) as host:
         answer = await host.ask({**CHAT, "params": {"name": "summarize", "arguments": {"paths": ["a.txt"]}}})
     assert answer["result"]["_meta"]["receipt"]["project"] == "elsewhere"
 
@@ -148,9 +153,8 @@ async def test_a_client_with_roots_is_asked_for_them_and_its_log_stays_empty(tmp
         **INITIALIZE,
         "params": {**INITIALIZE["params"], "capabilities": {"roots": {}}},
     }
-    async with started(
-        folder, with_roots, LOCAL_LLM_CONFIG=str(tmp_path / "config.toml"), HOME=str(folder)
-    ) as host:
+    variables = {"LOCAL_LLM_CONFIG": str(tmp_path / "config.toml"), "HOME": str(folder)}
+    async with started(folder, with_roots, variables=variables) as host:
         asked = await host.ask(CHAT)
         assert asked["method"] == "roots/list"
         roots = {"roots": [{"uri": project.as_uri()}]}

@@ -1,7 +1,6 @@
 """Ledger reports: sums that add up, time steps without gaps, latency by nearest rank."""
 
 import os
-import time
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engines.errors import InvalidArgumentsError
+from tests.posix import read_time_zone
 from tools.base import Call, Project, Receipt, TokenCounts
 from tools.ledger.savings import MOST, Report, report, since_of
 from tools.ledger.store import Ledger
@@ -25,11 +25,11 @@ def in_vienna(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """Sets a time zone with clock changes; 2026-10-25 has 25 hours there, 2026-03-29 has 23."""
     before = os.environ.get("TZ")
     monkeypatch.setenv("TZ", "Europe/Vienna")
-    time.tzset()
+    read_time_zone()
     yield
     monkeypatch.undo()
     assert os.environ.get("TZ") == before
-    time.tzset()
+    read_time_zone()
 
 
 def at(text: str) -> float:

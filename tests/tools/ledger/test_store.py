@@ -2,7 +2,6 @@
 
 import logging
 import random
-import signal
 import sqlite3
 import sys
 import threading
@@ -204,7 +203,7 @@ async def test_a_killed_process_loses_at_most_its_last_moments(tmp_path: Path) -
             async for chunk in process.stdout:
                 output += chunk.decode()
                 if output.count("\n") > 200 and len(numbers(tmp_path / FILE)) > 200:
-                    process.send_signal(signal.SIGKILL)
+                    process.kill()
                     break
     kept = numbers(tmp_path / FILE)
     assert kept == list(range(len(kept))), "what is there is whole, and in order"

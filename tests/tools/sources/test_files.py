@@ -1,7 +1,6 @@
 """Nothing outside the project is read, whatever is requested and however it is hidden."""
 
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engines.errors import AgentError, InvalidArgumentsError
+from tests.posix import make_fifo, make_socket
 from tools.base import Project
 from tools.sources import files
 from tools.sources.documents import Sources, load
@@ -292,18 +292,16 @@ def test_a_file_comes_once_however_often_it_is_named(project_root: Path) -> None
 
 
 def test_a_pipe_does_not_make_us_wait(project_root: Path) -> None:
-    os.mkfifo(project_root / "pipe")
+    make_fifo(project_root / "pipe")
     with pytest.raises(SourceRefusedError, match="not a regular file"):
         read(project_root, "pipe")
     assert list(texts(read(project_root, "*"))) == ["a.txt"]
 
 
-def test_a_socket_is_not_read(project_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(project_root)  # socket names must be short
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind("socket")
-        with pytest.raises(SourceUnusableError, match="socket cannot be read"):
-            read(project_root, "socket")
+def test_a_socket_is_not_read(project_root: Path) -> None:
+    make_socket(project_root / "socket")
+    with pytest.raises(SourceUnusableError, match="socket cannot be read"):
+        read(project_root, "socket")
 
 
 def test_an_unreadable_file_is_named(project_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,7 +467,7 @@ def test_a_file_swapped_for_a_pipe_does_not_make_us_wait(
 ) -> None:
     def swap() -> None:
         (project_root / "a.txt").unlink()
-        os.mkfifo(project_root / "a.txt")
+        make_fifo(project_root / "a.txt")
 
     swap_before_open(monkeypatch, swap)
     assert "not a regular file" in attempt(project_root, "a.txt")
@@ -520,7 +518,7 @@ def test_gitignore_files_count_for_their_own_folder_and_below(project_root: Path
 def test_a_gitignore_that_is_no_file_inside_is_skipped(project_root: Path, outside: Path) -> None:
     (outside / "rules").write_text("a.txt\n")
     (project_root / ".gitignore").symlink_to(outside / "rules")
-    os.mkfifo(project_root / "sub" / ".gitignore")
+    make_fifo(project_root / "sub" / ".gitignore")
     assert set(texts(read(project_root, "."))) == {"a.txt", "sub/b.txt"}
 
 

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engines.errors import AgentError
+from tests.posix import make_fifo, make_socket
 from tools.base import Project
 from tools.sources import files
 from tools.sources.documents import Sources, load
@@ -22,17 +22,6 @@ FAULTS = [errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EIO,
           errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.EMFILE, errno.ETIMEDOUT]  # fmt: skip
 
 
-def _socket(path: Path) -> None:
-    # Names of sockets must be short.
-    before = Path.cwd()
-    os.chdir(path.parent)
-    try:
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(path.name)
-    finally:
-        os.chdir(before)
-
-
 ODD: dict[str, Make] = {
     "link to itself": lambda path: path.symlink_to(path.name),
     "link to a loop": lambda path: (
@@ -40,9 +29,9 @@ ODD: dict[str, Make] = {
     "link to nothing": lambda path: path.symlink_to("nothing"),
     "link to a name that is too long": lambda path: path.symlink_to("n" * 300),
     "link through a file": lambda path: path.symlink_to("a.txt/x"),
-    "FIFO": os.mkfifo,
-    "link to a FIFO": lambda path: (os.mkfifo(path.parent / "fifo"), path.symlink_to("fifo")),
-    "socket": _socket,
+    "FIFO": make_fifo,
+    "link to a FIFO": lambda path: (make_fifo(path.parent / "fifo"), path.symlink_to("fifo")),
+    "socket": make_socket,
     "link to a device": lambda path: path.symlink_to("/dev/zero"),
 }  # fmt: skip
 

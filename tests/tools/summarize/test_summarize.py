@@ -17,8 +17,9 @@ from engines.routing import Router, Tier
 from engines.storage.store import Store
 from engines.tokens import LazyEstimator
 from tests.tools.single_engine import SingleEngine
-from tools.base import Call, Result
+from tools.base import Call, Project, Result
 from tools.pipeline.dispatch import Dispatcher
+from tools.pipeline.prompts import fenced
 
 pytestmark = pytest.mark.anyio
 
@@ -355,6 +356,14 @@ async def test_a_text_of_two_words_is_its_own_summary(tmp_path: Path) -> None:
         assert (await summarize(engine, tmp_path, text="Two words\n")).fields["summary"] == "Two words"
 
 
+async def test_a_utf_16_file_of_two_words_is_its_own_summary(tmp_path: Path) -> None:
+    (tmp_path / "two.txt").write_text("Dos palabras\n", encoding="utf-16")
+    call = Call("summarize", {"paths": ["two.txt"]}, project=Project("p", tmp_path))
+    for parameters in (SMALL, LARGE):
+        async with dispatching(ScriptedEngine(refuse, parameters=parameters), tmp_path) as dispatcher:
+            assert (await dispatcher.run(call)).fields["summary"] == "Dos palabras"
+
+
 ECHO = "Say what it is about first, then what matters most; no introduction."
 TEXT = "The harbour was closed for two weeks. The bridge stayed open. " * 5
 
@@ -369,6 +378,11 @@ async def test_a_summary_that_repeats_our_prompt_is_asked_for_again(tmp_path: Pa
 async def test_a_summary_that_repeats_our_prompt_twice_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidAnswerError, match="repeated its instructions"):
         await summarize(ScriptedEngine([ECHO, ECHO], parameters=LARGE), tmp_path, text=TEXT)
+
+
+async def test_a_summary_has_none_of_our_delimiters(tmp_path: Path) -> None:
+    engine = ScriptedEngine([fenced(TEXT)], parameters=LARGE)
+    assert (await summarize(engine, tmp_path, text=TEXT)).fields["summary"] == TEXT.strip()
 
 
 async def test_what_the_text_says_itself_is_no_repetition(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ from tools.extract.formats.report import Parse, Report
 
 _HUGE_NUMBER = re.compile(r"(?<!\d)\d{1000}")
 """No program prints a count or a line of so many digits, and Python refuses to read more than 4,300."""
+_BLANK_RUN = re.compile(r"(?:\A|\S)(?:[^\S\n]*+\n){1000}")
+"""No program prints so many blank lines in a row. Every format takes blank lines, so all would read them."""
 
 PARSERS: Sequence[Parse] = (
     diagnostics.parse,
@@ -68,7 +70,7 @@ PARSERS: Sequence[Parse] = (
 
 def parsed(text: str) -> Report | None:
     """Returns what the one parser that reads ``text`` found; ``None`` if none or several read it."""
-    if _HUGE_NUMBER.search(text):
+    if _HUGE_NUMBER.search(text) or _BLANK_RUN.search(text):
         return None
     reports = [report for parse in PARSERS if (report := parse(text)) is not None]
     return reports[0] if len(reports) == 1 else None
