@@ -142,13 +142,18 @@ async def _confirmed(commands: Sequence[str]) -> bool:
     if not system.WINDOWS:
         # Ctrl-C cancels this wait, but does not end input(); on Windows it does.
         await anyio.wait_readable(sys.stdin)
-    try:
-        agreed = input().strip().lower() in ("", "y", "yes")
-    except EOFError:
-        agreed = False
+    agreed = _answer() in ("", "y", "yes")
     if not agreed:
         print("nothing is changed")
     return agreed
+
+
+def _answer() -> str:
+    """Reads a line from the terminal; the end of input is a no."""
+    try:
+        return input().strip().lower()
+    except EOFError:
+        return "no"
 
 
 def _commands(plan: Plan, options: argparse.Namespace) -> Sequence[str]:
