@@ -12,6 +12,10 @@ import time
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import anyio
 
 WINDOWS = sys.platform == "win32"
 """Whether paths have drives, two separators and device names."""
@@ -219,6 +223,13 @@ def stop_signals() -> Generator[AsyncIterator[signal.Signals]]:
 
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             yield signals
+
+
+async def cancel_on_signal(scope: "anyio.CancelScope") -> None:
+    """Cancels ``scope`` at the first request to stop."""
+    with stop_signals() as signals:
+        await anext(signals)
+        scope.cancel()
 
 
 @contextmanager

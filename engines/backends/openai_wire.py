@@ -17,13 +17,6 @@ from typing import Self
 from anyio import AsyncContextManagerMixin
 
 from engines.backends.deadline import before
-from engines.backends.http_client import HttpClient
-from engines.backends.http_connection import (
-    CannotConnectError,
-    ConnectionBrokenError,
-    InvalidRequestError,
-    Response,
-)
 from engines.backends.openai_json import (
     FINISH,
     STREAMED,
@@ -43,6 +36,13 @@ from engines.errors import (
     EngineUnavailableError,
     RequestRefusedError,
     UnknownModelError,
+)
+from engines.http_client import HttpClient
+from engines.http_connection import (
+    CannotConnectError,
+    ConnectionBrokenError,
+    InvalidRequestError,
+    Response,
 )
 
 TOO_LONG = re.compile(r"context (length|size|window)|maximum model length", re.IGNORECASE)

@@ -11,25 +11,27 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
-import aiohttp
 import anyio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from yarl import URL
+
+from engines.http_client import HttpClient
+from engines.http_connection import HttpError
 
 SESSION = b"mcp-session-id"
 MESSAGES = re.compile(r"/messages/(\d{1,2})/")
 ROUTES = ("/mcp", "/messages/")
-CONNECT_S = 5.0
 
 Headers = list[tuple[bytes, bytes]]
 
 # Of the connection, or already checked or set by this worker.
 _NOT_PASSED_ON = frozenset(
-    (b"connection", b"keep-alive", b"transfer-encoding", b"origin", b"date", b"server", b"expect")
-)
-_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+    (
+        b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"host", b"origin", b"date",
+        b"server", b"expect",
+    )
+)  # fmt: skip
 
 
 class Place(anyio.AsyncContextManagerMixin):
@@ -41,16 +43,7 @@ class Place(anyio.AsyncContextManagerMixin):
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        # A new connection each time: a kept one could be closed by the other worker while it is used.
-        connector = aiohttp.TCPConnector(limit=0, force_close=True)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
-        async with aiohttp.ClientSession(
-            connector=connector,
-            timeout=timeout,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_AUTOMATIC,
-        ) as self._client:
+        async with HttpClient() as self._client:
             yield self
 
     @property
@@ -79,35 +72,24 @@ class Place(anyio.AsyncContextManagerMixin):
 
     async def _relay(self, owner: int, request: Request, body: bytes, send: Send) -> None:
         scope = request.scope
-        url = URL.build(
-            scheme="http",
-            host="127.0.0.1",
-            port=self._ports[owner],
-            path=request.url.path,
-            query_string=scope["query_string"].decode("latin-1"),
-            encoded=True,
-        )
-        headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in _passed_on(scope["headers"])]
+        query = scope["query_string"].decode("latin-1")
+        url = f"http://127.0.0.1:{self._ports[owner]}{request.url.path}{f'?{query}' if query else ''}"
+        headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in _passed_on(scope["headers"])}
         try:
-            answer = await self._client.request(
-                request.method, url, headers=headers, data=body or None, allow_redirects=False
-            )
-        except (aiohttp.ClientConnectionError, TimeoutError):
+            answer = await self._client.request(request.method, url, headers=headers, body=body or None)
+        except HttpError:
             await _not_found(scope, request.receive, send)
             return
-        async with answer:
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": answer.status,
-                    "headers": _passed_on((n.lower(), v) for n, v in answer.raw_headers),
-                }
-            )
+        try:
+            start = {"type": "http.response.start", "status": answer.status}
+            await send({**start, "headers": _passed_on(answer.headers.items())})
             # If the worker ends within its answer, uvicorn closes the connection of the unfinished one.
-            with suppress(aiohttp.ClientError):
-                async for chunk in answer.content.iter_any():
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            with suppress(HttpError):
+                while piece := await answer.read_some():
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
                 await send({"type": "http.response.body", "body": b""})
+        finally:
+            answer.close()
 
 
 class SessionRouter:

@@ -21,9 +21,14 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from engines import system
-from engines.backends.http_client import HttpClient
-from engines.backends.http_connection import CannotConnectError, ConnectionBrokenError, Response
 from engines.errors import AgentError
+from engines.http_client import HttpClient
+from engines.http_connection import (
+    CannotConnectError,
+    ConnectionBrokenError,
+    InvalidRequestError,
+    Response,
+)
 from engines.middleware.background import background
 from mcp_server.local_key import FOLDER, KEY, PROJECT_FOLDER, read_key
 from mcp_server.stdio.handshake import MODERN, Backlog, pollable
@@ -99,17 +104,10 @@ async def forward(target: Target, project: str, backlog: Backlog) -> None:
     async with HttpClient() as client, connected(reader) as writer:
         forwarder = Forwarder(client, caller, writer, backlog.answered)
         with anyio.CancelScope() as serving:
-            async with background(partial(_cancel_on_signal, serving)):
+            async with background(partial(system.cancel_on_signal, serving)):
                 await forwarder.run(reader)
         with anyio.move_on_after(GOODBYE_S):
             await forwarder.end()
-
-
-async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
-    with system.stop_signals() as signals:
-        async for _ in signals:
-            scope.cancel()
-            return
 
 
 class Caller:
@@ -310,7 +308,7 @@ class Forwarder:
             ) from None
         except (ConnectionBrokenError, TimeoutError):
             raise _interrupted() from None
-        except ValueError as error:
+        except InvalidRequestError as error:
             raise ServerRefusedError(str(error), hint="name the server as http://127.0.0.1:3160") from None
 
     async def _refuse(self, code: int, reason: str) -> None:

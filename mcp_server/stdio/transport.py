@@ -43,7 +43,7 @@ async def serve_stdio(app: App, project: Project, backlog: Backlog) -> None:
     try:
         with anyio.CancelScope() as serving:
             async with (
-                background(partial(_cancel_on_signal, serving)),
+                background(partial(system.cancel_on_signal, serving)),
                 _wire(backlog) as (stdin, stdout),
                 stdio_server(stdin, stdout) as (incoming, outgoing),
             ):
@@ -80,13 +80,6 @@ async def _roots(context: Context) -> list[str]:
         listed = await context.session.list_roots()  # pyright: ignore[reportDeprecated]  (for old clients)
         return [str(root.uri) for root in listed.roots]
     return []
-
-
-async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
-    with system.stop_signals() as signals:
-        async for _ in signals:
-            scope.cancel()
-            return
 
 
 @asynccontextmanager

@@ -66,7 +66,8 @@ def gives_orders(text: str) -> str:
 
 def unfenced(answer: str, prompt: str, source: str) -> str:
     """Returns ``answer`` without the delimiters that it copied from ``prompt``; those of ``source`` stay."""
-    copied = {*_DELIMITER.findall(answer)} & {*_DELIMITER.findall(prompt)} - {*_DELIMITER.findall(source)}
+    written = {*_DELIMITER.findall(answer)}
+    copied = written and written & {*_DELIMITER.findall(prompt)} - {*_DELIMITER.findall(source)}
     if not copied:
         return answer
     return _DELIMITER.sub(lambda found: "" if found[1] in copied else found[0], answer).strip()

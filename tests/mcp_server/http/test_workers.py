@@ -46,7 +46,7 @@ HEADERS = {"accept": "application/json, text/event-stream", "connection": "close
 
 async def both(process: Process, url: str) -> list[psutil.Process]:
     """Returns the worker processes once new sessions reach both."""
-    while len({(await initialized(url)).partition("-")[0] for _ in range(2)}) < 2:  # noqa: ASYNC110
+    while len({(await initialized(url)).partition("-")[0] for _ in range(2)}) < 2:  # noqa: ASYNC110 (theirs)
         await anyio.sleep(0.05)
     return psutil.Process(process.pid).children()
 
@@ -143,10 +143,10 @@ async def test_a_caller_that_leaves_cancels_its_call_at_the_other_worker(tmp_pat
             before = [sample(pid, None, tmp_path) for pid in pids]
             # Of two connections with the same session, one reaches the worker that only passes it on.
             for _ in range(2):
-                while (status := await opened_and_left(url, first)) == 409:  # noqa: ASYNC110
+                while (status := await opened_and_left(url, first)) == 409:  # noqa: ASYNC110 (of another process)
                     await anyio.sleep(0.05)  # the stream of the call before is not closed yet
                 assert status == 200
-            while [sample(pid, None, tmp_path).descriptors for pid in pids] > descriptors(before):  # noqa: ASYNC110
+            while [sample(pid, None, tmp_path).descriptors for pid in pids] > descriptors(before):  # noqa: ASYNC110 (theirs)
                 await anyio.sleep(0.05)
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 import anyio
 from anyio import AsyncContextManagerMixin
 
-from engines.backends.http_connection import (
+from engines.http_connection import (
     CannotConnectError,
     Connection,
     ConnectionBrokenError,

@@ -16,9 +16,9 @@ import pytest
 from anyio.abc import ByteStream, Listener
 from anyio.streams.tls import TLSListener
 
-from engines.backends import http_connection
-from engines.backends.http_client import HttpClient
-from engines.backends.http_connection import (
+from engines import http_connection
+from engines.http_client import HttpClient
+from engines.http_connection import (
     UNREAD_BYTES,
     CannotConnectError,
     ConnectionBrokenError,
@@ -498,7 +498,7 @@ async def test_ipv6_has_its_brackets(client: HttpClient):
         async with serving(echoes, host="::1") as server:
             assert await ask(client, server.url, b"six") == b"six"
     except OSError:
-        pytest.skip("no IPv6")
+        pytest.skip("this machine has no IPv6 loopback address to listen on")
     assert b"\r\nHost: [::1]:" in server.requests[0]
 
 
@@ -521,7 +521,7 @@ async def test_requests_at_the_same_time_have_their_own_answers(client: HttpClie
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns a file with a key and a certificate for 127.0.0.1."""
     if not (openssl := shutil.which("openssl")):
-        pytest.skip("no openssl")
+        pytest.skip("there is no openssl command to make a certificate with")
     file = tmp_path_factory.mktemp("tls") / "both.pem"
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=here", "-keyout", "-"]
     command += ["-addext", "subjectAltName=IP:127.0.0.1"]
