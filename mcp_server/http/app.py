@@ -14,8 +14,9 @@ from mcp.server.sse import SseServerTransport
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engines import system
 from engines.middleware.background import background
@@ -92,11 +93,35 @@ def mounted(
         async with server.session_manager.run():
             yield
 
+    for route in streamable.routes:
+        if isinstance(route, Route):
+            route.app = Completed(route.app)
     messages = place.messages if place else "/messages/"
     # Starlette matches routes in order: the most requested come first.
     routes = [*others, *streamable.routes, *_sse_routes(server, messages, max_body)]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: unrouted})
     return Guard(SessionRouter(app, place) if place else app, http)
+
+
+class Completed:
+    """ASGI middleware: ends the answers that the SDK leaves open when their session is ended."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        last: Message = {}
+
+        async def noted(message: Message) -> None:
+            nonlocal last
+            last = message
+            await send(message)
+
+        await self._app(scope, receive, noted)
+        if not last:
+            await JSONResponse({"error": "the session has ended"}, 404)(scope, receive, send)
+        elif last["type"] == "http.response.start" or last.get("more_body"):
+            await send({"type": "http.response.body", "body": b""})
 
 
 def _sse_routes(server: lowlevel.Server[Any], messages: str, max_body: int) -> list[BaseRoute]:
