@@ -73,11 +73,15 @@ answers, and how many of the others are refused ("The text does not say.").
 | no rule | 20 | 0.769 | 0 of 20 |
 | the rule in the system message | 20 | 0.684 | 18 of 20 |
 | eight other wordings and places of it | 10 or 20 | 0.407 to 0.789 | 12 of 20 to all |
-| asked after the answer, refused below 0.375 | 16 | 0.700 | 24 of 30 |
-| asked after the answer, refused below 0.35 (taken) | 24 | 0.761 | 19 of 30 |
+| after the answer: "If the text does not contain it, reply no", below 0.35 | 55 | 0.686 | 46 of 55 |
+| after the answer: "Is that stated in the text?", below 0.7 | 55 | 0.704 | 32 of 55 |
+| after the answer: "Does the text answer my question?", below 0.5 | 55 | 0.740 | 40 of 55 |
+| the same, below 0.52 (taken) | 55 | 0.722 | 46 of 55 |
 
-Plain chat has 0.726 on the same 24 rows. Asked afterwards, "yes" is more probable for an answered question
-with an AUROC of 0.99 (16 pairs); with the 0.5B model it is 0.36 to 0.68, so that model is not asked.
+Without a check the 55 rows have 0.740: the one taken refuses one question that the text answers. The question
+was chosen on the first 30 rows and refuses 25 of 30 there, 21 of 25 on the others. Asked afterwards, "yes" is
+more probable for an answered question with an AUROC of 0.99; with the 0.5B model it is 0.78, so that model is
+not asked.
 """
 
 LOGS = """## How the lines of a log are sorted

@@ -19,7 +19,7 @@ from mcp_server.cli import models, overview, survey
 from mcp_server.cli.context import Start, fail, start
 from mcp_server.cli.survey import listed, short, title
 from mcp_server.clients import catalogue as clients
-from mcp_server.clients.catalogue import Launch
+from mcp_server.clients.catalogue import Launch, is_temporary
 from mcp_server.clients.registration import Registration, registration
 
 WITHIN_S = 5.0
@@ -84,7 +84,7 @@ async def _plan(begun: Start, options: argparse.Namespace) -> Plan:
         for agent in agents
         if not agent.scopes and not agent.fault
     ]
-    if register and survey.is_temporary():
+    if register and is_temporary():
         problems.append(NOT_LASTING)
         register = []
     return Plan(present, problems, pull, register)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,9 +26,6 @@ TITLES = {
 
 _PROGRAMS = {"claude-code": "claude"}
 """Commands of clients whose command has another name."""
-
-_CACHES = frozenset({"archive-v0", ".cache", "Caches"})
-"""Names in the paths of the folders into which ``uvx`` and ``pipx run`` install."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +111,6 @@ def _is_installed(name: str, client: Client, environ: Environment) -> bool:
     # A hidden file is in the home folder itself, others are in a folder of the client.
     settings = file if file.name.startswith(".") else file.parent
     return settings.exists() or shutil.which(_PROGRAMS.get(name, name), path=seen_path(environ)) is not None
-
-
-def is_temporary(prefix: str = sys.prefix) -> bool:
-    """Returns whether this installation is in the cache of ``uvx`` or ``pipx run``, which may be cleared."""
-    return not _CACHES.isdisjoint(Path(prefix).parts)
 
 
 def title(engine: str) -> str:

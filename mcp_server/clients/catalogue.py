@@ -21,6 +21,8 @@ from engines.base import JsonObject, JsonValue
 from engines.errors import InvalidArgumentsError
 
 NAME = "local-llm-agent"
+_CACHES = frozenset({"archive-v0", ".cache", "Caches"})
+"""Names in the paths of the folders into which ``uvx`` and ``pipx run`` install."""
 """The server's name in every client's settings; no ``_``, as Gemini CLI splits tool names at it."""
 
 Environment = Mapping[str, str]
@@ -181,7 +183,7 @@ def _trae(launch: Launch, environ: Environment) -> JsonObject:
     if " " in launch.command:
         raise CannotRegisterError(
             f"Trae accepts no command with a space in it: {launch.command}",
-            hint=f"install so that {NAME} is on PATH: uv tool install {NAME}",
+            hint=f"install so that {NAME} is on PATH: uv tool install . in a checkout",
         )
     return _stdio(launch)
 
@@ -277,8 +279,14 @@ def own_script() -> Path:
         if script.name == file and script.is_file():
             return script.absolute()
     raise CannotRegisterError(
-        f"this installation has no {NAME} script", hint=f"install it: uv tool install {NAME}"
+        f"this installation has no {NAME} script",
+        hint="install it in a checkout: uv tool install . (or pipx install .)",
     )
+
+
+def is_temporary(prefix: str = sys.prefix) -> bool:
+    """Returns whether this installation is in the cache of ``uvx`` or ``pipx run``, which may be cleared."""
+    return not _CACHES.isdisjoint(Path(prefix).parts)
 
 
 def seen_path(environ: Environment) -> str:
@@ -290,8 +298,18 @@ def seen_path(environ: Environment) -> str:
 
 
 def command(environ: Environment) -> str:
-    """Returns the script's bare name if a client's PATH finds this installation, else its full path."""
+    """Returns the script's bare name if a client's PATH finds this installation, else its full path.
+
+    Raises:
+        CannotRegisterError: there is no script, or it is in a cache.
+    """
     script = own_script()
+    if is_temporary():
+        raise CannotRegisterError(
+            "this copy is in a cache that may be cleared",
+            hint="install it (uv tool install, pipx install), or let the agent start uvx as in "
+            "examples/clients/uvx.json",
+        )
     found = shutil.which(NAME, path=seen_path(environ))
     return NAME if found and os.path.samefile(found, script) else str(script)
 

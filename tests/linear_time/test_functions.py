@@ -15,7 +15,6 @@ from tests.linear_time.test_patterns import LEAST_S
 from tools.base import Project
 from tools.classify.kinds import kinds_in
 from tools.classify.label_names import is_fallback
-from tools.classify.language import is_english
 from tools.classify.orders import order_of, without_orders
 from tools.extract import known_formats
 from tools.extract.fields import Field
@@ -28,6 +27,7 @@ from tools.sources.documents import Document
 from tools.sources.evidence import EvidenceIndex
 from tools.sources.ignore_patterns import Ignored, glob
 from tools.sources.kinds import TooManyKindsError, kinds_of
+from tools.sources.language import is_english
 from tools.sources.levels import level_of
 from tools.sources.sentences import sentences
 from tools.sources.words import without_accents, words

@@ -13,10 +13,10 @@ from engines.base import Message, Request
 from tools.pipeline.run import Run
 
 REFUSAL = "The text does not say."
-CHECK = 'If the text does not contain the answer to my question, reply "no", else "yes".'
+CHECK = 'Does the text answer my question? Reply "yes" or "no".'
 DEFAULT = 0.5
 THRESHOLDS: Mapping[str, float] = MappingProxyType({
-    "qwen2.5-coder-1.5b": 0.35,
+    "qwen2.5-coder-1.5b": 0.52,
     # Cannot tell: its yes is as probable without an answer in the text.
     "qwen2.5-coder-0.5b": 0.0,
 })  # fmt: skip

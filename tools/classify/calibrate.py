@@ -23,8 +23,8 @@ from tools.classify.arguments import ClassifyArguments
 from tools.classify.by_embedding import embedding_probabilities
 from tools.classify.by_model import model_probabilities
 from tools.classify.calibration import Calibration, Distribution, Weights, as_json, combined
-from tools.classify.language import is_english
 from tools.pipeline.run import Run
+from tools.sources.language import is_english
 from tools.tool import Output, Tool
 
 ROWS = Path(__file__).with_name("calibration_rows.jsonl")

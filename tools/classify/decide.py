@@ -19,11 +19,11 @@ from tools.classify.calibration import (
     combined,
 )
 from tools.classify.label_names import spoken_for
-from tools.classify.language import is_english
 from tools.classify.orders import order_of, without_orders
 from tools.pipeline.parallel import each
 from tools.pipeline.passages import READING_S
 from tools.pipeline.run import Run
+from tools.sources.language import is_english
 from tools.sources.levels import INFO, level_of
 
 SEVERAL = 0.2

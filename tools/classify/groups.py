@@ -82,8 +82,10 @@ def ids(documents: Sequence[Document]) -> str:
     length = 0
     paths = {document.path for document in documents}
     for path, group in groupby(documents, key=lambda document: document.path):
-        before = f"{path}:" if len(paths) > 1 and path else ""
-        for first, last in _ranges([_number(document) for document in group]):
+        members = list(group)
+        is_part = members[0].id != path
+        before = f"{path}:" if len(paths) > 1 and path and is_part else ""
+        for first, last in _ranges([_number(document) for document in members]):
             part = f"{before}{first}-{last}" if last != first else f"{before}{first}"
             length += len(part) + 1
             if length > LONGEST_IDS and parts:

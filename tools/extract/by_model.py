@@ -1,7 +1,10 @@
 """Extracts by the model: one request for the whole schema, over one text or over its chunks."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
 from typing import cast
 
 from engines.base import JsonObject, JsonValue, Message
@@ -14,7 +17,8 @@ from tools.pipeline.structured import check, compact, validator_of
 from tools.sources.chunks import split
 from tools.sources.dates import dates
 from tools.sources.documents import Document
-from tools.sources.evidence import number_of
+from tools.sources.evidence import numbers_of
+from tools.sources.language import is_english
 from tools.tool import PROMPT_OVERHEAD
 
 RECORDS = "records"
@@ -26,6 +30,7 @@ COPY = (
 NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,']\d+)*")
 ISO_DATE = re.compile(r"[yaj]{4}-m{2}-[dtjg]{2}", re.IGNORECASE)
 """``YYYY-MM-DD`` in a description, in one of several languages."""
+NOT_ENGLISH = re.compile(r"[^\W\d_a-zA-Z]")
 CONSTRAINED = frozenset(["enum", "const", "format", "pattern"])
 """Keywords of a string that is no plain text."""
 EMPTY: tuple[JsonValue, ...] = (None, "", [], {})
@@ -50,7 +55,7 @@ async def model_answers(
         answer = await run.ask_json(request, _adapted(asked, len(text.split()), loose=shape is not None))
         if asked is not schema and isinstance(answer, dict):
             answer = answer[RECORDS]
-        return answer if shape is None else _with_texts(answer, shape, _digits(text))
+        return answer if shape is None else _as_written(answer, shape, _Source(text, lines))
 
     async def ask_document(document: Document) -> JsonValue:
         if _grows(shape):
@@ -116,37 +121,77 @@ def _adapted(schema: JsonObject, items: int, *, loose: bool) -> JsonObject:
     return cast("JsonObject", adapted(schema))
 
 
-def _digits(text: str) -> dict[float, str]:
-    """Returns the digits of each number of ``text``, as they stand there."""
-    found: dict[float, str] = {}
-    for digits in NUMBER.findall(text):
-        if (number := number_of(digits)) is not None:
-            found.setdefault(float(number), digits)
-    return found
+@dataclass(frozen=True)
+class _Source:
+    """How a text writes numbers and dates. ``lines`` describe the fields, perhaps in its language."""
+
+    text: str
+    lines: str
+
+    @cached_property
+    def digits(self) -> dict[float, str]:
+        """The digits of each number, as they stand in the text."""
+        found: dict[float, str] = {}
+        for digits in NUMBER.findall(self.text):
+            for number in numbers_of(digits):
+                found.setdefault(float(number), digits)
+        return found
+
+    @cached_property
+    def day_first(self) -> bool:
+        """Whether 3/11 is in November, as in all European languages but English; false if unknown."""
+        letters = self.text + self.lines
+        return not is_english(self.text, self.lines) and bool(NOT_ENGLISH.search(letters))
+
+    @cached_property
+    def days(self) -> frozenset[date]:
+        return frozenset(day for day, _ in dates(self.text.lower(), day_first=self.day_first))
+
+    def spelled(self, value: str) -> str:
+        """Returns ``value`` with its numbers as the text writes them, if it stands there so."""
+        if value in self.text:
+            return value
+        written = NUMBER.sub(lambda number: self.number(number[0]), value)
+        return written if written in self.text else value
+
+    def number(self, digits: str) -> str:
+        written = (self.digits.get(float(number)) for number in numbers_of(digits))
+        return next(filter(None, written), digits)
+
+    def iso(self, value: str) -> str:
+        """Returns a date in words or in another order as ``2026-03-14``, if it has one meaning."""
+        read = dates(value.lower(), day_first=self.day_first)
+        found = {day for day, span in read if span == (0, len(value))}
+        if len(found) != 1:
+            return value
+        day = found.pop()
+        if self.day_first and day not in self.days and day.day <= 12:
+            # The model has read the text's date with the month first.
+            other = day.replace(month=day.day, day=day.month)
+            day = other if other in self.days else day
+        return day.isoformat()
 
 
-def _with_texts(value: JsonValue, field: Field, digits: Mapping[float, str]) -> JsonValue:
-    """Returns ``value`` with numbers as the text writes them where ``field`` is a string."""
+def _as_written(value: JsonValue, field: Field, source: _Source) -> JsonValue:
+    """Returns ``value`` with numbers as the text writes them where ``field`` is a string, and ISO dates."""
     if isinstance(value, dict):
         parts = {part.name: part for part in field.parts}
         return {
-            key: _with_texts(child, parts[key], digits) if key in parts else child
+            key: _as_written(child, parts[key], source) if key in parts else child
             for key, child in value.items()
         }
     if isinstance(value, list):
-        return [_with_texts(child, field.parts[0], digits) for child in value] if field.parts else value
+        return [_as_written(child, field.parts[0], source) for child in value] if field.parts else value
     if isinstance(value, str) and (field.format == "date" or ISO_DATE.search(field.about)):
-        return _iso(value)
-    if field.type == "string" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return source.iso(value)
+    if field.type != "string" or CONSTRAINED & field.schema.keys():
+        return value
+    if isinstance(value, str):
+        return source.spelled(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         sign = "-" if value < 0 else ""
-        return sign + digits.get(abs(value), f"{abs(value):.15g}")
+        return sign + source.digits.get(abs(value), f"{abs(value):.15g}")
     return value
-
-
-def _iso(value: str) -> str:
-    """Returns a date in words or in another order as ``2026-03-14``, if it has one meaning."""
-    found = {day for day, span in dates(value.lower()) if span == (0, len(value))}
-    return found.pop().isoformat() if len(found) == 1 else value
 
 
 def _grows(field: Field | None) -> bool:

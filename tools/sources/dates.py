@@ -48,27 +48,27 @@ _WORDED = tuple(
 _FULL_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 
-def dates(text: str) -> Iterator[tuple[date, Span]]:
+def dates(text: str, *, day_first: bool = False) -> Iterator[tuple[date, Span]]:
     """Yields every date in the folded ``text`` with its span.
 
-    A date that may be read in two ways (``03/04/2022``) is yielded twice, one without a year once for every
-    year that the text names.
+    A date that may be read in two ways (``03/04/2022``) is yielded twice unless ``day_first``, one without a
+    year once for every year that the text names.
     """
     plain = without_accents(text).replace("’", "'")
     years = {int(year) for year in _FULL_YEAR.findall(plain)}
     for notation in (*_NUMERIC, *_WORDED):
         for found in notation.finditer(plain):
-            for day in _days(found.groupdict(), years):
+            for day in _days(found.groupdict(), years, day_first=day_first):
                 yield day, found.span()
 
 
-def _days(parts: dict[str, str | None], years: set[int]) -> Iterator[date]:
+def _days(parts: dict[str, str | None], years: set[int], *, day_first: bool) -> Iterator[date]:
     year = parts.get("y")
     if year and len(year) == 2:
         year = f"20{year}"
     if "a" in parts:
         a, b = int(parts["a"] or 0), int(parts["b"] or 0)
-        pairs = {(b, a), (a, b)}
+        pairs = {(b, a)} if day_first and b <= 12 else {(b, a), (a, b)}
     elif parts.get("month"):
         pairs = {(_MONTHS[parts["month"] or ""], int(parts["d"] or 0))}
     else:

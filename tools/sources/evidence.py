@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
+from itertools import chain
 
 from tools.sources.chunks import Chunk
 from tools.sources.dates import Span, dates
@@ -104,12 +105,10 @@ class _FoldedChunk:
         numbers: dict[Decimal, Span] = {}
         for found in _NUMBER.finditer(self._joined[0]):
             digits, span = found["digits"], found.span("digits")
-            whole = _reading(found)
             # "25,30" and "1 200" may be one number or two columns of a table.
             parts = re.split(r"[, ]", digits)
-            for number in (whole, *map(number_of, parts if len(parts) > 1 else ())):
-                if number is not None:
-                    numbers.setdefault(number, span)
+            for number in (*_readings(found), *chain(*map(numbers_of, parts if len(parts) > 1 else ()))):
+                numbers.setdefault(number, span)
         for word in _WORD.finditer(self._joined[0]):
             if (number := _NUMBER_WORDS.get(without_accents(word[0]))) is not None:
                 numbers.setdefault(number, word.span())
@@ -181,8 +180,7 @@ class _FoldedChunk:
         # A code with leading zeros is no quantity.
         if found is None or re.match(r"0\d", found["digits"]):
             return None
-        number = _reading(found)
-        return None if number is None else self.number(number)
+        return next(filter(None, map(self.number, _readings(found))), None)
 
     def _date(self, value: str) -> Span | None:
         wanted, (start, end) = next(dates(value), (None, (0, 0)))
@@ -232,25 +230,30 @@ def _joins(character: str) -> bool:
     return character == "_" or (character.isalnum() and character < "\u0e00")
 
 
-def _reading(found: re.Match[str]) -> Decimal | None:
-    value = number_of(found["digits"])
-    return None if value is None else Decimal(f"{(found['sign'] or '')[:1]}{value}{found['power'] or ''}")
+def _readings(found: re.Match[str]) -> list[Decimal]:
+    sign, power = (found["sign"] or "")[:1], found["power"] or ""
+    return [Decimal(f"{sign}{value}{power}") for value in numbers_of(found["digits"])]
 
 
-def number_of(digits: str) -> Decimal | None:
-    """Returns the number that ``digits`` with separators mean, in one of the usual notations."""
-    for notation, group, point in (
-        (r"\d+(?:\.\d+)?", "", "."),
-        (r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", ",", "."),
-        (r"\d{1,3}(?:'\d{3})+(?:\.\d+)?", "'", "."),
-        (r"\d+(?:_\d+)+(?:\.\d+)?", "_", "."),
-        (r"\d{1,3}(?:\.\d{3})+,\d+", ".", ","),
-        (r"\d+,\d{1,2}", "", ","),
-        (r"\d{1,3}(?: \d{3})+(?:[.,]\d+)?", " ", ","),
-    ):
-        if re.fullmatch(notation, digits):
-            return Decimal(digits.replace(group, "").replace(point, "."))
-    return None
+_NOTATIONS = (
+    (re.compile(r"\d+(?:\.\d+)?"), "", "."),
+    (re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?"), ",", "."),
+    (re.compile(r"\d{1,3}(?:'\d{3})+(?:\.\d+)?"), "'", "."),
+    (re.compile(r"\d+(?:_\d+)+(?:\.\d+)?"), "_", "."),
+    (re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?"), ".", ","),
+    (re.compile(r"\d+,\d+"), "", ","),
+    (re.compile(r"\d{1,3}(?: \d{3})+(?:[.,]\d+)?"), " ", ","),
+)
+"""Pattern, separator of groups and decimal sign of the usual ways to write a number."""
+
+
+def numbers_of(digits: str) -> list[Decimal]:
+    """Returns the numbers that ``digits`` with separators may mean: 1.250 is 1.25 or, in Spanish, 1250."""
+    return [
+        Decimal(digits.replace(group, "").replace(point, "."))
+        for notation, group, point in _NOTATIONS
+        if notation.fullmatch(digits)
+    ]
 
 
 def _clock(text: str, at: int) -> tuple[str, int] | None:

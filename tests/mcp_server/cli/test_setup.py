@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from engines.models.catalogue import CATALOGUE
-from mcp_server.cli import survey
+from mcp_server.clients.catalogue import is_temporary
 from tests.engines.ollama_replay import serving
 from tests.mcp_server.cli.machine import SCRIPT, Machine, machine
 from tests.posix import open_terminal
@@ -132,7 +132,7 @@ async def test_for_a_program_it_prints_the_plan_and_does_nothing(cursor: Machine
     ],
 )
 def test_an_installation_in_a_cache_is_not_registered(prefix: str, temporary: bool) -> None:
-    assert survey.is_temporary(prefix) is temporary
+    assert is_temporary(prefix) is temporary
 
 
 class Terminal:

@@ -279,6 +279,12 @@ def test_the_bare_name_is_written_where_it_leads_here(linked: Path) -> None:
     assert clients.command({"PATH": f"/nowhere:{linked}"}) == NAME
 
 
+def test_a_script_in_a_cache_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "is_temporary", lambda: True)
+    with pytest.raises(CannotRegisterError, match="cache"):
+        clients.command({"PATH": ""})
+
+
 def test_a_virtual_environment_that_is_active_here_is_not_active_there() -> None:
     folder = str(SCRIPT.parent)
     assert clients.command({"PATH": folder, "VIRTUAL_ENV": str(SCRIPT.parents[1])}) == str(SCRIPT)

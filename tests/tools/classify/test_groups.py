@@ -87,3 +87,8 @@ def test_texts_of_several_lines_are_no_log() -> None:
     kinds = kinds_in([f"Sent at 08:00:{n:02d}\nThe order {n} never came." for n in range(40)])
     assert not kinds.log
     assert len(kinds.each) == 40
+
+
+def test_whole_files_are_named_once() -> None:
+    files = [Document(path, "x", path=path) for path in ("a.txt", "b.txt")]
+    assert ids([*files, *lines(4, path="c.log")]) == "a.txt,b.txt,c.log:4"

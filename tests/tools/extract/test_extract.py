@@ -230,6 +230,56 @@ async def test_a_list_is_no_longer_than_the_text() -> None:
     assert schema["properties"]["skills"]["maxItems"] == 3  # type: ignore[index, call-overload]
 
 
+INVOICE: JsonObject = {
+    "type": "object",
+    "properties": {
+        "total": {"type": ["string", "null"]},
+        "date": {"type": ["string", "null"], "description": "YYYY-MM-DD"},
+    },
+    "required": ["total", "date"],
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "total"),
+    [
+        ("58.00", "Total EUR 58,00", "58,00"),
+        ("1016.40 €", "Total: 1.016,40 €", "1.016,40 €"),
+        ("191.00 EUR", "a pagar: 191,00 EUR", "191,00 EUR"),
+        ("1,016.40", "was 1,016.40 and is 1.016,40", "1,016.40"),
+        ("12.50 net", "12,50 gross", None),
+        ("1250", "1.250 clientes sin servicio", "1.250"),
+        ("1250000", "un total de 1.250.000", "1.250.000"),
+        ("0.125", "0,125 l", "0,125"),
+    ],
+)
+async def test_numbers_in_a_text_are_spelled_as_in_the_source(
+    said: str, text: str, total: str | None
+) -> None:
+    engine = ScriptedEngine([json.dumps({"total": said, "date": None})])
+    result = await extract(engine, text=text, schema=INVOICE)
+    assert result.fields["data"] == {"total": total, "date": None}
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "day"),
+    [
+        ("2025-03-11", "Papelería El Tintero, fecha 3/11/2025", "2025-11-03"),
+        ("3/11/2025", "Papelería El Tintero, fecha 3/11/2025", "2025-11-03"),
+        ("2025-11-03", "Papelería El Tintero, fecha 3/11/2025", "2025-11-03"),
+        ("2025-03-11", "Müller GmbH, 11. März 2025, bezahlt 3.11.2025", "2025-03-11"),
+        ("2025-03-13", "Papelería, fecha 3/13/2025", "2025-03-13"),
+        # An English text may mean either.
+        ("2025-03-11", "Date of the invoice: 3/11/2025", "2025-03-11"),
+        ("3/11/2025", "Date of the invoice: 3/11/2025", "3/11/2025"),
+    ],
+)
+async def test_the_day_comes_first_where_the_language_writes_it_so(said: str, text: str, day: str) -> None:
+    engine = ScriptedEngine([json.dumps({"total": None, "date": said})])
+    result = await extract(engine, text=text, schema=INVOICE)
+    assert result.fields["data"] == {"total": None, "date": day}
+
+
 async def test_a_number_given_for_a_text_keeps_its_digits() -> None:
     items: JsonObject = {"type": "array", "items": {"type": "string"}}
     schema: JsonObject = {

@@ -82,6 +82,9 @@ def test_words_are_not_found_in_other_words(value: str, text: str) -> None:
     ("value", "text"),
     [
         (1234, "costs 1,234 in all"),
+        (1250, "1.250 clientes"),
+        (1250000, "en total 1.250.000"),
+        (0.125, "0,125 l"),
         (1234, "1_234"),
         (1234, "1'234"),
         (1234, "1234.0"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.classify.language import is_english
+from tools.sources.language import is_english
 
 
 @pytest.mark.parametrize(
