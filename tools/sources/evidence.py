@@ -236,13 +236,13 @@ def _readings(found: re.Match[str]) -> list[Decimal]:
 
 
 _NOTATIONS = (
-    (re.compile(r"\d+(?:\.\d+)?"), "", "."),
-    (re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?"), ",", "."),
-    (re.compile(r"\d{1,3}(?:'\d{3})+(?:\.\d+)?"), "'", "."),
-    (re.compile(r"\d+(?:_\d+)+(?:\.\d+)?"), "_", "."),
-    (re.compile(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?"), ".", ","),
-    (re.compile(r"\d+,\d+"), "", ","),
-    (re.compile(r"\d{1,3}(?: \d{3})+(?:[.,]\d+)?"), " ", ","),
+    (r"\d+(?:\.\d+)?", "", "."),
+    (r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", ",", "."),
+    (r"\d{1,3}(?:'\d{3})+(?:\.\d+)?", "'", "."),
+    (r"\d+(?:_\d+)+(?:\.\d+)?", "_", "."),
+    (r"\d{1,3}(?:\.\d{3})+(?:,\d+)?", ".", ","),
+    (r"\d+,\d+", "", ","),
+    (r"\d{1,3}(?: \d{3})+(?:[.,]\d+)?", " ", ","),
 )
 """Pattern, separator of groups and decimal sign of the usual ways to write a number."""
 
@@ -252,7 +252,7 @@ def numbers_of(digits: str) -> list[Decimal]:
     return [
         Decimal(digits.replace(group, "").replace(point, "."))
         for notation, group, point in _NOTATIONS
-        if notation.fullmatch(digits)
+        if re.fullmatch(notation, digits)
     ]
 
 
