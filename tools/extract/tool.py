@@ -71,7 +71,7 @@ class Extract(Tool[ExtractArguments]):
     output_schema: ClassVar[JsonObject | None] = {
         "type": "object",
         "properties": {
-            "data": {"type": "object"},
+            "data": {},
             "records": {"type": "array"},
         },
     }

@@ -9,6 +9,8 @@ from engines.backends.scripted.engine import EVERYTHING, ScriptedEngine
 from engines.base import JsonObject, JsonValue, Request
 from tests.tools.pipeline.test_dispatch import dispatching
 from tools.base import Call, Result
+from tools.extract.tool import Extract
+from tools.pipeline.structured import check, validator_of
 
 pytestmark = pytest.mark.anyio
 
@@ -228,6 +230,18 @@ async def test_a_list_is_no_longer_than_the_text() -> None:
     schema = engine.requests[0].schema
     assert schema is not None
     assert schema["properties"]["skills"]["maxItems"] == 3  # type: ignore[index, call-overload]
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [({"type": "string"}, '"Ada"'), ({"type": "array", "items": {"type": "string"}}, '["Ada"]')],
+)
+async def test_data_that_is_no_object_keeps_to_the_output_schema(schema: JsonObject, said: str) -> None:
+    records = f'{{"records": {said}}}' if schema["type"] == "array" else said
+    result = await extract(ScriptedEngine([records]), text="Ada knows algebra", schema=schema)
+    assert result.fields["data"] == json.loads(said)
+    assert Extract.output_schema
+    check(result.fields, validator_of(Extract.output_schema))
 
 
 INVOICE: JsonObject = {
