@@ -1,6 +1,7 @@
 """Extracts by the model: one request for the whole schema, over one text or over its chunks."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -154,6 +155,17 @@ class _Source:
         written = NUMBER.sub(lambda number: self.number(number[0]), value)
         return written if written in self.text else value
 
+    def as_often(self, items: list[JsonValue]) -> list[JsonValue]:
+        """Returns ``items`` without texts beyond as many as the source has: a model may repeat itself."""
+        text, kept, times = self.text.casefold(), list[JsonValue](), Counter[str]()
+        for item in items:
+            if isinstance(item, str):
+                times[item] += 1
+                if times[item] > 1 and times[item] > text.count(item.casefold()):
+                    continue
+            kept.append(item)
+        return kept
+
     def number(self, digits: str) -> str:
         written = (self.digits.get(float(number)) for number in numbers_of(digits))
         return next(filter(None, written), digits)
@@ -181,7 +193,10 @@ def _as_written(value: JsonValue, field: Field, source: _Source) -> JsonValue:
             for key, child in value.items()
         }
     if isinstance(value, list):
-        return [_as_written(child, field.parts[0], source) for child in value] if field.parts else value
+        if not field.parts:
+            return value
+        items = [_as_written(child, field.parts[0], source) for child in value]
+        return items if field.parts[0].enum or "minItems" in field.schema else source.as_often(items)
     if isinstance(value, str) and (field.format == "date" or ISO_DATE.search(field.about)):
         return source.iso(value)
     if field.type != "string" or CONSTRAINED & field.schema.keys():

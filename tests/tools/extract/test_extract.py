@@ -232,6 +232,16 @@ async def test_a_list_is_no_longer_than_the_text() -> None:
     assert schema["properties"]["skills"]["maxItems"] == 3  # type: ignore[index, call-overload]
 
 
+async def test_a_list_has_a_text_no_more_often_than_the_source() -> None:
+    names: JsonObject = {"type": "array", "items": {"type": "string"}}
+    tones: JsonObject = {"type": "array", "items": {"enum": ["good", "bad"]}}
+    schema: JsonObject = {"type": "object", "properties": {"names": names, "tones": tones}}
+    said = {"names": ["Ada", "Bob", "Ada", "Bob", "Ada", "Bob"], "tones": ["good", "good"]}
+    engine = ScriptedEngine([json.dumps(said)])
+    result = await extract(engine, text="Ada met Bob, and ADA left", schema=schema)
+    assert result.fields["data"] == {"names": ["Ada", "Bob", "Ada"], "tones": ["good", "good"]}
+
+
 @pytest.mark.parametrize(
     ("schema", "said"),
     [({"type": "string"}, '"Ada"'), ({"type": "array", "items": {"type": "string"}}, '["Ada"]')],
