@@ -1,5 +1,6 @@
 """Configures logging: to standard error, and without a traceback for what a client did."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ def configure(*, verbose: bool) -> None:
 
 
 class _ClientFaults(logging.Filter):
-    """Turns a record about a client's fault into one line at debug level."""
+    """Turns a record about a client's fault, or a second wake, into one line at debug level."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -28,14 +29,22 @@ class _ClientFaults(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if error is None or not record.name.startswith(PROTOCOLS):
-            return True
-        if not all(map(_is_of_client, _leaves(error))):
+        if error is None or not (_is_of_clients(record, error) or _is_second_wake(record, error)):
             return True
         record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}", ()
         record.exc_info = record.exc_text = None
         record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
         return self._level <= logging.DEBUG
+
+
+def _is_of_clients(record: logging.LogRecord, error: BaseException) -> bool:
+    return record.name.startswith(PROTOCOLS) and all(map(_is_of_client, _leaves(error)))
+
+
+def _is_second_wake(record: logging.LogRecord, error: BaseException) -> bool:
+    """Returns whether uvloop told anyio a second time that a socket can be read; nothing is lost then."""
+    is_wake = record.name == "asyncio" and "method set_result of" in record.getMessage()
+    return is_wake and isinstance(error, asyncio.InvalidStateError)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

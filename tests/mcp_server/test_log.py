@@ -1,5 +1,6 @@
 """The log: a client's fault is one line at debug level, and our own keep their traceback."""
 
+import asyncio
 import logging
 
 import anyio
@@ -14,7 +15,7 @@ LEFT = [
 ]  # fmt: skip
 
 
-def logged(name: str, error: Exception, *, verbose: bool) -> None:
+def logged(name: str, error: Exception, *, verbose: bool, message: str = "it failed") -> None:
     """Logs ``error`` as configured, without the handlers of pytest, which are put back."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -24,7 +25,7 @@ def logged(name: str, error: Exception, *, verbose: bool) -> None:
         try:
             raise error
         except Exception:
-            logging.getLogger(name).exception("it failed")
+            logging.getLogger(name).exception(message)
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
@@ -60,3 +61,14 @@ def test_a_fault_of_ours_keeps_its_traceback(
     said = capsys.readouterr().err
     assert said.startswith(f"ERROR {name}: it failed\n")
     assert "Traceback" in said
+
+
+def test_a_socket_that_wakes_twice_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    twice, message = (
+        asyncio.InvalidStateError("invalid state"),
+        "Exception in callback <built-in {} of _asyncio>",
+    )
+    logged("asyncio", twice, verbose=False, message=message.format("method set_result"))
+    assert capsys.readouterr().err == ""
+    logged("asyncio", twice, verbose=False, message=message.format("method cancel"))
+    assert "Traceback" in capsys.readouterr().err
