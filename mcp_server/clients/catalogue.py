@@ -21,9 +21,10 @@ from engines.base import JsonObject, JsonValue
 from engines.errors import InvalidArgumentsError
 
 NAME = "local-llm-agent"
+"""The server's name in every client's settings; no ``_``, as Gemini CLI splits tool names at it."""
+
 _CACHES = frozenset({"archive-v0", ".cache", "Caches"})
 """Names in the paths of the folders into which ``uvx`` and ``pipx run`` install."""
-"""The server's name in every client's settings; no ``_``, as Gemini CLI splits tool names at it."""
 
 Environment = Mapping[str, str]
 Scope = Literal["project", "user"]

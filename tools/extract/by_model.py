@@ -32,6 +32,7 @@ NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,']\d+)*")
 ISO_DATE = re.compile(r"[yaj]{4}-m{2}-[dtjg]{2}", re.IGNORECASE)
 """``YYYY-MM-DD`` in a description, in one of several languages."""
 NOT_ENGLISH = re.compile(r"[^\W\d_a-zA-Z]")
+"""A letter that English lacks; an American invoice without sentences has few English words, too."""
 CONSTRAINED = frozenset(["enum", "const", "format", "pattern"])
 """Keywords of a string that is no plain text."""
 EMPTY: tuple[JsonValue, ...] = (None, "", [], {})
@@ -156,12 +157,15 @@ class _Source:
         return written if written in self.text else value
 
     def as_often(self, items: list[JsonValue]) -> list[JsonValue]:
-        """Returns ``items`` without texts beyond as many as the source has: a model may repeat itself."""
+        """Returns ``items`` without texts beyond as many as the source has: a model may repeat itself.
+
+        Texts that the source writes in another way are left to the verifier.
+        """
         text, kept, times = self.text.casefold(), list[JsonValue](), Counter[str]()
         for item in items:
             if isinstance(item, str):
                 times[item] += 1
-                if times[item] > 1 and times[item] > text.count(item.casefold()):
+                if times[item] > 1 and 0 < text.count(item.casefold()) < times[item]:
                     continue
             kept.append(item)
         return kept

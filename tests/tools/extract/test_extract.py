@@ -242,6 +242,14 @@ async def test_a_list_has_a_text_no_more_often_than_the_source() -> None:
     assert result.fields["data"] == {"names": ["Ada", "Bob", "Ada"], "tones": ["good", "good"]}
 
 
+async def test_equal_dates_of_a_list_stay() -> None:
+    day: JsonObject = {"type": "string", "description": "YYYY-MM-DD"}
+    schema: JsonObject = {"type": "object", "properties": {"days": {"type": "array", "items": day}}}
+    engine = ScriptedEngine(['{"days": ["2026-03-14", "2026-03-14"]}'])
+    result = await extract(engine, text="Paid 14 March 2026, sent 14 March 2026", schema=schema)
+    assert result.fields["data"] == {"days": ["2026-03-14", "2026-03-14"]}
+
+
 @pytest.mark.parametrize(
     ("schema", "said"),
     [({"type": "string"}, '"Ada"'), ({"type": "array", "items": {"type": "string"}}, '["Ada"]')],
