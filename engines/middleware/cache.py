@@ -39,7 +39,7 @@ LARGEST = 2**20
 
 
 class CachedEngine(WrapperEngine):
-    """Caches complete answers at temperature 0 without tools, and embeddings, in ``store``.
+    """Caches answers at temperature 0 without tools, and embeddings, in ``store``.
 
     A cached answer has the same events; its ``Done`` has ``cached`` set and keeps the original usage.
     ``tokens`` of embeddings counts only texts embedded now.
@@ -89,8 +89,8 @@ class CachedEngine(WrapperEngine):
         return unpack((await self._store.get([key])).get(key))
 
     def keep(self, key: bytes, request: Request, deltas: Sequence[TextDelta], done: Done) -> None:
-        """Stores the answer to ``request`` if it is complete and came from the requested adapter."""
-        if done.finish_reason == "stop" and done.adapter == request.adapter:
+        """Stores the answer to ``request``, whole or cut at its limit, if the requested adapter gave it."""
+        if done.finish_reason != "tool_calls" and done.adapter == request.adapter:
             packed = pack(deltas, done)
             if len(packed) <= LARGEST:
                 self._store.put(key, packed)
@@ -178,6 +178,7 @@ def pack(deltas: Sequence[TextDelta], done: Done) -> bytes:
             done.model,
             done.adapter,
             list(done.notes),
+            done.finish_reason,
         ]
     )
 
@@ -187,14 +188,14 @@ def unpack(packed: bytes | None) -> list[Event]:
     if packed is None:
         return []
     try:
-        texts, usage, engine, model, adapter, notes = json.loads(packed)
+        texts, usage, engine, model, adapter, notes, finish = json.loads(packed)
         deltas = [
             TextDelta(text, tuple(TokenLogprob(t, p, tuple((a, b) for a, b in top)) for t, p, top in tokens))
             for text, tokens in texts
         ]
     except (ValueError, TypeError):
         return []
-    done = Done("stop", Usage(*usage), engine, model, adapter, cached=True, notes=tuple(notes))
+    done = Done(finish, Usage(*usage), engine, model, adapter, cached=True, notes=tuple(notes))
     return [*deltas, done]
 
 

@@ -4,9 +4,11 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from os.path import commonprefix
 from typing import cast
 
-from engines.base import JsonObject, JsonValue, Message, TokenLogprob
+from engines.base import Completion, JsonObject, JsonValue, Message, Request, TokenLogprob
 from engines.errors import AgentError, InvalidAnswerError
 from tools.classify.arguments import ClassifyArguments
 from tools.classify.calibration import FLOOR
@@ -94,16 +96,32 @@ async def _label_probabilities(
     request = run.request(_prompt(arguments, run, labels, text))
     request = replace(request, logprobs=ALTERNATIVES if capabilities.logprobs else None)
     if capabilities.prefill:
-        prefix, messages = PREFIX, (*request.messages, Message("assistant", PREFIX))
-        choices = tuple(compact(label).removeprefix('"') for label in labels)
-        completion = await run.ask(replace(request, messages=messages, choices=choices))
-        label = _label(f"{PREFIX}{completion.text}}}", labels)
+        prefix, (label, completion) = PREFIX, await _continued(run, request, labels)
     else:
         prefix, completion = "", await run.ask(replace(request, schema=schema))
         label = _label(completion.text, labels)
     if not completion.logprobs:
         return {other: (1 - UNKNOWN) / (len(labels) - 1) for other in labels} | {label: UNKNOWN}
     return distribution(completion.logprobs, label, labels, prefix)
+
+
+async def _continued(run: Run, request: Request, labels: Sequence[str]) -> tuple[str, Completion]:
+    """Returns the label of an answer that begins with ``PREFIX``, and the rest of the answer.
+
+    Raises:
+        InvalidAnswerError: the answer contains no label.
+    """
+    choices = {compact(label).removeprefix('"'): label for label in labels}
+    messages = (*request.messages, Message("assistant", PREFIX))
+    request = replace(request, messages=messages, choices=tuple(choices))
+    # Each token after those that tell the label costs another pass over the model's weights.
+    shared = max(map(commonprefix, pairwise(sorted(choices))), key=len)
+    for limit in (1 + run.count(shared), request.max_tokens):
+        completion = await run.ask(replace(request, max_tokens=limit))
+        begun = [label for choice, label in choices.items() if choice.startswith(completion.text)]
+        if len(begun) == 1:
+            return begun[0], completion
+    raise _no_label(completion.text)
 
 
 def _label(text: str, labels: Sequence[str]) -> str:
@@ -119,7 +137,11 @@ def _label(text: str, labels: Sequence[str]) -> str:
     label = answer.get("label") if isinstance(answer, dict) else None
     if isinstance(label, str) and label in labels:
         return label
-    raise InvalidAnswerError(f"the model answered {text[:80]!r}, which is none of the labels")
+    raise _no_label(text)
+
+
+def _no_label(text: str) -> InvalidAnswerError:
+    return InvalidAnswerError(f"the model answered {text[:80]!r}, which is none of the labels")
 
 
 def distribution(

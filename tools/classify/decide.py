@@ -42,8 +42,12 @@ With it 1.5B gets 0.64 of long issues right in place of 0.58, and 0.63 in place 
 set, and as many long news articles as before (0.91).
 """
 
-SHORT_LIST = 12
-"""Labels the model chooses from when there are more than ``MANY_LABELS``: those nearest by embedding."""
+SHORT_LIST = 6
+"""Labels the model chooses from when there are more than ``MANY_LABELS``: those nearest by embedding.
+
+Of 120 rows with 150 labels, 1.5B has 0.74 right with 12 or 8 of them, 0.76 with 6, 0.77 with 4; the prompt
+is half as long with 6 as with 12.
+"""
 MANY_LABELS = 24
 
 LOG_QUESTION = "Which label fits this line of a log? Most lines report business as usual."

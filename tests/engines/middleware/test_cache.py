@@ -120,18 +120,26 @@ async def test_agent_tool_and_deadline_are_not_part_of_the_key(store: Store):
     [
         (ask(temperature=0.7), "fine"),
         (ask(tools=(TOOL,)), "fine"),
-        (ask(max_tokens=1), "cut in the middle"),
         (ask(adapter="missing"), "of the base model"),
         (ask(), [ToolCallDelta(0, "1", "f", "{}")]),
     ],
 )
-async def test_sampled_tool_truncated_and_fallback_answers_are_not_cached(
+async def test_sampled_tool_and_fallback_answers_are_not_cached(
     store: Store, question: Request, reply: Reply
 ):
     inner = ScriptedEngine([reply, reply])
     engine = CachedEngine(inner, store)
     for _ in range(2):
         assert not (await engine.complete(question)).done.cached
+    assert len(inner.requests) == 2
+
+
+async def test_an_answer_cut_at_its_limit_is_cached_under_that_limit(store: Store):
+    inner = ScriptedEngine(["cut in the middle", "cut in the middle"])
+    engine = CachedEngine(inner, store)
+    first, second = [await engine.complete(ask(max_tokens=1)) for _ in range(2)]
+    assert (second.text, second.done.finish_reason, second.done.cached) == (first.text, "length", True)
+    assert (await engine.complete(ask())).text == "cut in the middle"
     assert len(inner.requests) == 2
 
 

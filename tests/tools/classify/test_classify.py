@@ -291,9 +291,23 @@ async def test_an_engine_that_continues_an_answer_generates_the_label_only() -> 
         ]
 
     capabilities = replace(EVERYTHING, embed=False, prefill=True)
-    result = await classify(ScriptedEngine(continued, capabilities=capabilities), text="an apple is a fruit")
+    engine = ScriptedEngine(continued, capabilities=capabilities)
+    result = await classify(engine, text="an apple is a fruit")
     assert result.fields["label"] == "metal"
     assert result.receipt.decided_by == "logprobs"
+    assert {request.max_tokens for request in engine.requests} == {1}
+
+
+async def test_a_label_that_begins_like_another_is_generated_until_it_is_told_from_it() -> None:
+    def continued(request: Request) -> list[Event | AgentError]:
+        spelled = [TextDelta(letter, (TokenLogprob(letter, 0.0),)) for letter in 'bug-report"']
+        return [*spelled[: request.max_tokens]]
+
+    engine = ScriptedEngine(continued, capabilities=replace(EVERYTHING, embed=False, prefill=True))
+    result = await classify(engine, text="it fails", labels=["bug", "bug-report"])
+    assert result.fields["label"] == "bug-report"
+    # ``bug`` is estimated as one token, and ``bu``, which comes of two, may still be both.
+    assert [request.max_tokens for request in engine.requests][-2:] == [2, 512]
 
 
 def ollama(url: str) -> OllamaEngine:
