@@ -19,16 +19,11 @@ from mcp_server.cli import models, overview, survey
 from mcp_server.cli.context import Start, fail, start
 from mcp_server.cli.survey import listed, short, title
 from mcp_server.clients import catalogue as clients
-from mcp_server.clients.catalogue import Launch, is_temporary
+from mcp_server.clients.catalogue import Launch
 from mcp_server.clients.registration import Registration, registration
 
 WITHIN_S = 5.0
 """Time an engine has to answer: a busy one is worth waiting for before a model is downloaded."""
-
-NOT_LASTING = (
-    "this copy is in a cache that may be cleared, so agents are not registered with it; install it "
-    "(uv tool install, pipx install), or let them start uvx as in examples/clients/uvx.json"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +79,12 @@ async def _plan(begun: Start, options: argparse.Namespace) -> Plan:
         for agent in agents
         if not agent.scopes and not agent.fault
     ]
-    if register and is_temporary():
-        problems.append(NOT_LASTING)
-        register = []
+    if register:
+        try:
+            clients.command(os.environ)
+        except clients.CannotRegisterError as error:
+            problems.append(f"agents are not registered: {error.message}; {error.hint}")
+            register = []
     return Plan(present, problems, pull, register)
 
 
