@@ -3,6 +3,7 @@
 They are separate from the backends so that reading settings imports no client library.
 """
 
+import os
 from typing import Literal
 
 from pydantic import (
@@ -39,8 +40,18 @@ class TierSettings(Section):
     effort: Effort | None = Field(default=None, description="reasoning effort of a reasoning model")
 
 
+def _ollama_url() -> str:
+    """Returns the address in Ollama's own variable, else Ollama's default."""
+    host = os.environ.get("OLLAMA_HOST", "").strip()
+    # A server told to listen on all addresses is reached on loopback.
+    return host.replace("0.0.0.0", "127.0.0.1") or "http://127.0.0.1:11434"
+
+
 class OllamaSettings(Section):
-    url: str = Field(default="http://127.0.0.1:11434", description="address of Ollama")
+    url: str = Field(
+        default_factory=_ollama_url,
+        description="address of Ollama; Ollama's own `OLLAMA_HOST` is the default",
+    )
     model: str = Field(
         default=AUTO,
         description="model when the tier names none; auto: the one that is loaded, else gpt-oss:20b, else "

@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         description="vllm, ollama, llamacpp, openai; auto: the first that answers of vllm, ollama, llamacpp",
     )
     tiers: dict[str, TierSettings] = Field(default_factory=dict[str, TierSettings], validate_default=True)
-    ollama: OllamaSettings = OllamaSettings()
+    ollama: OllamaSettings = Field(default_factory=OllamaSettings)
     vllm: VllmSettings = VllmSettings()
     llamacpp: LlamaCppSettings = LlamaCppSettings()
     openai: OpenAiSettings = OpenAiSettings()

@@ -18,7 +18,7 @@ from engines.models import pull as models
 from tests.apart import apart
 from tests.engines import embedded
 
-OURS = ("LOCAL_LLM_", "CLAUDE_PROJECT_DIR", "HF_ENDPOINT", "HF_TOKEN")
+OURS = ("LOCAL_LLM_", "CLAUDE_PROJECT_DIR", "HF_ENDPOINT", "HF_TOKEN", "OLLAMA_HOST")
 
 
 @pytest.fixture(scope="session")

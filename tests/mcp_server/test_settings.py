@@ -119,6 +119,22 @@ def test_a_projects_file_may_not_widen_what_is_open(text: str, root: Path) -> No
     assert "config.toml" in error.hint
 
 
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("gpu.example.org:8080", "gpu.example.org:8080"),
+        ("0.0.0.0:11500", "127.0.0.1:11500"),
+        ("", "http://127.0.0.1:11434"),
+    ],
+)
+def test_ollama_is_where_its_own_variable_says(
+    host: str, url: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", host)
+    assert read(root).ollama.url == url
+    assert read(say(root, '[ollama]\nurl = "http://localhost:9"')).ollama.url == "http://localhost:9"
+
+
 @pytest.mark.parametrize("section", ["ollama", "vllm", "openai"])
 @pytest.mark.parametrize(
     "url",
