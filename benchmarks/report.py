@@ -62,9 +62,10 @@ Whole answers of the tools against plain chat over HTTP, values checked, 30 rows
 | wikigold | 0.417 | 0.402 | 0.222 | 0.208 |
 | Stack Overflow entities | 0.150 | 0.053 | 0.069 | 0.033 |
 
-Seconds a row of 1.5B, ours and plain: 4.2 and 4.0, 1.9 and 2.2, 3.1 and 3.0, 1.9 and 3.8, 2.9 and 4.9, 6.3 and 10.9.
-Numbers spelled as in the text and the day first in Spanish dates gave 0.844 for 0.778 in the letters; a list
-with each text no more often than the source, 0.417 for 0.343 in wikigold and 0.441 for 0.429 in wnut17.
+Seconds a row of 1.5B, ours and plain: 4.2 and 4.0, 1.9 and 2.2, 3.1 and 3.0, 1.9 and 3.8, 2.9 and 4.9, 6.3
+and 10.9. Numbers spelled as in the text and the day first in Spanish dates gave 0.844 for 0.778 in the
+letters; a list with each text no more often than the source, 0.417 for 0.343 in wikigold and 0.441 for
+0.429 in wnut17.
 XQuAD, 30 rows: `chat` 0.803, plain 0.729; with 0.5B 0.365 and 0.335.
 
 Messages of ten tools not looked at before (file, line, message; F1 with 1.5B and 0.5B): node's TAP, prove,
@@ -186,8 +187,8 @@ clinc150 with twelve labels to choose from has 0.600; github_issue_type of 1.5B,
 | mean | 0.597 | 0.430 | | | 0.165 |
 
 Labels to choose from where there are 150 (clinc150, 120 rows, 1.5B): twelve or eight 0.742, six 0.758
-(taken), four 0.767. The answer begun as JSON string only in place of an object: 0.54 for 0.79 in es_bank_intent_dev,
-0.86 for 0.92 in snips_intent, five tokens less to read.
+(taken), four 0.767. The answer begun as JSON string only in place of an object: 0.54 for 0.79 in
+es_bank_intent_dev, 0.86 for 0.92 in snips_intent, five tokens less to read.
 
 Accuracy of the model alone by prompt, Qwen2.5-Coder 1.5B; the first three on 12 sets, the others on 12 or
 19 sets beside the second:
