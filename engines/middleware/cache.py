@@ -188,7 +188,8 @@ def unpack(packed: bytes | None) -> list[Event]:
     if packed is None:
         return []
     try:
-        texts, usage, engine, model, adapter, notes, finish = json.loads(packed)
+        texts, usage, engine, model, adapter, notes, *rest = json.loads(packed)
+        (finish,) = rest or ["stop"]  # older files hold only whole answers and do not say so
         deltas = [
             TextDelta(text, tuple(TokenLogprob(t, p, tuple((a, b) for a, b in top)) for t, p, top in tokens))
             for text, tokens in texts
